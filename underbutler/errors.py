@@ -1,0 +1,115 @@
+"""The error family: three fates, and a cure in every text.
+
+May import nothing of ours. Everything that Underbutler raises on purpose is one of these; foreign exceptions are
+translated once, at the edge, with ``from``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "AnnexUnavailableError",
+    "BrokerUnavailableError",
+    "ConflictError",
+    "FatalError",
+    "FencedOutError",
+    "IntegrityError",
+    "LostDatasetError",
+    "MessageError",
+    "RecordsUnavailableError",
+    "TransientError",
+    "UnderbutlerError",
+    "UnknownNameError",
+    "UsageError",
+    "suggest",
+]
+
+
+class UnderbutlerError(Exception):
+    """Base of all our errors. Its docstring's first line is the default text."""
+
+    def __init__(self, message: str | None = None, **fields: object) -> None:
+        if message is None:
+            message = (type(self).__doc__ or type(self).__name__).strip().splitlines()[0]
+        super().__init__(message)
+        self.message = message
+        self.fields = fields
+        """What the text speaks of, by name, for logs and machine output."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class UsageError(UnderbutlerError):
+    """This can never succeed as written: correct it and submit again. Never retried; exit code 2."""
+
+
+class TransientError(UnderbutlerError):
+    """A service was away: the same call may succeed later. Retried with backoff; exit code 3."""
+
+
+class FatalError(UnderbutlerError):
+    """Something that we promised does not hold. Never retried, alarmed; exit code 4."""
+
+
+class UnknownNameError(UsageError, KeyError):
+    """A name is not known."""
+
+    @classmethod
+    def of(cls, kind: str, name: str, known: Iterable[str], cure: str = "") -> UnknownNameError:
+        """Build the text ``No task is called 'x'. Did you mean 'y'? Known: ….``.
+
+        Parameters
+        ----------
+        kind
+            What the name should have named, e.g. ``task``.
+        name
+            The name that was given.
+        known
+            The names that exist.
+        cure
+            A closing sentence that says what to do.
+        """
+        names = sorted(known)
+        text = f"No {kind} is called {name!r}.{suggest(name, names)} Known: {', '.join(names) or 'none'}."
+        return cls(f"{text} {cure}".rstrip(), kind=kind, name=name, known=names)
+
+
+class MessageError(UsageError, ValueError):
+    """A message does not decode: it is no message of ours, or of a version that this worker cannot read."""
+
+
+class ConflictError(UsageError):
+    """What would be written exists already and is not the same."""
+
+
+class LostDatasetError(UsageError, LookupError):
+    """A dataset that is needed does not exist."""
+
+
+class BrokerUnavailableError(TransientError, ConnectionError):
+    """The broker does not answer."""
+
+
+class AnnexUnavailableError(TransientError, ConnectionError):
+    """The annex (S3) does not answer."""
+
+
+class RecordsUnavailableError(TransientError, ConnectionError):
+    """The records' database does not answer."""
+
+
+class IntegrityError(TransientError):
+    """The annex holds other bytes than were sent: the delivery is repeated."""
+
+
+class FencedOutError(FatalError):
+    """This claim has been overtaken: its work is not made visible."""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` for the nearest known name, or an empty string."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,106 @@
+"""One frozen class of settings, read from the environment. May import only errors.
+
+Names are ``UNDERBUTLER_<FIELD>``, and the ecosystem's own where one exists. What is not set comes from ``stack.env`` in the
+home folder, which a running ``underbutler up`` writes there: so that a command in another terminal finds the stack.
+"""
+
+from __future__ import annotations
+
+import functools
+import getpass
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+__all__ = ["STACK_FILE", "Settings", "default_home", "load_settings"]
+
+STACK_FILE = "stack.env"
+"""File in the home folder in which a running embedded stack says where it listens."""
+
+
+def default_home() -> Path:
+    """Return the folder that holds records, index and stack file: ``UNDERBUTLER_HOME`` or the XDG data folder."""
+    chosen = os.environ.get("UNDERBUTLER_HOME")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data) / "underbutler"
+
+
+def _alias(name: str, *others: str) -> AliasChoices:
+    return AliasChoices(f"UNDERBUTLER_{name}", *others)
+
+
+class Settings(BaseSettings):
+    """Everything that a process of Underbutler is told from outside."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    home: Path = Field(default_factory=default_home, validation_alias=_alias("HOME"))
+    user: str = Field(default_factory=getpass.getuser, validation_alias=_alias("USER"))
+
+    broker_url: str = Field("redis://127.0.0.1:6379/0", validation_alias=_alias("BROKER_URL", "CELERY_BROKER_URL"))
+    broker_prefix: str = Field("underbutler:", validation_alias=_alias("BROKER_PREFIX"))
+    queue: str = Field("reduce", validation_alias=_alias("QUEUE"))
+    visibility_timeout_s: int = Field(120, ge=5, validation_alias=_alias("VISIBILITY_TIMEOUT_S"))
+    hard_limit_s: int = Field(3600, ge=1, validation_alias=_alias("HARD_LIMIT_S"))
+    """Longest time that this queue lets a target run, in seconds; a task's own limit may be shorter."""
+
+    database_url: str | None = Field(None, validation_alias=_alias("DATABASE_URL"))
+    """SQLAlchemy URL of the records; default a SQLite file in `home`."""
+    database_wait_s: float = Field(20.0, gt=0, validation_alias=_alias("DATABASE_WAIT_S"))
+
+    repository_index: str | None = Field(
+        None, validation_alias=_alias("REPOSITORY_INDEX", "DAF_BUTLER_REPOSITORY_INDEX")
+    )
+    """URI of the Butler repository index; default ``repositories.yaml`` in `home`."""
+    calibration_cache_bytes: int = Field(512 * 2**20, ge=0, validation_alias=_alias("CALIBRATION_CACHE_BYTES"))
+
+    s3_endpoint_url: str | None = Field(None, validation_alias=_alias("S3_ENDPOINT_URL", "S3_ENDPOINT_URL"))
+    s3_instance: str = Field("local", validation_alias=_alias("S3_INSTANCE"))
+    """Site name of the annex; the third part of its bucket names (the seed's ``s3instance``)."""
+    s3_category: str = Field("LFA", validation_alias=_alias("S3_CATEGORY"))
+    s3_region: str = Field("us-east-1", validation_alias=_alias("S3_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"))
+    s3_access_key_id: str | None = Field(None, validation_alias=_alias("S3_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID"))
+    s3_secret_access_key: SecretStr | None = Field(
+        None, validation_alias=_alias("S3_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY")
+    )
+    s3_checksums: Literal["when_supported", "when_required"] = Field(
+        "when_supported", validation_alias=_alias("S3_CHECKSUMS", "AWS_REQUEST_CHECKSUM_CALCULATION")
+    )
+    annex_layout: Literal["cap452", "salobj"] = Field("cap452", validation_alias=_alias("ANNEX_LAYOUT"))
+    annex_threshold_bytes: int = Field(2**20, ge=0, validation_alias=_alias("ANNEX_THRESHOLD_BYTES"))
+    annex_part_bytes: int = Field(16 * 2**20, ge=5 * 2**20, validation_alias=_alias("ANNEX_PART_BYTES"))
+
+    notice_exchange: str = Field("largeFileObjectAvailable", validation_alias=_alias("NOTICE_EXCHANGE"))
+    log_format: Literal["text", "json"] = Field("text", validation_alias=_alias("LOG_FORMAT"))
+
+    @property
+    def records_url(self) -> str:
+        """SQLAlchemy URL of the records."""
+        return self.database_url or f"sqlite:///{self.home / 'records.db'}"
+
+    @property
+    def index_uri(self) -> str:
+        """URI of the Butler repository index."""
+        return self.repository_index or str(self.home / "repositories.yaml")
+
+    @property
+    def stack_file(self) -> Path:
+        """Where a running embedded stack says how it is reached."""
+        return self.home / STACK_FILE
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings: arguments first, then the environment, then a running stack's file, then defaults."""
+    home = Path(str(overrides.get("home") or default_home()))
+    return Settings(_env_file=home / STACK_FILE, home=home, **{k: v for k, v in overrides.items() if k != "home"})  # type: ignore[call-arg, arg-type]
+
+
+@functools.cache
+def settings_of_process() -> Settings:
+    """Return the settings of this process, read once at the first call."""
+    return load_settings()
