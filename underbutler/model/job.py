@@ -1,0 +1,103 @@
+"""Phases of a job and states of a target, and which may follow which.
+
+A job's phase (UWS 1.1)::
+
+    PENDING -> QUEUED -> EXECUTING -> COMPLETED   every target done or no_work
+       |         |          |-------> ERROR       a target failed or is held, or precall failed
+       '---------'----------'-------> ABORTED     cancelled
+                            any ended ----------> ARCHIVED   destroyed, history kept
+
+A target's state::
+
+    queued -> running -> delivering -> done
+      ^          |  '----------------> done | no_work | failed | held | aborted
+      '----------'  give-back, dead claim, TransientError
+    queued -> aborted | held;   delivering -> failed | aborted
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+__all__ = ["CLAIM_ENDS", "Phase", "TargetState", "may_follow", "phase_when_ended"]
+
+
+class Phase(StrEnum):
+    """Phase of a job, in UWS 1.1 words."""
+
+    PENDING = "PENDING"
+    QUEUED = "QUEUED"
+    EXECUTING = "EXECUTING"
+    COMPLETED = "COMPLETED"
+    ERROR = "ERROR"
+    ABORTED = "ABORTED"
+    ARCHIVED = "ARCHIVED"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing of the job will run any more."""
+        return self not in _ACTIVE_PHASES
+
+
+class TargetState(StrEnum):
+    """State of one target."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DELIVERING = "delivering"
+    DONE = "done"
+    NO_WORK = "no_work"
+    FAILED = "failed"
+    HELD = "held"
+    ABORTED = "aborted"
+
+    @property
+    def ended(self) -> bool:
+        """Whether this is a last state."""
+        return self not in _OPEN_STATES
+
+
+_ACTIVE_PHASES = frozenset({Phase.PENDING, Phase.QUEUED, Phase.EXECUTING})
+_OPEN_STATES = frozenset({TargetState.QUEUED, TargetState.RUNNING, TargetState.DELIVERING})
+
+_NEXT_PHASES: dict[Phase, frozenset[Phase]] = {
+    Phase.PENDING: frozenset({Phase.QUEUED, Phase.ERROR, Phase.ABORTED}),
+    Phase.QUEUED: frozenset({Phase.EXECUTING, Phase.COMPLETED, Phase.ERROR, Phase.ABORTED}),
+    Phase.EXECUTING: frozenset({Phase.COMPLETED, Phase.ERROR, Phase.ABORTED}),
+    Phase.COMPLETED: frozenset({Phase.ARCHIVED}),
+    Phase.ERROR: frozenset({Phase.ARCHIVED}),
+    Phase.ABORTED: frozenset({Phase.ARCHIVED}),
+    Phase.ARCHIVED: frozenset(),
+}
+_ENDED_STATES = frozenset(set(TargetState) - _OPEN_STATES)
+_NEXT_STATES: dict[TargetState, frozenset[TargetState]] = {
+    TargetState.QUEUED: frozenset({TargetState.RUNNING, TargetState.ABORTED, TargetState.HELD}),
+    TargetState.RUNNING: frozenset({TargetState.QUEUED, TargetState.DELIVERING}) | _ENDED_STATES,
+    TargetState.DELIVERING: frozenset({TargetState.DONE, TargetState.FAILED, TargetState.ABORTED}),
+    **{state: frozenset() for state in _ENDED_STATES},
+}
+
+CLAIM_ENDS = ("done", "no_work", "failed", "transient", "died", "given_back", "expired", "fenced_out", "aborted")
+"""How a claim can end."""
+
+
+def may_follow(before: Phase | TargetState, after: Phase | TargetState) -> bool:
+    """Tell whether a job or target may go from one phase or state to another."""
+    if isinstance(before, Phase):
+        return after in _NEXT_PHASES[before]
+    return after in _NEXT_STATES[before]
+
+
+def phase_when_ended(counts: dict[TargetState, int]) -> Phase:
+    """Return the phase of a job whose targets have all ended.
+
+    Parameters
+    ----------
+    counts
+        Number of targets per state.
+    """
+    if any(counts.get(state, 0) for state in (TargetState.FAILED, TargetState.HELD)):
+        return Phase.ERROR
+    if counts.get(TargetState.ABORTED, 0):
+        return Phase.ABORTED
+    return Phase.COMPLETED
