@@ -1,0 +1,1 @@
+"""WHAT: the built-in science tasks. May import underbutler."""

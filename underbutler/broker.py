@@ -99,7 +99,9 @@ def reachable(settings: Settings) -> Iterator[None]:
     probe = connection(settings)
     try:
         yield
-    except (OperationalError, *probe.connection_errors) as error:
+    except Exception as error:
+        if not isinstance(error, (OperationalError, *probe.connection_errors)):
+            raise
         raise BrokerUnavailableError(
             f"The broker at {probe.as_uri()} does not answer ({error}). Start one with `underbutler up`, or set "
             "UNDERBUTLER_BROKER_URL.",

@@ -1,7 +1,7 @@
 """One frozen class of settings, read from the environment. May import only errors.
 
-Names are ``UNDERBUTLER_<FIELD>``, and the ecosystem's own where one exists. What is not set comes from ``stack.env`` in the
-home folder, which a running ``underbutler up`` writes there: so that a command in another terminal finds the stack.
+Names are ``UNDERBUTLER_<FIELD>``, and the ecosystem's own where one exists. What is not set comes from ``stack.env`` in
+the home folder, which a running ``underbutler up`` writes there: so that a command in another terminal finds the stack.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import functools
 import getpass
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -97,7 +97,8 @@ class Settings(BaseSettings):
 def load_settings(**overrides: object) -> Settings:
     """Read the settings: arguments first, then the environment, then a running stack's file, then defaults."""
     home = Path(str(overrides.get("home") or default_home()))
-    return Settings(_env_file=home / STACK_FILE, home=home, **{k: v for k, v in overrides.items() if k != "home"})  # type: ignore[call-arg, arg-type]
+    others: dict[str, Any] = {key: value for key, value in overrides.items() if key != "home"}
+    return Settings(_env_file=home / STACK_FILE, home=home, **others)
 
 
 @functools.cache

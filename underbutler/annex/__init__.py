@@ -1,0 +1,1 @@
+"""The large file annex: bucket, delivery, notices. May import broker, model and what is below."""

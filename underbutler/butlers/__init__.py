@@ -1,0 +1,1 @@
+"""The Butler, per process: factory, bound references, repositories, ingest. May import model and what is below."""

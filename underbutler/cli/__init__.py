@@ -1,0 +1,1 @@
+"""The command line. May import submit, context, migrations and what is below."""

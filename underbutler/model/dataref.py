@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from ..errors import MessageError, UsageError
+from underbutler.errors import MessageError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
-from ..errors import MessageError, UsageError
+from underbutler.errors import MessageError, UsageError
+
 from .dataref import MESSAGE_VERSION, READABLE_VERSIONS, DataRef, human_data_id
 
 __all__ = [

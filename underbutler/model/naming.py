@@ -12,8 +12,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from ..clock import DAY_ROLLOVER_HOURS, tai_milliseconds
-from ..errors import UsageError
+from underbutler.clock import DAY_ROLLOVER_HOURS, tai_milliseconds
+from underbutler.errors import UsageError
+
 from .dataref import DataId
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..errors import MessageError
+from underbutler.errors import MessageError
+
 from .naming import parse_s3_url, routing_key
 
 __all__ = ["SAL_SIZE_LIMIT", "LargeFileObjectAvailable"]
