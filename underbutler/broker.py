@@ -1,7 +1,7 @@
 """How the broker is reached: one Celery app and one kombu connection, configured the same for everybody.
 
-Submitters, workers, beat, Flower and consumers of notices build theirs here, so that key prefix, queue and serializer never
-differ. May import model and what is below it.
+Submitters, workers, beat, Flower and consumers of notices build theirs here, so that key prefix, queue and serializer
+never differ. May import model and what is below it.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def transport_options(settings: Settings) -> dict[str, Any]:
 def celery_settings(settings: Settings) -> dict[str, Any]:
     """Return the Celery configuration that submitters and workers share.
 
-    JSON only; a message is acknowledged after its target's state is recorded; one message at a time per child; no result
-    backend, because the records are the truth.
+    JSON only; a message is acknowledged after its target's state is recorded; no result backend, because the records
+    are the truth.
     """
     exchange = Exchange(settings.queue, type="direct")
     return {

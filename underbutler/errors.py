@@ -43,7 +43,7 @@ class UnderbutlerError(Exception):
 
 
 class UsageError(UnderbutlerError):
-    """This can never succeed as written: correct it and submit again. Never retried; exit code 2."""
+    """It can never succeed as written: correct it and submit again. Never retried; exit code 2."""
 
 
 class TransientError(UnderbutlerError):
@@ -106,7 +106,7 @@ class IntegrityError(TransientError):
 
 
 class FencedOutError(FatalError):
-    """This claim has been overtaken: its work is not made visible."""
+    """The claim has been overtaken: its work is not made visible."""
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

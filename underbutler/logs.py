@@ -1,7 +1,7 @@
 """Structured logs: bound once per target, cleared after. May import only errors.
 
-Standard logging and structlog share one handler on stderr, so that a science library's message carries the same job, target
-and data ID as ours. Nothing of this happens at import: a program calls `configure` once.
+Standard logging and structlog share one handler on stderr, so that a science library's message carries the same job,
+target and data ID as ours. Nothing of this happens at import: a program calls `configure` once.
 """
 
 from __future__ import annotations

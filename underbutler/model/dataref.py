@@ -29,9 +29,9 @@ READABLE_VERSIONS = frozenset({1})
 class DataRef:
     """What one target reads and where its outputs go.
 
-    A plain value: it compares, hashes, pickles and travels as JSON. In a worker (or in ``underbutler run``) it is bound to
-    a butler, and only then `get`, `put` and the others work; see `underbutler.butlers.BoundDataRef`. Pickling or encoding a
-    bound reference gives the plain value.
+    A plain value: it compares, hashes, pickles and travels as JSON. In a worker (or in ``underbutler run``) it is bound
+    to a butler, and only then `get`, `put` and the others work; see `underbutler.butlers.BoundDataRef`. Pickling or
+    encoding a bound reference gives the plain value.
 
     Parameters
     ----------

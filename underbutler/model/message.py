@@ -89,7 +89,7 @@ class Envelope:
         """
         if not isinstance(document, Mapping):
             raise MessageError(
-                f"The message has no {HEADER!r} header: it was not sent by Underbutler. Submit with `underbutler submit`."
+                f"The message has no {HEADER!r} header: Underbutler did not send it. Submit with `underbutler submit`."
             )
         if document.get("v") not in READABLE_VERSIONS:
             raise MessageError(
@@ -142,15 +142,15 @@ def encode_element(element: Element) -> tuple[Any, ...]:
         If a value is neither JSON nor one of the tagged kinds, naming where it stands, or if it is over 256 KiB.
     """
     match element:
-        case (DataRef() as ref, Mapping() as kwargs):
-            args: tuple[Any, ...] = (ref.to_json(), encode_value(dict(kwargs), "kwargs"))
+        case tuple((DataRef() as ref, dict() as kwargs)):
+            args: tuple[Any, ...] = (ref.to_json(), encode_value(kwargs, "kwargs"))
         case _:
             args = (encode_value(element, "element"),)
     size = len(canonical_json(args))
     if size > SIZE_LIMIT_BYTES:
         raise UsageError(
-            f"The message of target {describe(args)[0] or '(element)'} is {size} bytes; the limit is {SIZE_LIMIT_BYTES}. "
-            "Put large values into the Butler and send their data IDs.",
+            f"The message of target {describe(args)[0] or '(element)'} is {size} bytes; the limit is "
+            f"{SIZE_LIMIT_BYTES}. Put large values into the Butler and send their data IDs.",
             size=size,
             limit=SIZE_LIMIT_BYTES,
         )

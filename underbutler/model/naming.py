@@ -1,7 +1,7 @@
 """Names in the annex: buckets, keys, routing keys. The rules of the field, as pure functions.
 
-The seed's form is the one of the Large File Annex (CAP 452): `make_bucket_name`, `make_key`. Today's ts_salobj form is the
-other layout of `UNDERBUTLER_ANNEX_LAYOUT`; it selects what delivery uses and never changes these two.
+The seed's form is the one of the Large File Annex (CAP 452): `make_bucket_name`, `make_key`. Today's ts_salobj form is
+the other layout of `UNDERBUTLER_ANNEX_LAYOUT`; it selects what delivery uses and never changes these two.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ def make_bucket_name(salname: str, salindexname: str | None, s3instance: str, s3
 def make_key(salname: str, generator: str, date: Time) -> str:
     """Make the key of an item: ``{yyyy}/{mm}/{dd}/{salname}-{generator}-{yyyy}{mm}{dd}-{tai_iso}``.
 
-    Year, month and day are those of the observing day: `date` in TAI, rounded to milliseconds first, then minus 12 h, so
-    that day and time in one key agree.
+    Year, month and day are those of the observing day: `date` in TAI, rounded to milliseconds first, then minus 12 h,
+    so that day and time in one key agree.
 
     Parameters
     ----------
@@ -134,8 +134,8 @@ def product_key(
 ) -> str:
     """Return the key of one product: the seed's key, made unique and fenced.
 
-    The seed's key resolves milliseconds, so that two detectors of one exposure would collide: the rest of the data ID and the
-    target follow. The claim number is the fence: a claim that was overtaken writes only its own key.
+    The seed's key resolves milliseconds, so that two detectors of one exposure would collide: the rest of the data ID
+    and the target follow. The claim number is the fence: a claim that was overtaken writes only its own key.
 
     Parameters
     ----------
