@@ -1,0 +1,411 @@
+"""Real services for tests: PostgreSQL, RabbitMQ and Swift, each in a temporary folder, on free loopback ports.
+
+What is missing skips a test on a laptop and fails it under ``CI=true``. Everything that is started here is ended here, by
+process id, and cannot outlive the test run even when that is killed.
+"""
+
+from __future__ import annotations
+
+import base64
+import getpass
+import json
+import os
+import pwd
+import shutil
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import run
+from tempfile import mkdtemp
+from typing import NoReturn, TypeVar
+from uuid import uuid4
+
+import pytest
+
+from underbutler.embedded.process import Guard, Process, ProcessFailedError, free_port
+
+T = TypeVar("T")
+
+PORT_TRIES = 3
+
+
+def eventually(predicate: Callable[[], T], timeout: float = 20.0, what: str = "the condition") -> T:
+    """Return the first true value of ``predicate``; fail after ``timeout`` seconds, naming ``what`` was awaited."""
+    deadline = time.monotonic() + timeout
+    while not (value := predicate()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"{what} did not happen within {timeout:g} s; the last value was {value!r}")
+        time.sleep(0.05)
+    return value
+
+
+def missing(service: str, cure: str) -> NoReturn:
+    """Skip on a laptop, fail in CI."""
+    reason = f"{service} is not on this machine: {cure}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@dataclass(frozen=True)
+class S3Endpoint:
+    """An S3 server: its address, and credentials that it takes."""
+
+    url: str
+    access_key: str
+    secret_key: str
+    region: str = "us-east-1"
+
+    def environment(self) -> dict[str, str]:
+        """Return the settings that point Underbutler at it."""
+        return {
+            "UNDERBUTLER_S3_ENDPOINT_URL": self.url,
+            "UNDERBUTLER_S3_ACCESS_KEY_ID": self.access_key,
+            "UNDERBUTLER_S3_SECRET_ACCESS_KEY": self.secret_key,
+            "UNDERBUTLER_S3_REGION": self.region,
+        }
+
+
+@contextmanager
+def short_folder(owner: str | None = None) -> Iterator[Path]:
+    """Make a folder that another account can reach, which pytest's own folders cannot be, and remove it after."""
+    folder = Path(mkdtemp(prefix="underbutler-test-"))
+    try:
+        if owner:
+            shutil.chown(folder, owner, owner)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def find_program(name: str, *folders: str) -> Path | None:
+    """Return a program of PATH, or of the last (newest) of the folders that match the patterns."""
+    found = shutil.which(name)
+    if found:
+        return Path(found)
+    matches = [path for pattern in folders for path in Path("/").glob(f"{pattern.lstrip('/')}/{name}")]
+    return max(matches, key=lambda path: [int(part) for part in path.parts if part.isdigit()], default=None)
+
+
+def with_other_ports(start: Callable[[], T]) -> T:
+    """Try again when another program took the free port first."""
+    for _ in range(PORT_TRIES - 1):
+        try:
+            return start()
+        except ProcessFailedError as error:
+            if "in use" not in str(error).lower() and "eaddrinuse" not in str(error).lower():
+                raise
+    return start()
+
+
+# PostgreSQL
+
+
+@contextmanager
+def postgres_server() -> Iterator[str]:
+    """Run a PostgreSQL server and yield the URL of its ``postgres`` database."""
+    folders = ("/usr/lib/postgresql/*/bin", "/usr/local/pgsql/bin", "/opt/homebrew/opt/postgresql*/bin")
+    initdb, server = find_program("initdb", *folders), find_program("postgres", *folders)
+    if initdb is None or server is None:
+        missing("PostgreSQL", "apt-get install postgresql")
+    account = _account("postgres")
+    with short_folder(account) as folder, Guard() as guard:
+        data = folder / "data"
+        made = run(
+            [initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
+            user=account,
+            group=account,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if made.returncode:
+            pytest.fail(f"initdb failed: {made.stderr}")
+
+        def start() -> tuple[Process, str]:
+            port = free_port()
+            # fmt: off
+            options = {
+                "listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": folder, "max_connections": 200,
+                "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "64MB",
+            }
+            # fmt: on
+            words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+            process = Process(
+                "PostgreSQL", [server, "-D", data, *words], directory=folder, guard=guard, user=account, environment={}
+            )
+            url = f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
+            process.wait_until(lambda: _postgres_answers(url), 30)
+            return process, url
+
+        process, url = with_other_ports(start)
+        try:
+            yield url
+        finally:
+            import signal
+
+            process.stop(by=signal.SIGINT)  # "fast": it does not wait for its clients
+
+
+def postgres_execute(url: str, statement: str) -> None:
+    """Execute one statement outside a transaction."""
+    import psycopg
+
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True, connect_timeout=5) as session:
+        session.execute(statement)
+
+
+@contextmanager
+def fresh_database(server_url: str) -> Iterator[str]:
+    """Make an empty database and drop it after, whoever is still connected."""
+    name = f"test_{uuid4().hex[:12]}"
+    postgres_execute(server_url, f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy")
+    try:
+        yield server_url.removesuffix("postgres") + name
+    finally:
+        postgres_execute(server_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def _postgres_answers(url: str) -> bool:
+    import psycopg
+
+    try:
+        postgres_execute(url, "SELECT 1")
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _account(wanted: str) -> str | None:
+    """Return the account a server that refuses root must run as, or ``None`` when we are not root."""
+    if os.geteuid() != 0:
+        return None
+    for name in (wanted, "nobody"):
+        try:
+            pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return name
+    missing(f"an account to run {wanted} as", f"adduser --system {wanted}")
+
+
+# RabbitMQ
+
+
+@dataclass(frozen=True)
+class RabbitServer:
+    """A RabbitMQ node: AMQP on one port, its management API on another."""
+
+    amqp_port: int
+    management_port: int
+
+    @contextmanager
+    def fresh_vhost(self) -> Iterator[str]:
+        """Make an empty virtual host, yield its AMQP URL, and remove it with its connections after."""
+        name = f"test_{uuid4().hex[:12]}"
+        self.call("PUT", f"/vhosts/{name}")
+        self.call("PUT", f"/permissions/{name}/guest", {"configure": ".*", "write": ".*", "read": ".*"})
+        try:
+            yield f"amqp://guest:guest@127.0.0.1:{self.amqp_port}/{name}"
+        finally:
+            self.call("DELETE", f"/vhosts/{name}")
+
+    def call(self, method: str, path: str, body: object = None) -> object:
+        """Call the management API and return its answer, decoded."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.management_port}/api{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={
+                "Authorization": "Basic " + base64.b64encode(b"guest:guest").decode(),
+                "Content-Type": "application/json",
+            },
+        )
+        with urllib.request.urlopen(request, timeout=10) as response:
+            text = response.read()
+        return json.loads(text) if text else None
+
+
+@contextmanager
+def rabbitmq_server() -> Iterator[RabbitServer]:
+    """Run a RabbitMQ node with an epmd of its own."""
+    program = find_program("rabbitmq-server", "/usr/lib/rabbitmq/bin", "/usr/local/sbin", "/opt/homebrew/sbin")
+    epmd = find_program("epmd", "/usr/lib/erlang/erts-*/bin")
+    # Debian's wrapper on PATH insists on the account of the system's own node: take the script behind it.
+    behind = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+    if program is None or epmd is None:
+        missing("RabbitMQ", "apt-get install rabbitmq-server")
+    with short_folder() as folder, Guard() as guard:
+        server, processes = with_other_ports(
+            lambda: _start_rabbitmq(behind if behind.exists() else program, epmd, folder, guard)
+        )
+        try:
+            yield server
+        finally:
+            for process in reversed(processes):
+                process.stop(patience_s=15)
+
+
+def _start_rabbitmq(program: Path, epmd: Path, folder: Path, guard: Guard) -> tuple[RabbitServer, list[Process]]:
+    amqp, management, distribution, mapper = (free_port() for _ in range(4))
+    (folder / "plugins").write_text("[rabbitmq_management].\n")
+    (folder / "rabbitmq.conf").write_text(
+        f"listeners.tcp.1 = 127.0.0.1:{amqp}\n"
+        f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {management}\n"
+        "log.console = true\nlog.console.level = warning\nlog.file = false\n"
+    )
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),  # the Erlang cookie is made here
+        "LANG": "C.UTF-8",
+        "RABBITMQ_NODENAME": f"underbutler-{amqp}@localhost",
+        "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+        "RABBITMQ_NODE_PORT": str(amqp),
+        "RABBITMQ_DIST_PORT": str(distribution),
+        "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+        "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+        "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "advanced.config"),
+        "RABBITMQ_GENERATED_CONFIG_DIR": str(folder / "generated"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+        "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
+        "RABBITMQ_LOG_BASE": str(folder / "log"),
+        "RABBITMQ_PID_FILE": str(folder / "pid"),
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        "ERL_EPMD_PORT": str(mapper),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+    }
+    names = Process("epmd", [epmd, "-port", str(mapper), "-address", "127.0.0.1"], guard=guard, environment=environment)
+    node = RabbitServer(amqp_port=amqp, management_port=management)
+    try:
+        broker = Process("RabbitMQ", [program], directory=folder, guard=guard, environment=environment)
+        broker.wait_until(lambda: _rabbitmq_answers(node), 90)
+    except ProcessFailedError:
+        names.stop()
+        raise
+    return node, [names, broker]
+
+
+def _rabbitmq_answers(node: RabbitServer) -> bool:
+    try:
+        return node.call("GET", "/health/checks/port-listener/" + str(node.amqp_port)) is not None
+    except OSError:
+        return False
+
+
+# OpenStack Swift with its S3 API
+
+SWIFT_KINDS = ("account", "container", "object")
+
+SWIFT_PIPELINE = (
+    "catch_errors gatekeeper healthcheck cache etag-quoter listing_formats bulk tempurl ratelimit s3api tempauth slo dlo "
+    "versioned_writes symlink proxy-logging proxy-server"
+)
+
+
+@contextmanager
+def swift_server() -> Iterator[S3Endpoint]:
+    """Run Swift's four servers and the memcached they need; everything is in one temporary folder."""
+    programs: dict[str, Path] = {}
+    for name in (*(f"swift-{kind}-server" for kind in ("proxy", *SWIFT_KINDS)), "swift-ring-builder", "memcached"):
+        found = find_program(name)
+        if found is None:
+            missing(
+                "OpenStack Swift",
+                "apt-get install swift-proxy swift-account swift-container swift-object memcached",
+            )
+        programs[name] = found
+    with short_folder() as folder, Guard() as guard, ExitStack() as running:
+
+        def start() -> str:
+            attempt = folder / uuid4().hex[:8]
+            attempt.mkdir()
+            with ExitStack() as started:
+                url = _start_swift(programs, attempt, guard, started)
+                running.push(started.pop_all())
+            return url
+
+        yield S3Endpoint(url=with_other_ports(start), access_key="test:tester", secret_key="testing")
+
+
+def _start_swift(programs: dict[str, Path], folder: Path, guard: Guard, started: ExitStack) -> str:
+    ports = {kind: free_port() for kind in ("proxy", "memcached", *SWIFT_KINDS)}
+    (folder / "devices" / "d1").mkdir(parents=True)
+    _write_swift_files(folder, ports)
+    for kind in SWIFT_KINDS:
+        ring = folder / f"{kind}.builder"
+        for step in (["create", "4", "1", "1"], ["add", f"r1z1-127.0.0.1:{ports[kind]}/d1", "1"], ["rebalance"]):
+            made = run(
+                [programs["swift-ring-builder"], ring, *step], capture_output=True, text=True, check=False, env=_bare()
+            )
+            if made.returncode == 2:  # 1 is a warning
+                pytest.fail(f"swift-ring-builder {step[0]} failed: {made.stdout}{made.stderr}")
+
+    def serve(name: str, command: Sequence[str | Path]) -> Process:
+        process = Process(name, command, directory=folder, guard=guard, environment=_bare())
+        started.callback(process.stop, 5)
+        return process
+
+    memory = [programs["memcached"], "-l", "127.0.0.1", "-p", str(ports["memcached"]), "-U", "0", "-m", "32"]
+    serve("memcached", [*memory, "-u", getpass.getuser()] if os.geteuid() == 0 else memory)
+    back = [serve(f"swift-{kind}", [programs[f"swift-{kind}-server"], folder / f"{kind}.conf"]) for kind in SWIFT_KINDS]
+    for kind, process in zip(SWIFT_KINDS, back, strict=True):
+        process.wait_until(lambda kind=kind: _healthy(f"http://127.0.0.1:{ports[kind]}/healthcheck"), 30)
+    proxy = serve("swift-proxy", [programs["swift-proxy-server"], folder / "proxy.conf"])
+    url = f"http://127.0.0.1:{ports['proxy']}"
+    proxy.wait_until(lambda: _healthy(f"{url}/healthcheck"), 30)
+    return url
+
+
+def _write_swift_files(folder: Path, ports: dict[str, int]) -> None:
+    user = getpass.getuser()
+    environment = f"bind_ip = 127.0.0.1\nuser = {user}\nswift_dir = {folder}\nlog_address = {folder}/no-syslog\n"
+    (folder / "swift.conf").write_text(
+        "[swift-hash]\nswift_hash_path_prefix = test\nswift_hash_path_suffix = test\n"
+        "[storage-policy:0]\nname = gold\ndefault = yes\n"
+        "[swift-constraints]\nmax_file_size = 5368709122\n"
+    )
+    for kind in SWIFT_KINDS:
+        (folder / f"{kind}.conf").write_text(
+            f"[DEFAULT]\n{environment}bind_port = {ports[kind]}\nmount_check = false\ndevices = {folder}/devices\n"
+            "workers = 0\ndisable_fallocate = true\n"
+            f"[pipeline:main]\npipeline = healthcheck {kind}-server\n"
+            "[filter:healthcheck]\nuse = egg:swift#healthcheck\n"
+            f"[app:{kind}-server]\nuse = egg:swift#{kind}\n"
+            f"[{kind}-replicator]\n[{kind}-updater]\n[{kind}-auditor]\n"
+        )
+    settings = {
+        "cache": ("memcache", f"memcache_servers = 127.0.0.1:{ports['memcached']}"),
+        "s3api": (
+            "s3api",
+            "s3_acl = false\nlocation = us-east-1\nallow_multipart_uploads = true\nmin_segment_size = 5242880\n"
+            "check_bucket_owner = false",
+        ),
+        "tempauth": ("tempauth", "user_test_tester = testing .admin"),
+        "proxy-logging": ("proxy_logging", ""),
+        "etag-quoter": ("etag_quoter", ""),
+    }
+    text = f"[DEFAULT]\n{environment}bind_port = {ports['proxy']}\nworkers = 0\n"
+    text += f"[pipeline:main]\npipeline = {SWIFT_PIPELINE}\n"
+    text += "[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n"
+    for name in SWIFT_PIPELINE.split()[:-1]:
+        egg, options = settings.get(name, (name, ""))
+        text += f"[filter:{name}]\nuse = egg:swift#{egg}\n{options}\n"
+    (folder / "proxy.conf").write_text(text)
+
+
+def _bare() -> dict[str, str]:
+    """Return an environment in which the system's own Python finds the system's own packages and services log plainly."""
+    return {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/", "LANG": "C.UTF-8"}
+
+
+def _healthy(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
