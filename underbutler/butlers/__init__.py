@@ -1,1 +1,65 @@
-"""The Butler, per process: factory, bound references, repositories, ingest. May import model and what is below."""
+"""The Butler, per process: factory, bound references, repositories, ingest. May import model and what is below.
+
+The names load at first use: importing the Butler itself takes 2 s and 150 MiB, and only who opens one should pay.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lsst.daf.butler import LabeledButlerFactory as LabeledButlerFactory
+    from lsst.daf.butler.persistence_context import PersistenceContextVars as PersistenceContextVars
+
+    from .bound import BoundDataRef as BoundDataRef
+    from .bound import PutJournal as PutJournal
+    from .bound import bind as bind
+    from .calibration_cache import CalibrationCache as CalibrationCache
+    from .data_ids import FoundDataIds as FoundDataIds
+    from .data_ids import Range as Range
+    from .data_ids import find_data_ids as find_data_ids
+    from .decoding import decode as decode
+    from .images import CcdImage as CcdImage
+    from .ingest import IngestReport as IngestReport
+    from .ingest import ingest_files as ingest_files
+    from .instrument_map import InstrumentMap as InstrumentMap
+    from .instrument_map import load_instrument_map as load_instrument_map
+    from .repositories import Repositories as Repositories
+    from .repository import create_repository as create_repository
+    from .repository import upgrade_config as upgrade_config
+
+_HOME_OF = {
+    "BoundDataRef": ".bound",
+    "CalibrationCache": ".calibration_cache",
+    "CcdImage": ".images",
+    "FoundDataIds": ".data_ids",
+    "IngestReport": ".ingest",
+    "InstrumentMap": ".instrument_map",
+    "LabeledButlerFactory": "lsst.daf.butler",
+    "PersistenceContextVars": "lsst.daf.butler.persistence_context",
+    "PutJournal": ".bound",
+    "Range": ".data_ids",
+    "Repositories": ".repositories",
+    "bind": ".bound",
+    "create_repository": ".repository",
+    "decode": ".decoding",
+    "find_data_ids": ".data_ids",
+    "ingest_files": ".ingest",
+    "load_instrument_map": ".instrument_map",
+    "upgrade_config": ".repository",
+}
+
+__all__ = [*_HOME_OF]  # noqa: PLE0604 - names of the table above
+
+
+def __getattr__(name: str) -> object:
+    try:
+        home = _HOME_OF[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    return getattr(importlib.import_module(home, __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME_OF])

@@ -1,0 +1,323 @@
+"""Data IDs at submission: cast by the dimension's key type, and expanded to what exists.
+
+No value leaves here as it was typed: ``"1"`` for a detector is 1, and a filter called ``48`` is a text. A range over a
+dimension is a query of what exists, never a list.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from underbutler.errors import UnknownNameError, UsageError
+from underbutler.model.dataref import DataIdValue
+
+if TYPE_CHECKING:
+    from lsst.daf.butler import Butler, DataCoordinate, DimensionUniverse
+
+__all__ = ["Constraint", "FoundDataIds", "Range", "cast_data_id", "cast_value", "find_data_ids", "required_values"]
+
+_LARGEST_INT = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The integers from `begin` to `end`, both included, in steps of `step`: ``begin..end:step``.
+
+    Raises
+    ------
+    UsageError
+        If it descends, or if the step is not positive.
+    """
+
+    begin: int
+    end: int
+    step: int = 1
+
+    def __post_init__(self) -> None:
+        if self.step < 1:
+            raise UsageError(f"The range {self} has the step {self.step}; give a positive one.")
+        if self.end < self.begin:
+            raise UsageError(f"The range {self} descends; write {self.end}..{self.begin}.")
+
+    def __str__(self) -> str:
+        return f"{self.begin}..{self.end}" + (f":{self.step}" if self.step != 1 else "")
+
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, int) and self.begin <= value <= self.end and (value - self.begin) % self.step == 0
+
+
+Constraint: TypeAlias = DataIdValue | Range
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDataIds:
+    """What a search of data IDs found.
+
+    Parameters
+    ----------
+    data_ids
+        Values of the required dimensions, ordered: keys as they were given, later keys vary fastest, keys that were not
+        given last.
+    missing
+        Combinations of explicitly given values for which nothing exists.
+    """
+
+    data_ids: list[dict[str, DataIdValue]] = field(default_factory=list)
+    missing: list[dict[str, DataIdValue]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.data_ids)
+
+    def __iter__(self) -> Iterator[dict[str, DataIdValue]]:
+        return iter(self.data_ids)
+
+
+def cast_data_id(universe: DimensionUniverse, data_id: Mapping[str, DataIdValue]) -> dict[str, DataIdValue]:
+    """Return the data ID with each value of its dimension's key type.
+
+    Raises
+    ------
+    UnknownNameError
+        If a key is no dimension.
+    UsageError
+        If a value does not cast, naming dimension, value and expected type.
+    """
+    return {name: cast_value(universe, name, value) for name, value in data_id.items()}
+
+
+def cast_value(universe: DimensionUniverse, name: str, value: DataIdValue) -> DataIdValue:
+    """Return one value of a data ID, of the dimension's key type.
+
+    Raises
+    ------
+    UnknownNameError
+        If `name` is no dimension.
+    UsageError
+        If the value does not cast.
+    """
+    expected = key_type(universe, name)
+    if expected is str and isinstance(value, int | str) and not isinstance(value, bool) and value != "":
+        return str(value)
+    if expected is int and not isinstance(value, bool):
+        try:
+            number = int(value)
+        except (TypeError, ValueError):
+            pass
+        else:
+            if number == value or isinstance(value, str):
+                return _within_64_bits(name, number)
+    raise UsageError(
+        f"Dimension {name}: the value {value!r} is no {expected.__name__}. Give {_EXAMPLE[expected]}.",
+        dimension=name,
+        value=value,
+        expected=expected.__name__,
+    )
+
+
+def key_type(universe: DimensionUniverse, name: str) -> type[int] | type[str]:
+    """Return the type of a dimension's primary key.
+
+    Raises
+    ------
+    UnknownNameError
+        If `name` is no dimension.
+    """
+    dimensions = universe.dimensions
+    if name not in dimensions.names:
+        known = dimensions.names - universe.skypix_dimensions.names
+        raise UnknownNameError.of("dimension", name, known)
+    expected: type[int] | type[str] = dimensions[name].primaryKey.getPythonType()
+    return expected
+
+
+def find_data_ids(
+    butler: Butler,
+    dimensions: Sequence[str],
+    constraints: Mapping[str, Sequence[Constraint]],
+    *,
+    dataset_type: str | None = None,
+    collections: Sequence[str] = (),
+    where: str = "",
+    limit: int | None = None,
+) -> FoundDataIds:
+    """Find the data IDs that exist and meet all constraints.
+
+    Parameters
+    ----------
+    butler
+        Butler of the repository that is searched.
+    dimensions
+        Dimensions of the data IDs, e.g. ``("instrument", "detector", "exposure")``.
+    constraints
+        Values and ranges per dimension, in the order in which the user gave them. Dimensions outside of `dimensions`
+        (``day_obs``, ``physical_filter``, ``band``) only select.
+    dataset_type
+        Dataset type that must exist in `collections` for a data ID to be found. One that is not registered, or that is
+        a calibration, is an output: its data IDs are those of the dimension records.
+    collections
+        Collections that are searched for `dataset_type`.
+    where
+        A Butler query expression that selects further.
+    limit
+        Return the first so many; None returns all.
+
+    Raises
+    ------
+    UnknownNameError
+        If a dimension or a collection does not exist.
+    UsageError
+        If a value does not cast, a range is over texts, or the query is none.
+    """
+    given = {name: _cast_constraints(butler.dimensions, name, values) for name, values in constraints.items()}
+    for name in dimensions:
+        key_type(butler.dimensions, name)
+    wanted = butler.dimensions.conform(dimensions)
+    joined = wanted.union(butler.dimensions.conform(given))
+    if "instrument" in joined.names and "instrument" not in {*given, *_WORD.findall(where)}:
+        given["instrument"] = _only_instrument(butler)
+    searched = dataset_type if _is_input(butler, dataset_type) else None
+    rows = [
+        row
+        for one in _one_instrument_each(given)
+        for row in _query(butler, joined, one, searched, tuple(collections), where)
+    ]
+    ordered = sorted(rows, key=lambda row: _position(row, given, wanted.required))
+    distinct = dict.fromkeys(tuple(row[name] for name in wanted.required) for row in ordered)
+    data_ids = [dict(zip(wanted.required, values, strict=True)) for values in distinct]
+    return FoundDataIds(data_ids if limit is None else data_ids[:limit], _missing(rows, given))
+
+
+def required_values(coordinate: DataCoordinate) -> dict[str, DataIdValue]:
+    """Return the required values of a coordinate as a plain dict."""
+    return {name: coordinate[name] for name in coordinate.dimensions.required}
+
+
+_WORD = re.compile(r"\w+")
+_EXAMPLE = {int: "an integer, for example 0", str: "a text"}
+
+
+def _within_64_bits(name: str, number: int) -> int:
+    if abs(number) > _LARGEST_INT:
+        raise UsageError(f"Dimension {name}: the value {number} has over 64 bits.", dimension=name, value=number)
+    return number
+
+
+def _cast_constraints(universe: DimensionUniverse, name: str, values: Sequence[Constraint]) -> list[Constraint]:
+    if not values:
+        raise UsageError(f"Dimension {name} was given no value. Leave the key out to take all.", dimension=name)
+    cast: list[Constraint] = []
+    for value in values:
+        if not isinstance(value, Range):
+            cast.append(cast_value(universe, name, value))
+        elif key_type(universe, name) is int:
+            cast.append(Range(_within_64_bits(name, value.begin), _within_64_bits(name, value.end), value.step))
+        else:
+            raise UsageError(f"Dimension {name} holds texts; {value} is a range of integers.", dimension=name)
+    return cast
+
+
+def _only_instrument(butler: Butler) -> list[Constraint]:
+    """Return the one instrument of the repository: the Butler answers no query that leaves it open."""
+    known = sorted(record.name for record in butler.query_dimension_records("instrument", explain=False))
+    if len(known) != 1:
+        raise UsageError(
+            f"The data ID leaves the instrument open, and the repository has {len(known)}: {', '.join(known) or 'none'}. "
+            + ("Add instrument=NAME." if known else "Ingest frames first."),
+            known=known,
+        )
+    return list(known)
+
+
+def _one_instrument_each(given: Mapping[str, list[Constraint]]) -> list[dict[str, list[Constraint]]]:
+    """Return the constraints once per instrument: a query is of one."""
+    if "instrument" not in given:
+        return [dict(given)]
+    return [dict(given) | {"instrument": [name]} for name in dict.fromkeys(given["instrument"])]
+
+
+def _is_input(butler: Butler, dataset_type: str | None) -> bool:
+    from lsst.daf.butler import MissingDatasetTypeError
+
+    if dataset_type is None:
+        return False
+    try:
+        return not butler.get_dataset_type(dataset_type).isCalibration()
+    except MissingDatasetTypeError:
+        return False
+
+
+def _query(
+    butler: Butler,
+    group: Any,
+    given: Mapping[str, list[Constraint]],
+    dataset_type: str | None,
+    collections: tuple[str, ...],
+    where: str,
+) -> list[dict[str, DataIdValue]]:
+    from lsst.daf.butler import InvalidQueryError, MissingCollectionError
+    from lsst.daf.butler.registry import UserExpressionError
+
+    names = sorted(group.names)
+    try:
+        with butler.query() as query:
+            if dataset_type is not None:
+                query = query.join_dataset_search(dataset_type, collections)  # noqa: PLW2901 - a query is a value
+            result = query.data_ids(group)
+            for name, values in given.items():
+                expression, bind = _expression(name, values)
+                result = result.where(expression, bind=bind)
+            if where:
+                result = result.where(where)
+            return [{name: row[name] for name in names} for row in result]
+    except MissingCollectionError as error:
+        raise unknown_collection(butler, collections) from error
+    except (InvalidQueryError, UserExpressionError) as error:
+        asked = f" {where!r}" if where else ""
+        raise UsageError(f"The query{asked} cannot be asked: {error}", where=where) from error
+
+
+def unknown_collection(butler: Butler, collections: Sequence[str]) -> UnknownNameError:
+    """Return the error that names the first of `collections` that does not exist."""
+    known = set(butler.collections.query("*"))
+    missing = next((name for name in collections if name not in known), ", ".join(collections))
+    return UnknownNameError.of("collection", missing, known)
+
+
+def _expression(name: str, values: Sequence[Constraint]) -> tuple[str, dict[str, Any]]:
+    parameter = f"given_{name}"
+    if len(values) == 1 and not isinstance(values[0], Range):
+        return f"{name} = {parameter}", {parameter: values[0]}
+    listed = [value for value in values if not isinstance(value, Range)]
+    terms = [f"{name} IN ({value})" for value in values if isinstance(value, Range)]
+    if listed:
+        terms.append(f"{name} IN ({parameter})")
+    return " OR ".join(terms), {parameter: listed} if listed else {}
+
+
+def _position(
+    row: Mapping[str, DataIdValue], given: Mapping[str, list[Constraint]], required: Sequence[str]
+) -> tuple[Any, ...]:
+    by_key = [(_index(row[name], values), row[name]) for name, values in given.items()]
+    return (*by_key, *(row[name] for name in required if name not in given))
+
+
+def _index(value: DataIdValue, values: Sequence[Constraint]) -> int:
+    for index, one in enumerate(values):
+        if (value in one) if isinstance(one, Range) else (value == one):
+            return index
+    return len(values)
+
+
+def _missing(
+    rows: Sequence[Mapping[str, DataIdValue]], given: Mapping[str, list[Constraint]]
+) -> list[dict[str, DataIdValue]]:
+    explicit = {name: values for name, values in given.items() if not any(isinstance(value, Range) for value in values)}
+    if not explicit:
+        return []
+    present = {tuple(row[name] for name in explicit) for row in rows}
+    combinations = dict.fromkeys(itertools.product(*explicit.values()))
+    return [dict(zip(explicit, values, strict=True)) for values in combinations if values not in present]
