@@ -1,0 +1,132 @@
+"""The command group ``underbutler``: commands load when they are called, errors become a sentence and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import click
+
+from underbutler import __version__
+from underbutler.errors import FatalError, TransientError, UnderbutlerError, UsageError
+
+__all__ = ["LazyGroup", "main"]
+
+EXIT_CODES: tuple[tuple[type[UnderbutlerError], int], ...] = ((UsageError, 2), (TransientError, 3), (FatalError, 4))
+
+_COMMANDS = {
+    "cancel": ".job_commands:cancel",
+    "db": ".database_commands:db",
+    "ingest": ".repository_commands:ingest",
+    "notices": ".watch_command:notices",
+    "repo": ".repository_commands:repo",
+    "run": ".run_command:run",
+    "status": ".job_commands:status",
+    "submit": ".submit_command:submit",
+    "tasks": ".task_commands:tasks",
+    "watch": ".watch_command:watch",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called.
+
+    Besides our own there are those of the entry-point group ``underbutler.commands``: rooms that the command line may
+    not import bring theirs along.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names of all commands."""
+        return sorted({*_COMMANDS, *(point.name for point in entry_points(group="underbutler.commands"))})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import one command."""
+        if cmd_name in _COMMANDS:
+            module, _, name = _COMMANDS[cmd_name].partition(":")
+            command: click.Command = getattr(importlib.import_module(module, __package__), name)
+            return command
+        for point in entry_points(group="underbutler.commands", name=cmd_name):
+            loaded: click.Command = point.load()
+            return loaded
+        return None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, suggesting the nearest name."""
+        from underbutler.errors import suggest
+
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            known = self.list_commands(ctx)
+            ctx.fail(f"No command is called {args[0]!r}.{suggest(args[0], known)} Known: {', '.join(known)}.")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option(
+    "--home",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of records, repository index and running stack. Default: $UNDERBUTLER_HOME, else the user's data folder.",
+)
+@click.option("-v", "--verbose", count=True, help="Say more on stderr; twice for every detail.")
+@click.version_option(__version__, prog_name="underbutler")
+def group(home: Path | None, verbose: int) -> None:
+    """Reduce CCD frames as a service: submit tasks on data IDs, get verified pictures, notices and a record of all.
+
+    \b
+    Examples:
+      underbutler demo                                  see all of it work, on this machine
+      underbutler up                                    start broker, S3 and worker here; Ctrl-C stops them
+      underbutler repo create ./repo --label demo       make a Butler repository
+      underbutler ingest demo night/*.fits              bring raw frames in
+      underbutler submit processCcd demo --id instrument=STE3 detector=0 --wait
+      underbutler status                                jobs, newest first
+    """
+    from underbutler import logs
+
+    if home is not None:
+        os.environ["UNDERBUTLER_HOME"] = str(home.expanduser().absolute())
+    logs.configure(("WARNING", "INFO", "DEBUG")[min(verbose, 2)])
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with 0, 1 (targets failed), 2 (usage), 3 (a service is away) or 4 (our fault)."""
+    try:
+        result = group.main(args=None if args is None else list(args), prog_name="underbutler", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("Interrupted.", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except UnderbutlerError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(exit_code_of(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    sys.exit(result if isinstance(result, int) else 0)
+
+
+def exit_code_of(error: Exception) -> int:
+    """Return the exit code of an error's fate."""
+    for kind, code in EXIT_CODES:
+        if isinstance(error, kind):
+            return code
+    return 1
+
+
+def json_option() -> Any:
+    """Return the option ``--format text|json``."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        help="json: one machine-readable answer.",
+    )

@@ -1,0 +1,69 @@
+"""``underbutler watch`` (notices, live) and ``underbutler notices`` (those recorded)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import click
+from rich.console import Console
+
+from .main import json_option
+from .session import answer_json, open_records
+
+__all__ = ["notices", "watch"]
+
+
+@click.command()
+@click.argument("pattern", default="#")
+@click.option("-n", "--count", type=click.IntRange(min=1), help="Stop after this many notices.")
+@json_option()
+def watch(pattern: str, count: int | None, form: str) -> None:
+    """Show notices as they arrive; Ctrl-C ends it.
+
+    PATTERN is a topic of three words, instrument.task.dataset_type, in which * stands for one word and # for any number.
+    What was announced before is read with `underbutler notices JOB`.
+
+    \b
+    Examples:
+      underbutler watch
+      underbutler watch 'STE3.processCcd.calexp'
+      underbutler watch '*.*.preview' --format json | jq -r .url
+    """
+    from underbutler.annex import watch as watch_notices
+    from underbutler.settings import load_settings
+    from underbutler.terminal import notice_line
+
+    console = Console()
+    if form == "text":
+        Console(stderr=True).print(f"Waiting for notices of {pattern} …  (Ctrl-C ends)")
+    with contextlib.suppress(KeyboardInterrupt):
+        for number, notice in enumerate(watch_notices(load_settings(), [pattern]), start=1):
+            if form == "json":
+                click.echo(json.dumps(notice.to_json()))
+            else:
+                console.print(notice_line(notice))
+                console.print(f"       {notice.url}", soft_wrap=True)
+            if number == count:
+                return
+
+
+@click.command()
+@click.argument("job")
+@json_option()
+def notices(job: str, form: str) -> None:
+    """Show the recorded notices of a JOB, sent or not yet.
+
+    \b
+    Examples:
+      underbutler notices 1a2b3c4d
+      underbutler notices 1a2b3c4d --format json | jq -r '.[].url'
+    """
+    from underbutler.terminal import notices_table
+
+    with open_records() as context:
+        recorded = context.jobs.notices(context.jobs.job(job).id)
+    if form == "json":
+        answer_json([notice.to_json() for notice in recorded])
+    else:
+        Console().print(notices_table(recorded))

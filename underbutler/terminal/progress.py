@@ -1,0 +1,101 @@
+"""Progress bars on stderr: of a known number of steps, and of a job's targets."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from underbutler.model.job import Phase, TargetState
+
+if TYPE_CHECKING:
+    from underbutler.records import JobRow, JobStore
+
+__all__ = ["follow_job", "steps"]
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=False,
+    )
+
+
+@contextmanager
+def steps(label: str, total: int | None, console: Console | None = None) -> Iterator[Callable[[int], None]]:
+    """Show a bar of `total` steps; the block gets a function that is told how many are done."""
+    with _bar(console or Console(stderr=True)) as progress:
+        line = progress.add_task(label, total=total, note="")
+        yield lambda done: progress.update(line, completed=done)
+
+
+def follow_job(
+    jobs: JobStore,
+    job: uuid.UUID,
+    *,
+    label: str = "",
+    console: Console | None = None,
+    meanwhile: Callable[[Console], None] | None = None,
+    poll_s: float = 0.25,
+    timeout_s: float | None = None,
+) -> JobRow:
+    """Show a job's progress, counting targets, until it has ended.
+
+    Parameters
+    ----------
+    jobs
+        The records.
+    job
+        The job to follow.
+    label
+        Words in front of the bar; default the task's name.
+    console
+        Where the bar is drawn; default stderr.
+    meanwhile
+        Called between two looks, with the console that lines may be printed on above the bar.
+    poll_s
+        Seconds between two looks at the records.
+    timeout_s
+        Give up following (not the job) after this many seconds.
+
+    Raises
+    ------
+    TimeoutError
+        If the job has not ended in time.
+    """
+    console = console or Console(stderr=True)
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    row = jobs.job(job)
+    with _bar(console) as progress:
+        line = progress.add_task(label or row.task, total=row.n_targets, note="")
+        while True:
+            row = jobs.job(job)
+            counts = jobs.counts(job)
+            progress.update(line, completed=_ended(counts), note=_note(counts))
+            if meanwhile is not None:
+                meanwhile(progress.console)
+            if Phase(row.phase).ended:
+                return row
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeoutError(f"Job {str(job)[:8]} has not ended after {timeout_s:.0f} s: {_note(counts)}.")
+            time.sleep(poll_s)
+
+
+def _ended(counts: dict[TargetState, int]) -> int:
+    return sum(number for state, number in counts.items() if TargetState(state).ended)
+
+
+def _note(counts: dict[TargetState, int]) -> str:
+    shown = (TargetState.RUNNING, TargetState.DELIVERING, TargetState.FAILED, TargetState.HELD, TargetState.ABORTED)
+    return " ".join(f"{state.value} {counts[state]}" for state in shown if counts.get(state))

@@ -1,0 +1,149 @@
+"""Tables of jobs, targets and notices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from underbutler.model.job import Phase, TargetState
+
+if TYPE_CHECKING:
+    from underbutler.model.notice import LargeFileObjectAvailable
+    from underbutler.records import JobRow, TargetRow
+
+__all__ = ["jobs_table", "notice_line", "notices_table", "targets_table"]
+
+_STYLES: dict[str, str] = {
+    Phase.COMPLETED: "green",
+    Phase.ERROR: "red",
+    Phase.ABORTED: "yellow",
+    Phase.EXECUTING: "cyan",
+    TargetState.DONE: "green",
+    TargetState.NO_WORK: "green",
+    TargetState.FAILED: "red",
+    TargetState.HELD: "red",
+    TargetState.ABORTED: "yellow",
+    TargetState.RUNNING: "cyan",
+    TargetState.DELIVERING: "cyan",
+}
+
+HEADINGS = {
+    "n_sources": "sources",
+    "fwhm_px": "FWHM px",
+    "background_e": "background e-",
+    "read_noise_e": "read noise e-",
+}
+"""Scalars of a task's metadata that tables show with a unit in the heading."""
+
+
+def jobs_table(rows: Sequence[tuple[JobRow, dict[TargetState, int]]]) -> Table:
+    """Return a table of jobs and how many of their targets are where."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("job", "task", "repo", "phase", "targets", "submitted", "took"):
+        table.add_column(heading, justify="right" if heading == "took" else "left")
+    for row, counts in rows:
+        words = " ".join(f"{state.value} {number}" for state, number in counts.items() if number) or "none"
+        table.add_row(str(row.id)[:8], row.task, row.repo, _styled(row.phase), words, _when(row.created_at), _took(row))
+    return table
+
+
+def targets_table(
+    targets: Iterable[TargetRow], *, scalars: Sequence[str] | None = None, title: str | None = None
+) -> Table:
+    """Return a table of targets: data ID, state, what the task measured, seconds.
+
+    Parameters
+    ----------
+    targets
+        Rows of one job or of several.
+    scalars
+        Names in the task's metadata to show as columns; default those of `HEADINGS` that occur.
+    title
+        Line above the table.
+    """
+    rows = list(targets)
+    keys = list(dict.fromkeys(key for row in rows for key in row.data_id))
+    keys = [key for key in ("instrument", "exposure", "detector") if key in keys] + [
+        key for key in keys if key not in {"instrument", "exposure", "detector"}
+    ]
+    if scalars is None:
+        scalars = [name for name in HEADINGS if any(name in (row.scalars or {}) for row in rows)]
+    table = Table(box=None, header_style="bold", pad_edge=False, title=title, title_justify="left")
+    for key in keys:
+        table.add_column(key)
+    table.add_column("state")
+    for name in scalars:
+        table.add_column(HEADINGS.get(name, name), justify="right")
+    table.add_column("seconds", justify="right")
+    if any(row.error_text for row in rows):
+        table.add_column("reason", overflow="fold")
+    for row in rows:
+        values = row.scalars or {}
+        cells = [str(row.data_id.get(key, "")) for key in keys]
+        measured = [_number(values.get(name)) for name in scalars]
+        reason = [f"{row.error_type}: {row.error_text}"] if row.error_text else []
+        table.add_row(*cells, _styled(row.state), *measured, _number(row.seconds), *reason)
+    return table
+
+
+def notices_table(notices: Iterable[LargeFileObjectAvailable]) -> Table:
+    """Return a table of objects in the annex."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("generator")
+    table.add_column("size", justify="right")
+    table.add_column("sha256")
+    table.add_column("url", overflow="fold")
+    for notice in notices:
+        table.add_row(notice.generator, size_text(notice.byteSize), notice.checkSum[:12], notice.url)
+    return table
+
+
+def notice_line(notice: LargeFileObjectAvailable) -> Text:
+    """Return one line that tells of a notice."""
+    words = " ".join(f"{key}={value}" for key, value in notice.data_id.items() if key != "instrument")
+    return Text.assemble(
+        ("notice ", "magenta"),
+        (f"{notice.generator:<20} ", "bold"),
+        f"{words}  {size_text(notice.byteSize)}  sha256 {notice.checkSum[:12]}",
+        no_wrap=True,
+        overflow="ellipsis",
+    )
+
+
+def size_text(size: int) -> str:
+    """Return a size in bytes as people read it."""
+    value = float(size)
+    for unit in ("B", "KiB", "MiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.2f} GiB"
+
+
+def _styled(word: str) -> Text:
+    return Text(str(word), style=_STYLES.get(word, ""))
+
+
+def _number(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case bool() | str():
+            return str(value)
+        case int():
+            return str(value)
+    return f"{value:.2f}"
+
+
+def _when(seconds: float | None) -> str:
+    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _took(row: JobRow) -> str:
+    if row.ended_at is None or row.created_at is None:
+        return ""
+    return f"{row.ended_at - row.created_at:.1f} s"

@@ -1,0 +1,82 @@
+"""The Celery task that stands for one science task: unwraps the message, runs the target, tells Celery how it ended."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from celery import Task
+from celery.exceptions import Ignore
+
+from underbutler.logs import get_logger
+from underbutler.model.job import TargetState
+from underbutler.model.message import HEADER, Envelope, TargetMessage
+from underbutler.records import StandDown
+
+from . import process
+from .target import TargetFailedError, run_target
+
+if TYPE_CHECKING:
+    from underbutler.pipe import CmdLineTask
+    from underbutler.settings import Settings
+
+__all__ = ["TargetTask", "make_target_task"]
+
+log = get_logger(__name__)
+
+GRACE_S = 30
+"""Seconds between the soft time limit, which a task may handle, and the hard one."""
+
+
+class TargetTask(Task):
+    """One registered science task, as Celery sees it.
+
+    Celery's args are those of the target; ours travels in one header. A failed target is FAILURE here too, with the
+    science exception's type and text; a second delivery of a live target is ignored.
+    """
+
+    abstract = True
+    typing = False
+    acks_late = True
+    acks_on_failure_or_timeout = True
+    ignore_result = True
+    max_retries = 0
+    task_class: type[CmdLineTask]
+
+    def run(self, *args: Any) -> str:
+        """Run one target and return its last state."""
+        envelope = Envelope.from_json(self.request.get(HEADER))
+        message = TargetMessage(self.name, args, envelope)
+        try:
+            state = run_target(
+                message,
+                process.current(),
+                self.task_class,
+                worker=str(self.request.hostname),
+                pid=os.getpid(),
+            )
+        except StandDown as reason:
+            log.info("stood_down", task=self.name, target=str(envelope.target), reason=str(reason))
+            raise Ignore from reason
+        except TargetFailedError as failure:
+            raise failure.error from None
+        return TargetState(state).value
+
+
+def make_target_task(name: str, task_class: type[CmdLineTask], settings: Settings) -> TargetTask:
+    """Make the Celery task of a science task, under the science task's own name and time limit."""
+    limit = min(int(getattr(task_class, "timeLimit", None) or task_class.RunnerClass.TIMEOUT), settings.hard_limit_s)
+    kind = type(
+        f"{task_class.__name__}Target",
+        (TargetTask,),
+        {
+            "__module__": __name__,
+            "__doc__": task_class.__doc__,
+            "name": name,
+            "task_class": task_class,
+            "soft_time_limit": limit,
+            "time_limit": limit + GRACE_S,
+        },
+    )
+    made: TargetTask = kind()
+    return made
