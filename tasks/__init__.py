@@ -1,1 +1,15 @@
-"""WHAT: the built-in science tasks. May import underbutler."""
+"""WHAT: the built-in science tasks. May import underbutler.
+
+The science is that of ccdproc, astroscrappy, sep and scipy; here it is put into order, and its results are named.
+
+    header    what a raw frame must say about itself
+    planes    the bit planes of a mask
+    isr       overscan, trim, gain, variance, bias, dark, flat
+    repair    bad pixels bridged, cosmic rays found and replaced
+    detect    background, detection, deblending
+    measure   point-spread function, aperture and Kron photometry, the source table
+    preview   the picture for people
+    combine   sigma-clipped masters, and the bad pixels that they show
+    validity  over which days a master is certified
+    make_calib, process_ccd     the tasks
+"""

@@ -1,0 +1,150 @@
+"""The sky's background, and the sources over it: sep's background, detection and deblending."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from lsst.pex.config import Config, RangeField
+from lsst.pipe.base import Struct, Task
+
+from tasks.planes import has, mark
+from underbutler.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from underbutler.butlers import CcdImage
+
+    Objects: TypeAlias = npt.NDArray[np.void]
+
+__all__ = ["Background", "DetectConfig", "DetectTask"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Background:
+    """A model of the sky.
+
+    Parameters
+    ----------
+    model
+        The sky in electrons, shape ``(ny, nx)``.
+    level
+        Its global value, in electrons.
+    rms
+        Global standard deviation of the sky, in electrons.
+    """
+
+    model: npt.NDArray[np.float32]
+    level: float
+    rms: float
+
+
+class DetectConfig(Config):
+    """What counts as a source."""
+
+    threshold = RangeField[float](
+        "Least height over the background, in units of the sky's global standard deviation, after a 3 by 3 smoothing.",
+        default=1.5,
+        min=0.0,
+        inclusiveMin=False,
+    )
+    minarea = RangeField[int]("Least number of touching pixels over the threshold.", default=5, min=1)
+    deblendLevels = RangeField[int]("Number of thresholds of deblending.", default=32, min=1)
+    deblendContrast = RangeField[float]("Least contrast of a deblended part.", default=0.005, min=0.0, max=1.0)
+    mesh = RangeField[int]("Width of a background mesh cell, in px.", default=64, min=8)
+    meshFilter = RangeField[int]("Width of the median filter over mesh cells.", default=3, min=1)
+    maxDefective = RangeField[float](
+        "Fraction of defective pixels over which a detection is no source.", default=0.5, min=0.0, max=1.0
+    )
+    maxPixels = RangeField[int]("Size of sep's pixel buffer: pixels over the threshold.", default=2_000_000, min=10_000)
+
+
+class DetectTask(Task):
+    """Model the background twice, the second time without the sources that the first one showed, and detect."""
+
+    ConfigClass = DetectConfig
+    _DefaultName = "detect"
+
+    def run(self, exposure: CcdImage) -> Struct:
+        """Detect sources, and subtract the background in place.
+
+        Parameters
+        ----------
+        exposure
+            Image in electrons, shape ``(ny, nx)``. On return its background is subtracted and the pixels of sources carry
+            the plane DETECTED.
+
+        Returns
+        -------
+        struct
+            ``objects`` (sep's structured array, one row per source), ``segments`` (number of each pixel's source counted
+            from 1, else 0, shape ``(ny, nx)``; sources that were dropped keep their pixels as 0), ``background``.
+
+        Raises
+        ------
+        UsageError
+            If no pixel is usable, or more are over the threshold than the buffer holds.
+        """
+        unusable = has(exposure.mask, "NO_DATA")
+        background = self._background(exposure.image, unusable)
+        _, segments = self._extract(exposure.image - background.model, background.rms, unusable)
+        background = self._background(exposure.image, unusable | (segments > 0))
+        exposure.image -= background.model
+        exposure.image[unusable] = 0.0
+        objects, segments = self._extract(exposure.image, background.rms, unusable)
+        objects, segments = self._without_defects(objects, segments, has(exposure.mask, "BAD", "NO_DATA"))
+        mark(exposure.mask, "DETECTED", segments > 0)
+        return Struct(objects=objects, segments=segments, background=background)
+
+    def _background(self, image: npt.NDArray[np.float32], ignored: npt.NDArray[np.bool_]) -> Background:
+        import sep
+
+        if ignored.all():
+            raise UsageError("No pixel of the frame is free of sources and defects: there is no sky to model.")
+        ny, nx = image.shape
+        mesh, width = self.config.mesh, self.config.meshFilter
+        model = sep.Background(
+            np.ascontiguousarray(image), mask=ignored, bw=min(mesh, nx), bh=min(mesh, ny), fw=width, fh=width
+        )
+        return Background(
+            model=model.back(dtype=np.float32), level=float(model.globalback), rms=float(model.globalrms)
+        )
+
+    def _extract(
+        self, image: npt.NDArray[np.float32], rms: float, unusable: npt.NDArray[np.bool_]
+    ) -> tuple[Objects, npt.NDArray[np.int32]]:
+        import sep
+
+        config = self.config
+        sep.set_extract_pixstack(config.maxPixels)
+        try:
+            objects, segments = sep.extract(
+                image,
+                config.threshold,
+                err=rms,
+                mask=unusable,
+                minarea=config.minarea,
+                deblend_nthresh=config.deblendLevels,
+                deblend_cont=config.deblendContrast,
+                segmentation_map=True,
+            )
+        except Exception as error:  # sep raises a bare Exception with a status text
+            raise UsageError(
+                f"Detection at {config.threshold} sigma (sky rms {rms:.3g} e-) failed: {error}. The frame has too much over "
+                "the threshold: raise -c detect.threshold=… or detect.maxPixels=….",
+                threshold=config.threshold,
+            ) from error
+        return objects, segments
+
+    def _without_defects(
+        self, objects: Objects, segments: npt.NDArray[np.int32], defective: npt.NDArray[np.bool_]
+    ) -> tuple[Objects, npt.NDArray[np.int32]]:
+        """Drop detections that consist of defects, and number the others anew."""
+        pixels = np.bincount(segments.ravel(), minlength=len(objects) + 1)[1:]
+        defects = np.bincount(segments[defective], minlength=len(objects) + 1)[1:]
+        kept = defects <= self.config.maxDefective * np.maximum(pixels, 1)
+        renumbered = np.zeros(len(objects) + 1, dtype=np.int32)
+        renumbered[1:][kept] = np.arange(1, np.count_nonzero(kept) + 1, dtype=np.int32)
+        return objects[kept], renumbered[segments]
