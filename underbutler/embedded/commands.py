@@ -1,0 +1,173 @@
+"""Commands that need a stack on this machine: ``underbutler up``. The command line finds them by entry point."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from underbutler.settings import Settings, default_home, load_settings
+
+from .process import ProcessFailedError
+from .stack import PARTS, Stack
+
+__all__ = ["up"]
+
+COLOURS = dict(zip(PARTS, ("magenta", "yellow", "cyan"), strict=True))
+WIDTH = max(map(len, PARTS)) + 1
+
+
+class PrefixedLines:
+    """Writes lines of several processes to stderr, each line whole and with the name of its process in front."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+
+    def __call__(self, part: str, line: str) -> None:
+        prefix = f"{part:<{WIDTH}}|"
+        if self._colour:
+            prefix = click.style(prefix, fg=COLOURS[part])
+        with self._lock:
+            click.echo(f"{prefix} {line}", err=True)
+
+
+class Stopping:
+    """Turns SIGINT, SIGTERM and SIGHUP into an orderly end; the second signal cuts it short.
+
+    Parameters
+    ----------
+    stack
+        What is ended.
+    """
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def __init__(self, stack: Stack) -> None:
+        self.asked = False
+        self._stack = stack
+        self._before = {number: signal.signal(number, self._on_signal) for number in self.SIGNALS}
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        if self.asked:
+            self._stack.kill()
+            return
+        self.asked = True
+        raise KeyboardInterrupt
+
+    def restore(self) -> None:
+        """Put back the handlers that were there before."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+@click.command(short_help="Run broker, S3 and a worker here, until Ctrl-C.")
+@click.option(
+    "--home",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of records, index and logs. Default: UNDERBUTLER_HOME, else ~/.local/share/underbutler.",
+)
+@click.option(
+    "-c",
+    "--workers",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="Number of worker processes: so many targets run at the same time.",
+)
+def up(home: Path | None, workers: int) -> None:
+    r"""Run a whole Underbutler on this machine, in the foreground.
+
+    Starts a real Redis or Valkey as broker, an S3 server for the annex and a worker, on free ports of 127.0.0.1, and
+    keeps the records in a SQLite file. Other terminals find the stack by themselves. Ctrl-C stops all of it; targets
+    that run get 20 seconds to end, a second Ctrl-C gives them none.
+
+    The S3 server keeps its objects in memory and forgets them when it stops: this is for trying. The datasets are in
+    the Butler and stay.
+
+    \b
+    Examples:
+      underbutler up
+      underbutler up -c 4
+      underbutler up --home /data/underbutler
+    """
+    home = (home or default_home()).expanduser().absolute()
+    click.echo(f"Starting in {home} …", err=True)
+    stack = Stack(home, concurrency=workers, on_line=PrefixedLines())
+    stopping = Stopping(stack)
+    code = 0
+    try:
+        stack.start()
+        click.echo(_banner(stack), err=True)
+        stack.supervise(lambda: False)
+    except KeyboardInterrupt:
+        click.echo("Stopping; Ctrl-C again does not wait for running targets.", err=True)
+    except ProcessFailedError as error:
+        click.echo(f"Error: {error}", err=True)
+        code = _exit_code(error)
+    finally:
+        stopping.asked = True  # from here on a signal only hastens
+        stack.stop()
+        stopping.restore()
+    click.echo("Everything is stopped.", err=True)
+    sys.exit(code)
+
+
+def _exit_code(error: ProcessFailedError) -> int:
+    """Return the exit code of the part that ended by itself, as a shell would say it; never 0."""
+    code = error.fields.get("exit_code")
+    if not isinstance(code, int) or code == 0:
+        return 1
+    return code if code > 0 else 128 - code
+
+
+def _banner(stack: Stack) -> str:
+    settings = stack.settings
+    lines = [
+        "",
+        f"Underbutler is up, with {stack.concurrency} worker processes.",
+        f"  broker   {settings.broker_url}",
+        f"  annex    {settings.s3_endpoint_url}  (S3; in memory: its objects are gone when this stops)",
+        f"  records  {_without_password(settings.records_url)}",
+        f"  index    {settings.index_uri}",
+        f"  logs     {stack.home / 'stack'}",
+        "",
+        "In another terminal:",
+        *([] if _is_usual(settings.home) else [f"  export UNDERBUTLER_HOME={shlex.quote(str(settings.home))}"]),
+        "  underbutler repo create DIR --label demo",
+        "  underbutler ingest demo FILE...",
+        "  underbutler submit processCcd demo --id detector=0 --wait",
+        "  underbutler watch",
+        "Ctrl-C stops everything.",
+        "",
+    ]
+    return "\n".join(lines + _contradictions(settings))
+
+
+def _is_usual(home: Path) -> bool:
+    """Tell whether a command with no setting at all looks for the stack here."""
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return home == Path(data) / "underbutler"
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    """Say where this environment leads other commands away from the stack: variables win over its file."""
+    seen = load_settings(home=settings.home)
+    return [
+        f"Warning: {name} is set in this terminal to something else than this stack's {getattr(settings, field)}; "
+        "unset it where you type commands."
+        for field, name in (("broker_url", "the broker's URL"), ("s3_endpoint_url", "the S3 endpoint"))
+        if getattr(seen, field) != getattr(settings, field)
+    ]
+
+
+def _without_password(url: str) -> str:
+    from sqlalchemy.engine import make_url
+
+    return make_url(url).render_as_string(hide_password=True)

@@ -1,0 +1,326 @@
+"""``underbutler demo``: the whole way of a datum on this machine, from raw frames to pictures fetched back from S3."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from underbutler.broker import make_app
+from underbutler.context import WorkerContext
+from underbutler.errors import UsageError
+from underbutler.model.job import Phase
+from underbutler.submit import prepare, submit
+from underbutler.terminal import follow_job, notice_line, steps, targets_table
+
+from .stack import Stack
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from underbutler.model.notice import LargeFileObjectAvailable
+    from underbutler.records import JobRow
+    from underbutler.settings import Settings
+
+__all__ = ["demo"]
+
+MARKER = ".underbutler-demo"
+"""File that tells a folder of the demo from any other: only such a folder is emptied."""
+
+REAL_FRAME = "tests/data/a8280271.fits"
+"""In the ccdproc wheel: a raw frame of the SAAO 1.0 m telescope with its STE3 CCD, 150 s on a star field."""
+
+SCIENCE = "exposure.observation_type = 'science'"
+JOB_PATIENCE_S = 170.0
+NOTICE_PATIENCE_S = 20.0
+
+
+class DemoError(UsageError):
+    """Something that the demo promises did not hold."""
+
+
+@click.command()
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".demo"),
+    show_default=True,
+    help="Folder of the demo; emptied first if it is one.",
+)
+@click.option("--seed", default=20261120, show_default=True, help="Seed of the simulated night.")
+def demo(folder: Path, seed: int) -> None:
+    """Show everything at work on this machine, in a few minutes and with nothing installed before.
+
+    A real Redis or Valkey, an HTTP S3 server and a worker start on free loopback ports; a real raw frame and a simulated
+    night are ingested, calibrated and reduced through the queue; one picture is fetched back by its notice and checked.
+
+    \b
+    Examples:
+      underbutler demo
+      underbutler demo --dir /tmp/demo --seed 7
+    """
+    console = Console()
+    begin = time.monotonic()
+    home = _fresh(folder.absolute())
+    with ExitStack() as stack:
+        log = stack.enter_context((home / "stack.log").open("w"))
+        console.print("[bold]1  The stack[/bold]")
+        embedded = stack.enter_context(Stack(home, on_line=lambda part, line: print(part, "|", line, file=log)))  # noqa: T201
+        _say_stack(console, embedded)
+        context = stack.enter_context(WorkerContext(embedded.settings))
+        story = Story(console, context, make_app(embedded.settings), home)
+        story.ingest(seed)
+        story.reduce()
+        story.report()
+        story.fetch_back()
+        embedded.check()
+    _say_next(console, folder, story, time.monotonic() - begin)
+
+
+def _fresh(home: Path) -> Path:
+    """Empty the demo's folder, if it is one, or make it."""
+    if home.exists() and any(home.iterdir()):
+        if not (home / MARKER).exists():
+            raise UsageError(f"{home} is not empty and not a folder of the demo. Choose another one with --dir.")
+        shutil.rmtree(home)
+    home.mkdir(parents=True, exist_ok=True)
+    (home / MARKER).touch()
+    return home
+
+
+def _say_stack(console: Console, stack: Stack) -> None:
+    settings = stack.settings
+    for name, where in (
+        ("broker", settings.broker_url),
+        ("S3", settings.s3_endpoint_url),
+        ("records", settings.records_url),
+        ("worker", f"Celery prefork, {stack.concurrency} children"),
+    ):
+        console.print(f"   {name:<9}{where}", highlight=False, soft_wrap=True)
+
+
+@dataclass
+class Story:
+    """What the demo does, in its order."""
+
+    console: Console
+    context: WorkerContext
+    app: Celery
+    home: Path
+    jobs: list[JobRow] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.inbox = Inbox(self.context.settings)
+
+    @property
+    def settings(self) -> Settings:
+        """Settings of the demo's stack."""
+        return self.context.settings
+
+    def ingest(self, seed: int) -> None:
+        """Make a repository, and bring in the real frame and the simulated night."""
+        from underbutler.annex import ensure_bucket
+        from underbutler.butlers import create_repository, ingest_files
+        from underbutler.model.naming import bucket_of
+        from underbutler.testing.night import simulate_night
+
+        say = self.console.print
+        say("\n[bold]2  Frames[/bold]")
+        instruments = create_repository(self.home / "repo", "demo", self.settings)
+        for instrument in instruments:
+            ensure_bucket(
+                self.context.s3,
+                bucket_of(instrument, s3instance=self.settings.s3_instance, s3category=self.settings.s3_category),
+            )
+        real = ingest_files(self.context.repositories, "demo", [_real_frame()])
+        _expect(len(real.ingested) == 1, f"the real frame was not ingested: {' '.join(real.lines())}")
+        say("   1 real frame: SAAO 1.0 m, STE3 CCD, 2013-07-13 (from the ccdproc package)")
+        with steps("   simulating", None) as drawn:
+            night = simulate_night(self.home / "night", seed=seed, progress=drawn)
+        with steps("   ingesting ", len(night.files)) as done:
+            report = ingest_files(self.context.repositories, "demo", night.files, progress=done)
+        _expect(len(report.ingested) == len(night.files), f"not every frame was ingested: {' '.join(report.lines())}")
+        say(f"   {len(night.files)} simulated frames: SIMCAM, 2 detectors, seed {seed}")
+
+    def reduce(self) -> None:
+        """Make calibrations, then reduce the simulated night and the real frame, all through the queue."""
+        self.console.print("\n[bold]3  Reduction, through the queue[/bold]")
+        self.inbox.start()
+        simulated = ["instrument=SIMCAM", "detector=0^1"]
+        self._submit("makeBias", ["--id", *simulated, "--inputId", *simulated])
+        self._submit("makeFlat", ["--id", *simulated, "--inputId", *simulated])
+        self._submit("processCcd", ["--id", *simulated, "-d", SCIENCE])
+        self._submit(
+            "processCcd",
+            ["--id", "instrument=STE3", "-c", "doBias=false", "doDark=false", "doFlat=false"],
+            label="processCcd (real)",
+        )
+        self.inbox.wait_for({notice.id for job in self.jobs for notice in self.context.jobs.notices(job.id)})
+        self.inbox.drain(self.console)
+
+    def report(self) -> None:
+        """Show what was measured, and where the products are."""
+        say = self.console.print
+        say("\n[bold]4  Results[/bold]")
+        science = [job for job in self.jobs if job.task == "processCcd"]
+        targets = [target for job in science for target in self.context.jobs.targets(job.id)]
+        self.console.print(targets_table(targets))
+        say(
+            "   STE3: reduced without bias, dark and flat (-c doBias=false doDark=false doFlat=false): none exist for it."
+        )
+        say("\n   In S3:")
+        for notice in self._notices("processCcd.calexp"):
+            say(f"   {notice.url}", soft_wrap=True, highlight=False)
+        say("\n   Pictures:")
+        for path in self.previews():
+            say(f"   {path}", soft_wrap=True, highlight=False)
+
+    def fetch_back(self) -> None:
+        """Fetch one calexp from S3 by its notice; check size and SHA-256; open it."""
+        from astropy.io import fits
+
+        from underbutler.annex import fetch
+
+        notice = next(n for n in self.inbox.received() if n.generator == "processCcd.calexp")
+        self.console.print("\n[bold]5  Fetched back from S3 by its notice[/bold]")
+        held = io.BytesIO()
+        fetch(self.context.s3, notice, held)
+        content = held.getvalue()
+        _expect(len(content) == notice.byteSize, f"{notice.url} has {len(content)} bytes, not {notice.byteSize}")
+        digest = hashlib.sha256(content).hexdigest()
+        _expect(digest == notice.checkSum, f"{notice.url} has SHA-256 {digest}, not {notice.checkSum}")
+        with fits.open(io.BytesIO(content)) as hdus:
+            image = hdus["IMAGE"].data
+            names = ", ".join(hdu.name for hdu in hdus)
+            self.console.print(
+                f"   {notice.url}\n   {notice.byteSize} bytes and SHA-256 {digest[:16]}… as announced; opened: {names}; "
+                f"image {image.shape[1]}×{image.shape[0]}",
+                soft_wrap=True,
+                highlight=False,
+            )
+
+    def previews(self) -> list[Path]:
+        """Return the paths of the preview pictures."""
+        paths: list[Path] = []
+        for job in self.jobs:
+            with self.context.repositories.butler("demo", collections=[job.run]) as butler:
+                refs = butler.query_datasets("preview", explain=False) if job.task == "processCcd" else []
+                paths += [Path(butler.getURI(ref).ospath) for ref in sorted(refs)]
+        _expect(all(path.stat().st_size > 0 for path in paths) and len(paths) > 0, "no preview picture was made")
+        return paths
+
+    def _submit(self, task: str, args: Sequence[str], label: str = "") -> None:
+        prepared = prepare(
+            task, ["demo", *args], repositories=self.context.repositories, user=self.settings.user, job=uuid.uuid4()
+        )
+        row = submit(prepared, jobs=self.context.jobs, app=self.app, settings=self.settings, user=self.settings.user)
+        row = follow_job(
+            self.context.jobs,
+            row.id,
+            label=f"   {label or task:<18}",
+            console=self.console,
+            meanwhile=self.inbox.drain,
+            timeout_s=JOB_PATIENCE_S,
+        )
+        self.jobs.append(row)
+        if row.phase != Phase.COMPLETED:
+            failed = [t for t in self.context.jobs.targets(row.id) if t.error_text]
+            raise DemoError(
+                f"{label or task} ended as {row.phase}: "
+                + "; ".join(f"{t.argsrepr}: {t.error_text}" for t in failed[:3])
+            )
+
+    def _notices(self, generator: str) -> list[LargeFileObjectAvailable]:
+        return [notice for notice in self.inbox.received() if notice.generator == generator]
+
+
+class Inbox:
+    """Receives notices in a thread of its own, as any consumer would: from the broker, not from the records."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._arrived: list[LargeFileObjectAvailable] = []
+        self._shown = 0
+        self._changed = threading.Condition()
+        self._listening = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._listen, name="notices", daemon=True)
+
+    def start(self) -> None:
+        """Start to listen; what is announced after this call is received."""
+        self._thread.start()
+        _expect(self._listening.wait(NOTICE_PATIENCE_S), f"no notice queue: {self._error}")
+
+    def received(self) -> list[LargeFileObjectAvailable]:
+        """Return what has arrived."""
+        with self._changed:
+            return list(self._arrived)
+
+    def drain(self, console: Console) -> None:
+        """Print the notices that arrived since the last call."""
+        arrived = self.received()
+        for notice in arrived[self._shown :]:
+            console.print("   ", notice_line(notice), sep="")
+        self._shown = len(arrived)
+
+    def wait_for(self, ids: set[str]) -> None:
+        """Wait until all of these notices have arrived."""
+        with self._changed:
+            complete = self._changed.wait_for(
+                lambda: ids <= {notice.id for notice in self._arrived} or self._error is not None, NOTICE_PATIENCE_S
+            )
+        missing = ids - {notice.id for notice in self.received()}
+        _expect(complete and not missing, f"{len(missing)} notices did not arrive ({self._error or 'in time'})")
+
+    def _listen(self) -> None:
+        from underbutler.annex import watch
+
+        try:
+            for notice in watch(self._settings, ["#"], ready=self._listening.set):
+                with self._changed:
+                    self._arrived.append(notice)
+                    self._changed.notify_all()
+        except Exception as error:  # noqa: BLE001 - told to whoever waits
+            with self._changed:
+                self._error = error
+                self._changed.notify_all()
+
+
+def _real_frame() -> Path:
+    from importlib.resources import files
+
+    return Path(str(files("ccdproc").joinpath(REAL_FRAME)))
+
+
+def _expect(holds: Any, otherwise: str) -> None:
+    if not holds:
+        raise DemoError(otherwise[:1].upper() + otherwise[1:] + ".")
+
+
+def _say_next(console: Console, folder: Path, story: Story, seconds: float) -> None:
+    job = str(story.jobs[-2].id)[:8]
+    console.print(f"\n[green]Everything held.[/green] {seconds:.0f} s. Try next:")
+    for words, what in (
+        (f"underbutler --home {folder} status {job}", "what was recorded of the simulated night"),
+        (f"underbutler --home {folder} up", "start the stack again; leave it running, and in another terminal:"),
+        (
+            f'underbutler --home {folder} submit processCcd demo --id instrument=SIMCAM detector=0 -d "{SCIENCE}" '
+            "-c detect.threshold=10 --wait",
+            "",
+        ),
+    ):
+        console.print(
+            f"  .venv/bin/{words}" + (f"   [dim]# {what}[/dim]" if what else ""), highlight=False, soft_wrap=True
+        )

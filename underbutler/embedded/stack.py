@@ -1,0 +1,285 @@
+"""Broker, S3 and worker on one machine, started together, watched, and stopped together.
+
+The records are brought up to date, the servers listen on free loopback ports, and ``stack.env`` in the home folder says
+where, so that a command in another terminal finds them. May import what embedded may.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TextIO
+
+from underbutler.errors import ConflictError, UnderbutlerError
+from underbutler.logs import get_logger
+from underbutler.settings import Settings, load_settings
+
+from .process import Guard, Process
+from .servers import start_redis, start_s3, start_worker
+
+if TYPE_CHECKING:
+    from underbutler.butlers import Repositories
+
+__all__ = ["PARTS", "Stack"]
+
+log = get_logger(__name__)
+
+PARTS = ("redis", "s3", "worker")
+"""Names of the processes, in the order of their start."""
+
+LOCK_FILE = "stack.lock"
+"""File in the home folder that a living stack keeps locked; it holds the process id."""
+
+SHARED = (
+    "broker_url",
+    "broker_prefix",
+    "queue",
+    "visibility_timeout_s",
+    "database_url",
+    "repository_index",
+    "s3_endpoint_url",
+    "s3_instance",
+    "s3_category",
+    "s3_region",
+    "s3_access_key_id",
+    "s3_secret_access_key",
+    "annex_layout",
+    "notice_exchange",
+)
+"""Settings that submitters, worker and consumers of one stack must agree on."""
+
+Listener = Callable[[str, str], None]
+
+
+class Stack:
+    """An embedded stack in a home folder. A context manager: what it started is gone after the block.
+
+    Parameters
+    ----------
+    home
+        Folder of records, index, logs and the broker's data; made when missing.
+    concurrency
+        Number of worker children.
+    on_line
+        Called with (part, line) for every line that a part writes, from threads.
+    patience_s
+        Time that running targets get when the stack stops; then they are killed and run again later.
+    with_worker
+        Start a worker too.
+
+    Notes
+    -----
+    The broker's queue is kept in the home folder. The S3 server keeps its objects in memory: they are gone when it
+    stops, so this is for trying, for teaching, and for tests. The datasets themselves are in the Butler.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        concurrency: int = 2,
+        on_line: Listener | None = None,
+        patience_s: float = 20.0,
+        with_worker: bool = True,
+    ) -> None:
+        self.home = home.absolute()
+        self.concurrency = concurrency
+        self.patience_s = patience_s
+        self.processes: list[Process] = []
+        self._with_worker = with_worker
+        self._on_line = on_line
+        self._settings: Settings | None = None
+        self._open = ExitStack()
+
+    @property
+    def settings(self) -> Settings:
+        """Settings that reach this stack; known once it has started."""
+        if self._settings is None:
+            raise RuntimeError("the stack has not started")
+        return self._settings
+
+    def start(self) -> Self:
+        """Start everything, and return when all parts answer.
+
+        Raises
+        ------
+        ConflictError
+            A stack already runs in this home folder.
+        UsageError
+            A server's program is not installed.
+        ProcessFailedError
+            A part did not start. Nothing is left running.
+        """
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def check(self) -> None:
+        """Look whether every part still runs.
+
+        Raises
+        ------
+        ProcessFailedError
+            Names the part that ended, its exit code and its last lines.
+        """
+        for process in self.processes:
+            if process.exit_code is not None:
+                raise process.failure()
+
+    def supervise(self, stopped: Callable[[], bool], poll_s: float = 0.2) -> None:
+        """Check the parts until ``stopped`` says so; raises what `check` raises."""
+        while not stopped():
+            self.check()
+            time.sleep(poll_s)
+
+    def stop(self) -> None:
+        """Stop the worker in order, then the servers, and remove ``stack.env``. Stopping twice does nothing."""
+        self._open.close()
+
+    def kill(self) -> None:
+        """Cut a `stop` short that waits for running targets. May be called from a signal handler."""
+        for process in self.processes:
+            process.kill()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_exception: object) -> None:
+        self.stop()
+
+    def _start(self) -> None:
+        from underbutler.migrations import upgrade
+
+        self.home.mkdir(parents=True, exist_ok=True)
+        self._open.callback(_locked(self.home / LOCK_FILE).close)
+        (self.home / "stack.env").unlink(missing_ok=True)  # of a stack that was killed
+        guard = self._open.enter_context(Guard())
+        folder = self.home / "stack"
+
+        redis = start_redis(folder / "redis", keep=True, guard=guard, on_line=self._listener("redis"))
+        self._adopt(redis.process)
+        s3 = start_s3(folder / "s3", guard=guard, on_line=self._listener("s3"))
+        self._adopt(s3.process)
+        settings = load_settings(
+            home=self.home,
+            broker_url=redis.url,
+            s3_endpoint_url=s3.url,
+            s3_access_key_id="underbutler",
+            s3_secret_access_key=secrets.token_urlsafe(24),
+        )
+        upgrade(settings.records_url)
+        make_buckets(settings)
+        shared = environment_of(settings)
+        if self._with_worker:
+            worker = start_worker(
+                folder / "worker",
+                shared | {"UNDERBUTLER_HOME": str(self.home)},
+                concurrency=self.concurrency,
+                guard=guard,
+                on_line=self._listener("worker"),
+            )
+            self._adopt(worker, self.patience_s)
+        self._settings = settings
+        self._open.callback(settings.stack_file.unlink, missing_ok=True)
+        write_stack_file(settings.stack_file, shared)
+
+    def _adopt(self, process: Process, patience_s: float = 10.0) -> None:
+        self.processes.append(process)
+        self._open.callback(process.stop, patience_s)
+
+    def _listener(self, part: str) -> Callable[[str], None] | None:
+        on_line = self._on_line
+        return None if on_line is None else lambda line: on_line(part, line)
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """Return the environment variables with which another process comes to the same `SHARED` settings."""
+    values = {name: getattr(settings, name) for name in SHARED}
+    values["database_url"] = settings.records_url
+    values["repository_index"] = settings.index_uri
+    secret = settings.s3_secret_access_key
+    values["s3_secret_access_key"] = secret.get_secret_value() if secret else None
+    return {f"UNDERBUTLER_{name.upper()}": str(value) for name, value in values.items() if value is not None}
+
+
+def write_stack_file(path: Path, variables: Mapping[str, str]) -> None:
+    """Write variables as ``NAME='value'`` lines, readable for its owner only, in one step."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write("# Written by `underbutler up`, removed when it stops.\n")
+        for name, value in variables.items():
+            quoted = value.replace("\\", "\\\\").replace("'", "\\'")
+            quoted = quoted.replace("${", "${UNDERBUTLER_NOTHING:-$}{")  # else its reader puts a variable there
+            file.write(f"{name}='{quoted}'\n")
+    draft.replace(path)
+
+
+def make_buckets(settings: Settings) -> list[str]:
+    """Make the annex's bucket of every instrument of every repository in the index; return their names.
+
+    The S3 server of a stack starts empty, while the repositories are kept. One that cannot be opened is said and left
+    out: it is not a reason to have no stack.
+    """
+    from underbutler.annex import ensure_bucket, make_client
+    from underbutler.butlers import Repositories
+    from underbutler.model.naming import bucket_of
+
+    client = make_client(settings)
+    buckets: set[str] = set()
+    with Repositories(settings) as repositories:
+        for label in repositories.labels():
+            try:
+                instruments = _instruments(repositories, label)
+            except UnderbutlerError as error:
+                log.warning("repository_left_out", repo=label, reason=str(error))
+                continue
+            buckets |= {
+                bucket_of(
+                    instrument,
+                    s3instance=settings.s3_instance,
+                    s3category=settings.s3_category,
+                    layout=settings.annex_layout,
+                )
+                for instrument in instruments
+            }
+    for bucket in sorted(buckets):
+        ensure_bucket(client, bucket)
+    return sorted(buckets)
+
+
+def _instruments(repositories: Repositories, label: str) -> list[str]:
+    if repositories.is_remote(label):
+        return []  # nothing is written there
+    with repositories.butler(label) as butler:
+        return [record.name for record in butler.query_dimension_records("instrument", explain=False)]
+
+
+def _locked(path: Path) -> TextIO:
+    """Open and lock a file; the kernel unlocks it when this process ends, however it ends."""
+    file = path.open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        owner = file.read().strip() or "unknown"
+        file.close()
+        raise ConflictError(
+            f"A stack already runs in {path.parent} (process {owner}). Use it, stop it with Ctrl-C in its terminal, or "
+            "choose another folder with --home.",
+            home=str(path.parent),
+            pid=owner,
+        ) from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
