@@ -1,1 +1,51 @@
-"""The large file annex: bucket, delivery, notices. May import broker, model and what is below."""
+"""The large file annex: bucket, delivery, notices. May import broker, model and what is below.
+
+The modules behind the names load at first use: a publisher of notices does not pay for boto3, nor a bucket for kombu.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from underbutler.model.notice import LargeFileObjectAvailable as LargeFileObjectAvailable
+
+    from .bucket import AsyncS3Bucket as AsyncS3Bucket
+    from .client import ensure_bucket as ensure_bucket
+    from .client import make_client as make_client
+    from .consumer import NoticeConsumer as NoticeConsumer
+    from .delivery import DeliveredObject as DeliveredObject
+    from .delivery import deliver as deliver
+    from .publisher import NoticePublisher as NoticePublisher
+    from .retrieval import fetch as fetch
+    from .watcher import watch as watch
+
+_HOME_OF = {
+    "AsyncS3Bucket": "underbutler.annex.bucket",
+    "DeliveredObject": "underbutler.annex.delivery",
+    "LargeFileObjectAvailable": "underbutler.model.notice",
+    "NoticeConsumer": "underbutler.annex.consumer",
+    "NoticePublisher": "underbutler.annex.publisher",
+    "deliver": "underbutler.annex.delivery",
+    "ensure_bucket": "underbutler.annex.client",
+    "fetch": "underbutler.annex.retrieval",
+    "make_client": "underbutler.annex.client",
+    "watch": "underbutler.annex.watcher",
+}
+
+__all__ = [  # noqa: PLE0604 - names of the table above
+    *_HOME_OF,
+]
+
+
+def __getattr__(name: str) -> object:
+    try:
+        home = _HOME_OF[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    return getattr(importlib.import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME_OF])
