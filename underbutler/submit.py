@@ -195,8 +195,8 @@ def submit(
 def send(jobs: JobStore, app: Celery, *, job: uuid.UUID | None = None, progress: Progress | None = None) -> int:
     """Send the messages of targets that are recorded and not sent; return how many were.
 
-    A sending that the broker did not confirm stays unsent in the rows, and its repetition is harmless: a second delivery
-    of a target stands down.
+    A sending that the broker did not confirm stays unsent in the rows, and its repetition is harmless: a second
+    delivery of a target stands down.
     """
     sent = 0
     with app.producer_pool.acquire(block=True) as producer:

@@ -52,7 +52,7 @@ def build(settings: Settings) -> celery.Celery:
     _refuse_a_strangers_tasks()
     for entry in known_tasks():
         if entry.task_class is None:
-            log.error("task_does_not_load", task=entry.name, entry_point=entry.value, error=entry.error)
+            log.error("task_does_not_load", task=entry.name, entry_point=entry.entry_point.value, error=entry.error)
         else:
             application.register_task(make_target_task(entry.name, entry.task_class, settings))
     application.set_current()
@@ -75,8 +75,8 @@ def _refuse_a_strangers_tasks() -> None:
     expected = Path(__file__).resolve().parent.parent / "tasks"
     if found != expected:
         raise ImportError(
-            f"The package 'tasks' that Python found is {found}, not Underbutler's. Start the worker from another folder "
-            "than the one that holds it."
+            f"The package 'tasks' that Python found is {found}, not Underbutler's. Start the worker from another "
+            "folder than the one that holds it."
         )
 
 

@@ -1,28 +1,26 @@
 """One target, from its message to its visible results.
 
-decode -> claim -> butler -> the task's own runner -> large outputs to the annex -> one completing transaction -> notices.
+decode, claim, bind to a butler, the task's own runner, large outputs to the annex, one completing transaction, notices.
 """
 
 from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Mapping
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from lsst.pipe.base import NoWorkFound
 
-from underbutler.butlers import BoundDataRef, decode
 from underbutler.errors import FencedOutError, UnderbutlerError, UsageError
 from underbutler.logs import bound, get_logger
-from underbutler.model.dataref import DataRef
 from underbutler.model.job import TargetState
 from underbutler.model.message import Element, TargetMessage
 from underbutler.pipe import worker_command
+from underbutler.pipe.cmdline_task import declared_types
 from underbutler.records import Claim, Outcome
 
-from .delivering import deliver_products, products_of
+from .binding import bound_element, clear_leftovers, decoded
+from .delivering import artifacts_of, deliver_artifacts
 from .journal import ClaimJournal
 from .log_capture import captured
 
@@ -36,6 +34,10 @@ log = get_logger(__name__)
 
 LEASE_MARGIN_S = 60
 """A lease outlives the hard time limit by this much: nothing of a claim can then still be running when it ends."""
+
+
+class ExitStatusError(UsageError):
+    """A task runner of one's own returned an exit status that is not 0."""
 
 
 class TargetFailedError(Exception):
@@ -88,14 +90,14 @@ def run_target(
         begin = time.monotonic()
         log.info("target_started", claim=claim.claim_no)
         try:
-            outcome = _reduce(message, claim, context, task_class)
+            outcome = _reduce(decoded(message), message, claim, context, task_class)
         except NoWorkFound as reason:
             outcome = Outcome(state=TargetState.NO_WORK, reason=str(reason) or "no work found")
         except FencedOutError:
             raise
         except Exception as error:
             failed = _failure(error, time.monotonic() - begin, said.text)
-            log.error("target_failed", error=f"{type(error).__name__}: {error}", seconds=failed.seconds)  # noqa: TRY400
+            log.error("target_failed", error=f"{type(error).__name__}: {error}", seconds=failed.seconds)
             context.jobs.complete(claim, failed)
             raise TargetFailedError(error) from error
         outcome = outcome.replaced(seconds=round(time.monotonic() - begin, 3), log=said.text)
@@ -105,27 +107,38 @@ def run_target(
     return outcome.state
 
 
-def _reduce(message: TargetMessage, claim: Claim, context: WorkerContext, task_class: type[CmdLineTask]) -> Outcome:
+def _reduce(
+    element: Element, message: TargetMessage, claim: Claim, context: WorkerContext, task_class: type[CmdLineTask]
+) -> Outcome:
     """Run the task's runner on the target and deliver what is large."""
     journal = ClaimJournal(context.jobs, claim)
-    with ExitStack() as stack:
-        element, command = _bind(message, claim, context, task_class, journal, stack)
+    declared = declared_types(task_class)
+    with bound_element(element, context.repositories, journal, declared) as (target, butler):
+        clear_leftovers(claim, context.jobs, butler)
+        job = context.job(claim.job)
+        command = worker_command(task_class, overrides=job.overrides, options=job.options, butler=butler)
         runner = task_class.RunnerClass(TaskClass=task_class, parsedCmd=command, doReturnResults=True)
-        struct = runner(element)
+        struct = runner(target)
         status = getattr(struct, "exitStatus", 0)
         if status:
-            raise UsageError(f"exit status {status}")
-        products = products_of(journal.stored_refs.values(), command.butler, claim, context, task_class)
-        if any(product.large for product in products):
-            context.jobs.begin_delivery(claim, products)
-        delivered, notices = deliver_products(products, command.butler, message, claim, context)
+            raise ExitStatusError(f"exit status {status}")
+        artifacts = artifacts_of(journal.stored_refs.values(), butler, claim, context, task_class.datasetTypes)
+        if any(artifact.product.large for artifact in artifacts):
+            context.jobs.begin_delivery(claim, [artifact.product for artifact in artifacts])
+        products, notices = deliver_artifacts(artifacts, message, claim, context)
     return Outcome(
         state=TargetState.NO_WORK if getattr(struct, "noWork", False) else TargetState.DONE,
         exit_status=0,
-        products=delivered,
+        products=products,
         notices=notices,
         scalars=_scalars(getattr(struct, "metadata", None)),
     )
+
+
+def _scalars(metadata: Any) -> dict[str, Any]:
+    """Return the numbers and texts that a task put into its metadata, without the frame's own timings."""
+    scalars = getattr(metadata, "scalars", None) or {}
+    return {name: value for name, value in scalars.items() if isinstance(value, int | float | str)}
 
 
 def _failure(error: BaseException, seconds: float, said: str) -> Outcome:

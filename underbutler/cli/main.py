@@ -71,7 +71,7 @@ class LazyGroup(click.Group):
 @click.option(
     "--home",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of records, repository index and running stack. Default: $UNDERBUTLER_HOME, else the user's data folder.",
+    help="Folder of records, index and running stack. Default: $UNDERBUTLER_HOME, else the user's data folder.",
 )
 @click.option("-v", "--verbose", count=True, help="Say more on stderr; twice for every detail.")
 @click.version_option(__version__, prog_name="underbutler")

@@ -27,8 +27,8 @@ def prepare_records(settings: Settings) -> None:
         upgrade(settings.records_url)
     elif not is_current(settings.records_url):
         raise UsageError(
-            "The records' database has not the schema of this release. Run `underbutler db upgrade` once, before workers "
-            "and submitters of this release start."
+            "The records' database has not the schema of this release. Run `underbutler db upgrade` once, before its "
+            "workers and submitters start."
         )
 
 

@@ -21,7 +21,7 @@ __all__ = ["notices", "watch"]
 def watch(pattern: str, count: int | None, form: str) -> None:
     """Show notices as they arrive; Ctrl-C ends it.
 
-    PATTERN is a topic of three words, instrument.task.dataset_type, in which * stands for one word and # for any number.
+    PATTERN is a topic of three words, instrument.task.dataset_type; * stands for one word and # for any number.
     What was announced before is read with `underbutler notices JOB`.
 
     \b

@@ -63,8 +63,8 @@ class DemoError(UsageError):
 def demo(folder: Path, seed: int) -> None:
     """Show everything at work on this machine, in a few minutes and with nothing installed before.
 
-    A real Redis or Valkey, an HTTP S3 server and a worker start on free loopback ports; a real raw frame and a simulated
-    night are ingested, calibrated and reduced through the queue; one picture is fetched back by its notice and checked.
+    A real Redis or Valkey, an HTTP S3 server and a worker start on free loopback ports; a real raw frame and a
+    simulated night are ingested, calibrated and reduced through the queue; one picture is fetched back and checked.
 
     \b
     Examples:
@@ -77,7 +77,7 @@ def demo(folder: Path, seed: int) -> None:
     with ExitStack() as stack:
         log = stack.enter_context((home / "stack.log").open("w"))
         console.print("[bold]1  The stack[/bold]")
-        embedded = stack.enter_context(Stack(home, on_line=lambda part, line: print(part, "|", line, file=log)))  # noqa: T201
+        embedded = stack.enter_context(Stack(home, on_line=lambda part, line: print(part, "|", line, file=log)))
         _say_stack(console, embedded)
         context = stack.enter_context(WorkerContext(embedded.settings))
         story = Story(console, context, make_app(embedded.settings), home)
@@ -177,9 +177,7 @@ class Story:
         science = [job for job in self.jobs if job.task == "processCcd"]
         targets = [target for job in science for target in self.context.jobs.targets(job.id)]
         self.console.print(targets_table(targets))
-        say(
-            "   STE3: reduced without bias, dark and flat (-c doBias=false doDark=false doFlat=false): none exist for it."
-        )
+        say("   STE3: -c doBias=false doDark=false doFlat=false, because no calibrations exist for it.")
         say("\n   In S3:")
         for notice in self._notices("processCcd.calexp"):
             say(f"   {notice.url}", soft_wrap=True, highlight=False)
@@ -205,8 +203,8 @@ class Story:
             image = hdus["IMAGE"].data
             names = ", ".join(hdu.name for hdu in hdus)
             self.console.print(
-                f"   {notice.url}\n   {notice.byteSize} bytes and SHA-256 {digest[:16]}… as announced; opened: {names}; "
-                f"image {image.shape[1]}×{image.shape[0]}",
+                f"   {notice.url}\n   {notice.byteSize} bytes and SHA-256 {digest[:16]}… as announced; "
+                f"opened: {names}; image {image.shape[1]}×{image.shape[0]}",
                 soft_wrap=True,
                 highlight=False,
             )
@@ -312,14 +310,11 @@ def _expect(holds: Any, otherwise: str) -> None:
 def _say_next(console: Console, folder: Path, story: Story, seconds: float) -> None:
     job = str(story.jobs[-2].id)[:8]
     console.print(f"\n[green]Everything held.[/green] {seconds:.0f} s. Try next:")
+    again = f'submit processCcd demo --id instrument=SIMCAM detector=0 -d "{SCIENCE}" -c detect.threshold=10 --wait'
     for words, what in (
         (f"underbutler --home {folder} status {job}", "what was recorded of the simulated night"),
         (f"underbutler --home {folder} up", "start the stack again; leave it running, and in another terminal:"),
-        (
-            f'underbutler --home {folder} submit processCcd demo --id instrument=SIMCAM detector=0 -d "{SCIENCE}" '
-            "-c detect.threshold=10 --wait",
-            "",
-        ),
+        (f"underbutler --home {folder} {again}", ""),
     ):
         console.print(
             f"  .venv/bin/{words}" + (f"   [dim]# {what}[/dim]" if what else ""), highlight=False, soft_wrap=True

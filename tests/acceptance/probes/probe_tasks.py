@@ -1,0 +1,129 @@
+"""Tasks of another distribution: each does one thing that the acceptance tests look at."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import numpy as np
+from lsst.pex.config import Config, Field
+from lsst.pipe.base import NoWorkFound, Struct
+
+from underbutler import ButlerInitializedTaskRunner, CmdLineTask, DatasetSpec, TaskRunner
+
+TABLE = DatasetSpec(dimensions=("instrument", "exposure", "detector"), storageClass="StructuredDataDict", large=False)
+PICTURE = DatasetSpec(dimensions=("instrument", "exposure", "detector"), storageClass="PngBytes", large=True)
+
+
+class ProbeConfig(Config):
+    """What a probe is told."""
+
+    words = Field(dtype=str, default="hello", doc="Text that is written.")
+    seconds = Field(dtype=float, default=0.0, doc="Time to sleep.")
+
+
+class _Probe(CmdLineTask):
+    ConfigClass = ProbeConfig
+
+
+class EmptyTask(_Probe):
+    """Do nothing."""
+
+    _DefaultName = "probeEmpty"
+
+    def runDataRef(self, dataRef):
+        """Do nothing."""
+
+
+class WriteTask(_Probe):
+    """Write a table and a picture."""
+
+    _DefaultName = "probeWrite"
+    datasetTypes = {"probeTable": TABLE, "probePicture": PICTURE}
+
+    def runDataRef(self, dataRef):
+        """Write what the config says."""
+        time.sleep(self.config.seconds)
+        dataRef.put({"words": self.config.words, "pid": os.getpid()}, "probeTable")
+        dataRef.put(b"\x89PNG\r\n\x1a\n" + self.config.words.encode(), "probePicture")
+        self.metadata["n_words"] = len(self.config.words.split())
+        return Struct(words=self.config.words)
+
+
+class FailTask(_Probe):
+    """Fail with an error of its own."""
+
+    _DefaultName = "probeFail"
+
+    def runDataRef(self, dataRef):
+        """Fail."""
+        raise ArithmeticError(f"the probe fails: {self.config.words}")
+
+
+class UndeclaredTask(_Probe):
+    """Put a dataset type that it does not declare."""
+
+    _DefaultName = "probeUndeclared"
+
+    def runDataRef(self, dataRef):
+        """Put it."""
+        dataRef.put({}, "notDeclared")
+
+
+class NoWorkTask(_Probe):
+    """Find nothing to do."""
+
+    _DefaultName = "probeNoWork"
+
+    def runDataRef(self, dataRef):
+        """Find nothing."""
+        raise NoWorkFound("nothing to do here")
+
+
+class StatusRunner(TaskRunner):
+    """Case 2: an element of one's own, and a status without an exception."""
+
+    @staticmethod
+    def getTargetList(parsedCmd, **kwargs):
+        """Return one element: the list of all references."""
+        return [parsedCmd.id.refList]
+
+    def __call__(self, args):
+        """Count them."""
+        task = self.makeTask(parsedCmd=None, args=(args[0], {}))
+        task.log.info("got %d references", len(args))
+        return Struct(exitStatus=3 if task.config.words == "three" else 0)
+
+
+class StatusTask(_Probe):
+    """Return an exit status from a runner of its own."""
+
+    _DefaultName = "probeStatus"
+    RunnerClass = StatusRunner
+
+
+class PixelsRunner(ButlerInitializedTaskRunner):
+    """Case 1: extra keyword arguments."""
+
+    @staticmethod
+    def getTargetList(parsedCmd, **kwargs):
+        """Send a factor along."""
+        return ButlerInitializedTaskRunner.getTargetList(parsedCmd, factor=2.5, **kwargs)
+
+
+class PixelsTask(_Probe):
+    """Read the raw frame and measure its median, times a factor."""
+
+    _DefaultName = "probePixels"
+    RunnerClass = PixelsRunner
+    datasetTypes = {"probeTable": TABLE}
+
+    def __init__(self, butler=None, **kwargs):
+        super().__init__(**kwargs)
+        self.butler = butler
+
+    def runDataRef(self, dataRef, factor):
+        """Measure."""
+        median = float(np.median(dataRef.get("raw").data)) * factor
+        self.metadata["median"] = median
+        dataRef.put({"median": median, "has_butler": self.butler is not None}, "probeTable")

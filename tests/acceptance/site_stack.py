@@ -1,0 +1,100 @@
+"""What the acceptance tests run: the command line of a person, on an embedded stack, with tasks of another package."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from services import eventually
+
+from underbutler.context import WorkerContext
+from underbutler.embedded.stack import Stack
+from underbutler.model.job import Phase
+from underbutler.records import JobRow
+from underbutler.settings import Settings
+
+PROBES = Path(__file__).parent / "probes"
+UNDERBUTLER = Path(sys.executable).parent / "underbutler"
+NIGHT_ID = ("--id", "instrument=SIMCAM", "detector=0", "-d", "exposure.observation_type = 'science'")
+
+
+@dataclass
+class Finished:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """What it answered."""
+        return json.loads(self.out)
+
+
+class Site:
+    """A running stack as a person at its terminal has it."""
+
+    def __init__(self, stack: Stack, context: WorkerContext) -> None:
+        self.stack = stack
+        self.context = context
+
+    @property
+    def settings(self) -> Settings:
+        """How the stack is reached."""
+        return self.stack.settings
+
+    def run(self, *args: object, timeout: float = 120, env: dict[str, str] | None = None) -> Finished:
+        """Run ``underbutler`` with arguments."""
+        done = subprocess.run(
+            [str(UNDERBUTLER), "--home", str(self.stack.home), *map(str, args)],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env={**os.environ, **(env or {})},
+            check=False,
+        )
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    def submit(self, *args: object) -> JobRow:
+        """Submit and return the job at once."""
+        done = self.run("submit", *args)
+        assert done.code == 0, done.err
+        return self.context.jobs.job(uuid.UUID(done.out.strip()))
+
+    def ended(self, job: JobRow, timeout: float = 90) -> JobRow:
+        """Wait until a job has ended."""
+
+        def look() -> JobRow | None:
+            row = self.context.jobs.job(job.id)
+            return row if Phase(row.phase).ended else None
+
+        row = eventually(look, timeout, f"the end of job {job.id}")
+        assert row is not None
+        return row
+
+
+def install_probes(folder: Path) -> None:
+    """Install the probes as a distribution of their own, found by its entry points."""
+    names = {
+        "probeEmpty": "EmptyTask",
+        "probeFail": "FailTask",
+        "probeNoWork": "NoWorkTask",
+        "probePixels": "PixelsTask",
+        "probeStatus": "StatusTask",
+        "probeUndeclared": "UndeclaredTask",
+        "probeWrite": "WriteTask",
+    }
+    (folder / "probe_tasks.py").write_text((PROBES / "probe_tasks.py").read_text())
+    info = folder / "probes-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: probes\nVersion: 1.0\n")
+    lines = [f"{name} = probe_tasks:{kind}" for name, kind in names.items()]
+    lines.append("probeBroken = probe_tasks_that_do_not_exist:Task")
+    (info / "entry_points.txt").write_text("[underbutler.tasks]\n" + "\n".join(lines) + "\n")

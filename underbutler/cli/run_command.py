@@ -1,0 +1,45 @@
+"""``underbutler run``: the same task here and now, without the queue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+__all__ = ["run"]
+
+PASS_THROUGH: dict[str, Any] = {
+    "ignore_unknown_options": True,
+    "allow_interspersed_args": False,
+    "help_option_names": [],
+}
+
+
+@click.command(context_settings=PASS_THROUGH)
+@click.option(
+    "-h", "--help", "show_help", is_flag=True, is_eager=True, help="Show this text; after TASK its own options."
+)
+@click.argument("task", required=False)
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def run(ctx: click.Context, show_help: bool, task: str | None, args: tuple[str, ...]) -> None:
+    """Run TASK in this process (or -j N), without queue and records: `CmdLineTask.parseAndRun`.
+
+    The exit code is the number of targets that failed.
+
+    \b
+    Examples:
+      underbutler run processCcd demo --id instrument=STE3 detector=0 -c doBias=false doDark=false doFlat=false
+      underbutler run processCcd demo --id instrument=SIMCAM detector=0^1 -j 2
+      underbutler run processCcd demo --id instrument=SIMCAM --show data
+      underbutler run processCcd --help
+    """
+    if task is None or show_help:
+        click.echo(ctx.get_help())
+        return
+    from underbutler.logs import configure
+    from underbutler.pipe import load_task
+
+    task_class = load_task(task)
+    configure("INFO")
+    task_class.parseAndRun(list(args))

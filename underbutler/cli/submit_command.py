@@ -1,0 +1,120 @@
+"""``underbutler submit``: from words to messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from underbutler.model.job import Phase
+from underbutler.model.message import describe
+
+from .main import json_option
+from .session import answer_json, open_records
+
+if TYPE_CHECKING:
+    from underbutler.context import WorkerContext
+    from underbutler.submit import Prepared
+
+__all__ = ["submit"]
+
+PASS_THROUGH: dict[str, Any] = {
+    "ignore_unknown_options": True,
+    "allow_interspersed_args": True,
+    "help_option_names": [],
+}
+
+
+@click.command(context_settings=PASS_THROUGH)
+@click.option(
+    "-h", "--help", "show_help", is_flag=True, is_eager=True, help="Show this text; after TASK its own options."
+)
+@click.argument("task", required=False)
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+@click.option("--dry-run", is_flag=True, help="Check everything and show the targets; write and send nothing.")
+@click.option("--wait", is_flag=True, help="Follow the job to its end; exit 1 if a target failed.")
+@json_option()
+@click.pass_context
+def submit(
+    ctx: click.Context, show_help: bool, task: str | None, args: tuple[str, ...], dry_run: bool, wait: bool, form: str
+) -> None:
+    """Submit TASK on the data IDs of a repository, given by its label.
+
+    `underbutler submit TASK --help` lists all options of a task; `underbutler tasks` lists the tasks.
+
+    \b
+    Examples:
+      underbutler submit processCcd demo --id instrument=STE3 detector=0
+      underbutler submit processCcd demo --id instrument=STE3 \\
+          exposure=20130713000000..20130713235959 detector=0^1 -c detect.threshold=3.0 --wait
+      underbutler submit processCcd demo --id instrument=SIMCAM -d "exposure.observation_type='science'" --dry-run
+      underbutler submit makeFlat demo --id instrument=SIMCAM detector=0 --show config=combine*
+      underbutler submit processCcd demo --id instrument=STE3 -C overrides.toml -o u/ann/try1
+    """
+    if task is None or (show_help and not task):
+        click.echo(ctx.get_help())
+        return
+    if show_help:
+        _show_task_help(task)
+        return
+    from underbutler.submit import prepare
+
+    with open_records() as context:
+        prepared = prepare(task, args, repositories=context.repositories, user=context.settings.user)
+        if prepared.command.show_only:
+            return
+        if dry_run:
+            _show_targets(prepared, form)
+            return
+        _submit(ctx, context, prepared, wait, form)
+
+
+def _submit(ctx: click.Context, context: WorkerContext, prepared: Prepared, wait: bool, form: str) -> None:
+    from underbutler.broker import make_app
+    from underbutler.submit import submit as make_job
+    from underbutler.terminal import follow_job, steps, targets_table
+
+    with steps("sending", len(prepared.targets)) as sent:
+        row = make_job(
+            prepared,
+            jobs=context.jobs,
+            app=make_app(context.settings),
+            settings=context.settings,
+            user=context.settings.user,
+            progress=sent,
+        )
+    if wait:
+        row = follow_job(context.jobs, row.id)
+    if form == "json":
+        counts = {state.value: number for state, number in context.jobs.counts(row.id).items()}
+        answer_json(
+            {"job": str(row.id), "phase": row.phase, "targets": row.n_targets, "run": row.run, "counts": counts}
+        )
+    elif wait:
+        console = Console()
+        console.print(targets_table(context.jobs.targets(row.id)))
+        console.print(f"job {row.id} {row.phase}  RUN {row.run}", soft_wrap=True)
+    else:
+        click.echo(str(row.id))
+        Console(stderr=True).print(f"{row.n_targets} targets sent. Follow it: `underbutler status {str(row.id)[:8]}`.")
+    if wait and row.phase != Phase.COMPLETED:
+        ctx.exit(1)
+
+
+def _show_targets(prepared: Prepared, form: str) -> None:
+    if form == "json":
+        answer_json([{"args": target.args, "digest": target.digest} for target in prepared.targets])
+        return
+    console = Console()
+    for target in prepared.targets:
+        console.print("  ".join(part for part in describe(tuple(target.args)) if part), highlight=False)
+    Console(stderr=True).print(
+        f"{len(prepared.targets)} targets would be sent; RUN {prepared.command.run}. Nothing was written."
+    )
+
+
+def _show_task_help(task: str) -> None:
+    from underbutler.pipe import load_task
+
+    click.echo(load_task(task)._makeArgumentParser().format_help())
