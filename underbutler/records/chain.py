@@ -1,0 +1,126 @@
+"""Several dependent writes as one: a guarded first step, and followers that act on the row that it returns.
+
+PostgreSQL takes the whole chain as one statement of data-modifying CTEs: one round trip, a transaction of its own.
+SQLite has no such CTEs: there the same steps run one after the other in one short ``BEGIN IMMEDIATE`` transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final, Literal
+
+from sqlalchemy import Connection, Engine, TextClause, text
+
+from underbutler.sql import NOW, is_postgresql, statement, to_json
+
+__all__ = ["Chain", "Kind", "json_text", "rows_parameter"]
+
+Kind = Literal["uuid", "text", "json", "boolean", "bigint", "double precision"]
+
+_FIRST: Final = "first"
+"""Name by which followers call the row of the first step."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A guarded change of one row and what must change with it, or nothing at all.
+
+    Parameters
+    ----------
+    first
+        ``UPDATE target … RETURNING …``: it decides. ``{now}`` stands for the database's clock.
+    columns
+        What `first` returns, in order.
+    followers
+        Statements that read from a row called ``first``. ``{products}`` stands for the rows of a parameter declared in
+        `rows`.
+    rows
+        Parameters that carry many rows as one JSON text, and the type of each column. JSON columns are texts in it.
+    """
+
+    first: str
+    columns: tuple[str, ...]
+    followers: tuple[str, ...] = ()
+    rows: Mapping[str, Mapping[str, Kind]] = field(default_factory=dict)
+
+    def run(self, engine: Engine, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Run the chain.
+
+        Returns
+        -------
+        row
+            What the first step returned; None when its guard held it back, and then nothing has changed.
+        """
+        with statement(engine) as connection:
+            if is_postgresql(engine):
+                row = connection.execute(self._as_one, parameters).one_or_none()
+                return None if row is None else dict(zip(self.columns, row, strict=True))
+            return self._run_in_steps(connection, {key: _for_sqlite(value) for key, value in parameters.items()})
+
+    def _run_in_steps(self, connection: Connection, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
+        first, *followers = self._as_steps
+        row = connection.execute(first, parameters).one_or_none()
+        if row is None:
+            return None
+        returned = {f"first_{name}": value for name, value in zip(self.columns, row, strict=True)}
+        for follower in followers:
+            connection.execute(follower, {**parameters, **returned})
+        return dict(zip(self.columns, row, strict=True))
+
+    @cached_property
+    def _as_one(self) -> TextClause:
+        followers = [
+            f"follower_{number} AS ({self._filled(step, 'postgresql')})" for number, step in enumerate(self.followers)
+        ]
+        steps = ",\n".join([f"{_FIRST} AS ({self._filled(self.first, 'postgresql')})", *followers])
+        return text(f"WITH {steps}\nSELECT {', '.join(self.columns)} FROM {_FIRST}")
+
+    @cached_property
+    def _as_steps(self) -> tuple[TextClause, ...]:
+        row = ", ".join(f":first_{name} AS {name}" for name in self.columns)
+        followers = [f"WITH {_FIRST} AS (SELECT {row})\n{self._filled(step, 'sqlite')}" for step in self.followers]
+        return tuple(text(step) for step in [self._filled(self.first, "sqlite"), *followers])
+
+    def _filled(self, step: str, dialect: str) -> str:
+        source = _rows_of_postgresql if dialect == "postgresql" else _rows_of_sqlite
+        return step.format(now=NOW[dialect], **{name: source(name, columns) for name, columns in self.rows.items()})
+
+
+def json_text(value: object) -> str | None:
+    """Return a JSON column's parameter; what is not finite becomes null."""
+    return None if value is None else to_json(value)
+
+
+def rows_parameter(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, Kind], engine: Engine) -> str:
+    """Return the JSON text of many rows, for a parameter declared in `Chain.rows`."""
+    plain = not is_postgresql(engine)
+    return json.dumps([{name: _cell(row[name], kind, plain) for name, kind in columns.items()} for row in rows])
+
+
+def _cell(value: Any, kind: Kind, plain: bool) -> Any:
+    if kind == "json":
+        return json_text(value)
+    if isinstance(value, uuid.UUID):
+        return value.hex if plain else str(value)
+    return value
+
+
+def _rows_of_postgresql(name: str, columns: Mapping[str, Kind]) -> str:
+    types = ", ".join(f"{column} {'text' if kind == 'json' else kind}" for column, kind in columns.items())
+    cells = ", ".join(
+        f"CAST({column} AS json) AS {column}" if kind == "json" else column for column, kind in columns.items()
+    )
+    return f"(SELECT {cells} FROM json_to_recordset(CAST(:{name} AS json)) AS one({types}))"  # noqa: S608 - our columns
+
+
+def _rows_of_sqlite(name: str, columns: Mapping[str, Kind]) -> str:
+    cells = ", ".join(f"json_extract(value, '$.{column}') AS {column}" for column in columns)
+    return f"(SELECT {cells} FROM json_each(:{name}))"  # noqa: S608 - our columns
+
+
+def _for_sqlite(value: Any) -> Any:
+    return value.hex if isinstance(value, uuid.UUID) else value

@@ -1,0 +1,305 @@
+"""The one face of the records: what submitters, workers, the sweeper and readers call."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Engine, select
+
+from underbutler.model.job import TargetState
+from underbutler.model.notice import LargeFileObjectAvailable
+from underbutler.sql import read
+
+from . import claims, intents, outbox, reading, submission
+from .claims import GiveBackEnd
+from .tables import Job
+from .values import Claim, ClaimRow, Intent, JobRow, NewJob, Outcome, Outgoing, Product, ProductRow, TargetRow
+
+__all__ = ["JobStore"]
+
+
+class JobStore:
+    """Jobs, targets, claims, intents, products and notices in one SQL database.
+
+    Every change of a target is guarded by its claim number and its state. Times are the database's clock. The store
+    holds nothing but the engine: make it after a fork, share it between threads. Everything here raises
+    `RecordsUnavailableError` when the database is away.
+
+    Parameters
+    ----------
+    engine
+        What `underbutler.sql.open_engine` returned, for a database that `underbutler.migrations.upgrade` prepared.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def ping(self) -> None:
+        """Ask whether the records are there and have their tables.
+
+        Raises
+        ------
+        RecordsUnavailableError
+            If not.
+        """
+        with read(self._engine) as connection:
+            connection.execute(select(Job.id).limit(1))
+
+    # Submission
+
+    def create_job(self, new: NewJob) -> JobRow:
+        """Record a job and its targets in one transaction, phase QUEUED; without targets it is COMPLETED at once.
+
+        Raises
+        ------
+        ConflictError
+            If the job or a target is recorded already, or `parent_id` is not; then nothing is written.
+        """
+        submission.create_job(self._engine, new)
+        return self.job(new.id)
+
+    def fail_job(self, job: uuid.UUID, error: str) -> None:
+        """End a job whose submission failed: its targets are aborted, its phase is ERROR.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such job.
+        ConflictError
+            If it is already being executed or has ended.
+        """
+        submission.fail_job(self._engine, self.job(job).id, error)
+
+    def cancel(self, job: uuid.UUID | str) -> list[str]:
+        """Abort whatever is open of a job; what has ended stays.
+
+        Returns
+        -------
+        task_ids
+            Celery task ids of aborted targets whose message was sent, or was being sent: to be revoked.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such job.
+        """
+        return submission.cancel(self._engine, self.job(job).id)
+
+    # The outbox
+
+    def take_unsent(
+        self, *, job: uuid.UUID | None = None, limit: int = 500, older_than_s: float = 0.0, lease_s: float = 30.0
+    ) -> list[Outgoing]:
+        """Take messages that are to be sent, oldest first. Each gets a new number of sending.
+
+        Parameters
+        ----------
+        job
+            Only of this job.
+        limit
+            How many at most.
+        older_than_s
+            Leave targets that were never sent and are younger than this to their submitter, in seconds.
+        lease_s
+            For how long nobody else takes them, in seconds.
+        """
+        return outbox.take_unsent(self._engine, job=job, limit=limit, older_than_s=older_than_s, lease_s=lease_s)
+
+    def mark_sent(self, sent: Iterable[tuple[uuid.UUID, int]]) -> int:
+        """Mark messages that the broker confirmed, by target and number of sending.
+
+        Returns
+        -------
+        marked
+            How many; one that was claimed or taken again in the meantime needs no mark.
+        """
+        return outbox.mark_sent(self._engine, sent)
+
+    def take_unsent_notices(
+        self, *, limit: int = 500, older_than_s: float = 0.0, lease_s: float = 30.0
+    ) -> list[LargeFileObjectAvailable]:
+        """Take notices that are to be sent, oldest first; parameters as of `take_unsent`."""
+        return outbox.take_unsent_notices(self._engine, limit=limit, older_than_s=older_than_s, lease_s=lease_s)
+
+    def mark_notices_sent(self, ids: Iterable[str]) -> int:
+        """Mark notices that the broker confirmed, and return how many were not marked before."""
+        return outbox.mark_notices_sent(self._engine, ids)
+
+    # Claims
+
+    def claim(self, *, target: uuid.UUID, digest: str, send_no: int, worker: str, pid: int, lease_s: float) -> Claim:
+        """Claim a target for one try. A running target whose lease ran out is taken over, and its old claim expired.
+
+        Parameters
+        ----------
+        target, digest, send_no
+            As in the message's header.
+        worker, pid
+            Who claims.
+        lease_s
+            For how long nobody else may claim it unless it is renewed, in seconds.
+
+        Raises
+        ------
+        StandDown
+            If the message is not to be run: unknown, old digest, cancelled, ended, live elsewhere, or to wait.
+        """
+        return claims.claim(
+            self._engine, target=target, digest=digest, send_no=send_no, worker=worker, pid=pid, lease_s=lease_s
+        )
+
+    def renew(self, claim: Claim, lease_s: float) -> bool:
+        """Let the lease end `lease_s` seconds from now; False when the claim no longer holds."""
+        return claims.renew(self._engine, claim, lease_s)
+
+    def begin_delivery(self, claim: Claim, products: Sequence[Product]) -> None:
+        """Go from running to delivering: the science is done and in the Butler, the large products are on their way.
+
+        Raises
+        ------
+        FencedOutError
+            If the claim no longer holds.
+        ConflictError
+            If a product is recorded as another target's.
+        """
+        claims.begin_delivery(self._engine, claim, products)
+
+    def complete(self, claim: Claim, outcome: Outcome) -> None:
+        """Bring a target to its end, in one transaction: state, claim, products, notices, and with the last the job.
+
+        A repetition after a lost answer is accepted.
+
+        Raises
+        ------
+        FencedOutError
+            If the claim no longer holds, or the state may not follow; then nothing changes.
+        ConflictError
+            If a product is recorded as another target's; then nothing changes.
+        UsageError
+            If the outcome's state is no last state.
+        """
+        claims.complete(self._engine, claim, outcome)
+
+    def give_back(
+        self,
+        claim: Claim,
+        *,
+        reason: str,
+        not_before_in_s: float = 0.0,
+        end: GiveBackEnd = "given_back",
+        log: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Queue a running target again; its message is to be sent anew.
+
+        Parameters
+        ----------
+        claim
+            The claim that ends.
+        reason
+            Why, for people.
+        not_before_in_s
+            Nobody may claim it before, seconds from now.
+        end
+            ``died`` raises `deaths`, ``transient`` raises `transient_retries`, ``given_back`` raises neither.
+        log, metadata
+            What the claim said; kept with the claim.
+
+        Raises
+        ------
+        FencedOutError
+            If the claim no longer holds.
+        """
+        claims.give_back(
+            self._engine, claim, reason=reason, not_before_in_s=not_before_in_s, end=end, log=log, metadata=metadata
+        )
+
+    # Datasets
+
+    def intend(self, claim: Claim, datasets: Sequence[Intent]) -> None:
+        """Record what a claim is going to write; what earlier claims of the same target recorded is taken over.
+
+        Raises
+        ------
+        ConflictError
+            If another target owns one of the datasets, naming its job; then nothing is written.
+        FencedOutError
+            If the claim no longer holds.
+        """
+        intents.intend(self._engine, claim, datasets)
+
+    def intents_of_dead_claims(self, claim: Claim) -> list[Intent]:
+        """Return what earlier claims of the same target meant to write and this one has not taken over."""
+        return intents.intents_of_dead_claims(self._engine, claim)
+
+    def forget_intents(self, dataset_ids: Iterable[uuid.UUID]) -> None:
+        """Remove the intents of datasets that were pruned."""
+        intents.forget_intents(self._engine, dataset_ids)
+
+    def decide_large(self, job: uuid.UUID, dataset_type: str, size: int, threshold: int) -> bool:
+        """Tell whether a job's datasets of one type go to the annex: decided by the first that is seen.
+
+        Parameters
+        ----------
+        job, dataset_type
+            Of which.
+        size, threshold
+            Size of the dataset at hand, and from which size on it is large, in bytes.
+        """
+        return intents.decide_large(self._engine, job, dataset_type, size, threshold)
+
+    # Reading
+
+    def job(self, name: uuid.UUID | str) -> JobRow:
+        """Return a job by its id, or by the first characters of it.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is none.
+        UsageError
+            If there are several, naming them.
+        """
+        return reading.find_job(self._engine, name)
+
+    def jobs(self, limit: int | None = 20) -> list[JobRow]:
+        """Return jobs, newest first."""
+        return reading.jobs(self._engine, limit)
+
+    def counts(self, job: uuid.UUID) -> dict[TargetState, int]:
+        """Return the number of a job's targets in every state, without loading them."""
+        return reading.counts(self._engine, job)
+
+    def counts_of_jobs(self, jobs: Iterable[uuid.UUID]) -> dict[uuid.UUID, dict[TargetState, int]]:
+        """Return `counts` of several jobs at once."""
+        return reading.counts_of_jobs(self._engine, jobs)
+
+    def targets(
+        self, job: uuid.UUID, states: Collection[TargetState] | None = None, limit: int | None = None
+    ) -> list[TargetRow]:
+        """Return a job's targets in their order, all or those in some states."""
+        return reading.targets(self._engine, job, states=states, limit=limit)
+
+    def target(self, target: uuid.UUID) -> TargetRow:
+        """Return one target.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is none.
+        """
+        return reading.target(self._engine, target)
+
+    def claims(self, of: uuid.UUID) -> list[ClaimRow]:
+        """Return the claims of a target, or of all targets of a job, in order."""
+        return reading.claims(self._engine, of)
+
+    def products(self, job: uuid.UUID) -> list[ProductRow]:
+        """Return what a job's targets made."""
+        return reading.products(self._engine, job)
+
+    def notices(self, job: uuid.UUID) -> list[LargeFileObjectAvailable]:
+        """Return what a job's targets announced, in order."""
+        return reading.notices(self._engine, job)

@@ -1,0 +1,206 @@
+"""The tables of the records. Times are double seconds since 1970 UTC, by the database's clock.
+
+``target`` is the outbox of its message and ``notice`` of its notice: a row is written first and sent after the commit.
+"""
+
+from __future__ import annotations
+
+import uuid
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Enum, ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from underbutler.model.job import Phase, TargetState
+from underbutler.sql import Base
+
+__all__ = ["AnnexDecision", "Claim", "Intent", "Job", "Notice", "Product", "Target"]
+
+
+def _words(kind: type[StrEnum]) -> Enum:
+    """Return a text column type that holds the values of an enumeration."""
+    return Enum(
+        kind,
+        native_enum=False,
+        create_constraint=False,
+        length=16,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+class Job(Base):
+    """One submission. `n_open`, `n_failed` (failed or held) and `n_aborted` change with each target that ends."""
+
+    __tablename__ = "job"
+    __table_args__ = (CheckConstraint("n_open >= 0 AND n_open <= n_targets", name="open_targets"),)
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    scan_id: Mapped[int] = mapped_column(BigInteger, unique=True)
+    task: Mapped[str]
+    repo: Mapped[str]
+    out: Mapped[str]
+    run: Mapped[str]
+    user: Mapped[str]
+    phase: Mapped[Phase] = mapped_column(_words(Phase), index=True)
+    overrides: Mapped[list[Any]]
+    config: Mapped[Any] = mapped_column(JSON)
+    config_digest: Mapped[str]
+    options: Mapped[dict[str, Any]]
+    versions: Mapped[dict[str, Any]]
+    collections: Mapped[list[Any]]
+    n_targets: Mapped[int]
+    n_open: Mapped[int]
+    n_failed: Mapped[int]
+    n_aborted: Mapped[int]
+    created_at: Mapped[float]
+    queued_at: Mapped[float | None]
+    started_at: Mapped[float | None]
+    ended_at: Mapped[float | None]
+    destruction_at: Mapped[float | None]
+    parent_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("job.id"), index=True)
+    cancel_requested: Mapped[bool]
+    error: Mapped[str | None]
+    traceparent: Mapped[str | None]
+
+
+class Target(Base):
+    """One element of a job's target list, and the outbox of its message.
+
+    It is to be sent when it is queued, `sent_at` is null, `not_before` has passed and nobody holds the send lease.
+    """
+
+    __tablename__ = "target"
+    __table_args__ = (
+        Index("ix_target_job_id_ordinal", "job_id", "ordinal", unique=True),
+        Index("ix_target_job_id_state", "job_id", "state"),
+        Index(
+            "ix_target_unsent",
+            "queued_at",
+            "ordinal",
+            sqlite_where=text("state = 'queued' AND sent_at IS NULL"),
+            postgresql_where=text("state = 'queued' AND sent_at IS NULL"),
+        ),
+        Index(
+            "ix_target_leased",
+            "lease_until",
+            sqlite_where=text("lease_until IS NOT NULL"),
+            postgresql_where=text("lease_until IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("job.id", deferrable=True, initially="DEFERRED"))
+    ordinal: Mapped[int]
+    state: Mapped[TargetState] = mapped_column(_words(TargetState))
+    task: Mapped[str]
+    queue: Mapped[str]
+    data_id: Mapped[dict[str, Any]]
+    args: Mapped[list[Any]]
+    digest: Mapped[str] = mapped_column(String(64))
+    argsrepr: Mapped[str]
+    kwargsrepr: Mapped[str]
+    queued_at: Mapped[float]
+    send_no: Mapped[int]
+    sent_at: Mapped[float | None]
+    send_lease_until: Mapped[float | None]
+    claim_no: Mapped[int]
+    deaths: Mapped[int]
+    worker_deaths: Mapped[int]
+    transient_retries: Mapped[int]
+    not_before: Mapped[float | None]
+    lease_until: Mapped[float | None]
+    lease_worker: Mapped[str | None]
+    lease_pid: Mapped[int | None]
+    started_at: Mapped[float | None]
+    ended_at: Mapped[float | None]
+    exit_status: Mapped[int | None]
+    error_type: Mapped[str | None]
+    error_text: Mapped[str | None]
+    seconds: Mapped[float | None]
+    scalars: Mapped[dict[str, Any] | None]
+
+
+class Claim(Base):
+    """One try at a target by one worker."""
+
+    __tablename__ = "claim"
+
+    target_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("target.id"), primary_key=True)
+    claim_no: Mapped[int] = mapped_column(primary_key=True)
+    worker: Mapped[str]
+    pid: Mapped[int]
+    send_no: Mapped[int]
+    started_at: Mapped[float]
+    ended_at: Mapped[float | None]
+    end: Mapped[str | None] = mapped_column(String(16))
+    reason: Mapped[str | None]
+    log: Mapped[str | None]
+    metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata")
+
+
+class Intent(Base):
+    """A dataset that a claim is going to write: who may put, and what to prune when the claim dies."""
+
+    __tablename__ = "intent"
+    __table_args__ = (Index("ix_intent_target_id_claim_no", "target_id", "claim_no"),)
+
+    dataset_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    target_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("target.id"))
+    claim_no: Mapped[int]
+    dataset_type: Mapped[str]
+    run: Mapped[str]
+    data_id: Mapped[dict[str, Any]]
+    created_at: Mapped[float]
+
+
+class Product(Base):
+    """A dataset that a target made; `url` and what follows once it is in the annex."""
+
+    __tablename__ = "product"
+
+    dataset_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    target_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("target.id"), index=True)
+    claim_no: Mapped[int]
+    dataset_type: Mapped[str]
+    data_id: Mapped[dict[str, Any]]
+    large: Mapped[bool]
+    url: Mapped[str | None]
+    byte_size: Mapped[int | None] = mapped_column(BigInteger)
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    etag: Mapped[str | None]
+    mime_type: Mapped[str | None]
+    delivered_at: Mapped[float | None]
+
+
+class Notice(Base):
+    """A notice, and its outbox."""
+
+    __tablename__ = "notice"
+    __table_args__ = (
+        Index(
+            "ix_notice_unsent",
+            "created_at",
+            sqlite_where=text("sent_at IS NULL"),
+            postgresql_where=text("sent_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("job.id"), index=True)
+    target_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("target.id"))
+    body: Mapped[dict[str, Any]]
+    routing_key: Mapped[str]
+    created_at: Mapped[float]
+    send_lease_until: Mapped[float | None]
+    sent_at: Mapped[float | None]
+
+
+class AnnexDecision(Base):
+    """Whether a job's datasets of one type go to the annex: decided once, at first sight."""
+
+    __tablename__ = "annex_decision"
+
+    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("job.id"), primary_key=True)
+    dataset_type: Mapped[str] = mapped_column(primary_key=True)
+    large: Mapped[bool]

@@ -1,0 +1,373 @@
+"""What goes into the records and what comes out: frozen values. Times are seconds since 1970 UTC."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from underbutler.model.job import Phase, TargetState
+from underbutler.model.message import TargetMessage
+from underbutler.model.notice import LargeFileObjectAvailable
+
+__all__ = [
+    "Claim",
+    "ClaimRow",
+    "Intent",
+    "JobRow",
+    "NewJob",
+    "NewTarget",
+    "Outcome",
+    "Outgoing",
+    "Product",
+    "ProductRow",
+    "StandDown",
+    "StandDownReason",
+    "TargetRow",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTarget:
+    """A target that is going to be recorded.
+
+    Parameters
+    ----------
+    id
+        Its identity.
+    args
+        Encoded Celery args, JSON.
+    digest
+        What `underbutler.model.message.digest_of` says of it.
+    data_id
+        Data ID, for people and queries.
+    argsrepr, kwargsrepr
+        The same in words.
+    """
+
+    id: uuid.UUID
+    args: Sequence[Any]
+    digest: str
+    data_id: Mapping[str, int | str] = field(default_factory=dict)
+    argsrepr: str = ""
+    kwargsrepr: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """A job that is going to be recorded, with its targets.
+
+    Parameters
+    ----------
+    id
+        Its identity.
+    task
+        Registered name of the task.
+    repo, out
+        Labels of the repositories that are read and written.
+    run
+        RUN collection of its outputs.
+    user
+        Who submits.
+    config
+        The effective config, JSON.
+    config_digest
+        Digest of it.
+    queue
+        Queue that its messages go to.
+    targets
+        Its targets, in order.
+    overrides
+        The config's overrides, ``[[path, value], …]``.
+    options
+        The task's own options.
+    versions
+        Package versions.
+    collections
+        Collections that are searched.
+    parent_id
+        The job that this one retries.
+    traceparent
+        W3C trace context of the submission.
+    """
+
+    id: uuid.UUID
+    task: str
+    repo: str
+    out: str
+    run: str
+    user: str
+    config: Any
+    config_digest: str
+    queue: str
+    targets: Sequence[NewTarget]
+    overrides: Sequence[Any] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, Any] = field(default_factory=dict)
+    collections: Sequence[str] = ()
+    parent_id: uuid.UUID | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRow:
+    """A job as recorded. `n_failed` counts failed and held targets."""
+
+    id: uuid.UUID
+    scan_id: int
+    task: str
+    repo: str
+    out: str
+    run: str
+    user: str
+    phase: Phase
+    overrides: list[Any]
+    config: Any
+    config_digest: str
+    options: dict[str, Any]
+    versions: dict[str, Any]
+    collections: list[str]
+    n_targets: int
+    n_open: int
+    n_failed: int
+    n_aborted: int
+    created_at: float
+    queued_at: float | None
+    started_at: float | None
+    ended_at: float | None
+    destruction_at: float | None
+    parent_id: uuid.UUID | None
+    cancel_requested: bool
+    error: str | None
+    traceparent: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetRow:
+    """A target as recorded."""
+
+    id: uuid.UUID
+    job_id: uuid.UUID
+    ordinal: int
+    state: TargetState
+    task: str
+    queue: str
+    data_id: dict[str, int | str]
+    args: list[Any]
+    digest: str
+    argsrepr: str
+    kwargsrepr: str
+    queued_at: float
+    send_no: int
+    sent_at: float | None
+    send_lease_until: float | None
+    claim_no: int
+    deaths: int
+    worker_deaths: int
+    transient_retries: int
+    not_before: float | None
+    lease_until: float | None
+    lease_worker: str | None
+    lease_pid: int | None
+    started_at: float | None
+    ended_at: float | None
+    exit_status: int | None
+    error_type: str | None
+    error_text: str | None
+    seconds: float | None
+    scalars: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A claim that was granted: its number is the fence of everything that is done under it.
+
+    Parameters
+    ----------
+    target, job
+        What was claimed.
+    claim_no
+        Greater than that of every claim before.
+    worker, pid, send_no
+        Who claimed it, by which sending.
+    deaths, worker_deaths, transient_retries
+        How often the target's child died, its worker died, and a service was away.
+    started_at, lease_until
+        When it began, and when it may be taken by another unless it is renewed.
+    """
+
+    target: uuid.UUID
+    job: uuid.UUID
+    claim_no: int
+    worker: str
+    pid: int
+    send_no: int
+    deaths: int
+    worker_deaths: int
+    transient_retries: int
+    started_at: float
+    lease_until: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimRow:
+    """A claim as recorded. `end` is one of `underbutler.model.job.CLAIM_ENDS`, or None while it lives."""
+
+    target_id: uuid.UUID
+    claim_no: int
+    worker: str
+    pid: int
+    send_no: int
+    started_at: float
+    ended_at: float | None
+    end: str | None
+    reason: str | None
+    log: str | None
+    metadata: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A dataset that a claim is going to write."""
+
+    dataset_id: uuid.UUID
+    dataset_type: str
+    run: str
+    data_id: Mapping[str, int | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """A dataset that a target made; with `url`, `byte_size` (bytes), `sha256`, `etag` once it is in the annex."""
+
+    dataset_id: uuid.UUID
+    dataset_type: str
+    data_id: Mapping[str, int | str] = field(default_factory=dict)
+    large: bool = False
+    url: str | None = None
+    byte_size: int | None = None
+    sha256: str | None = None
+    etag: str | None = None
+    mime_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductRow:
+    """A product as recorded."""
+
+    dataset_id: uuid.UUID
+    target_id: uuid.UUID
+    claim_no: int
+    dataset_type: str
+    data_id: dict[str, int | str]
+    large: bool
+    url: str | None
+    byte_size: int | None
+    sha256: str | None
+    etag: str | None
+    mime_type: str | None
+    delivered_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a target ended.
+
+    Parameters
+    ----------
+    state
+        A last state.
+    exit_status
+        Of the task runner.
+    error_type, error_text
+        Class and text of what was raised.
+    reason
+        Why the claim ended so, for people.
+    seconds
+        Wall clock of the target.
+    scalars
+        Scalar task metadata, for tables.
+    log, metadata
+        What the claim said, and all of its metadata; kept with the claim.
+    products
+        Everything that it made, delivered where it is large.
+    notices
+        What is to be announced.
+    claim_end
+        One of `underbutler.model.job.CLAIM_ENDS`; by default the state's own, and ``failed`` for a held target.
+    """
+
+    state: TargetState
+    exit_status: int | None = None
+    error_type: str | None = None
+    error_text: str | None = None
+    reason: str | None = None
+    seconds: float | None = None
+    scalars: Mapping[str, Any] | None = None
+    log: str | None = None
+    metadata: Mapping[str, Any] | None = None
+    products: Sequence[Product] = ()
+    notices: Sequence[LargeFileObjectAvailable] = ()
+    claim_end: str | None = None
+
+    def replaced(self, **changes: Any) -> Outcome:
+        """Return this outcome with some fields changed."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """A message that is to be sent now: whoever took it holds its send lease.
+
+    Parameters
+    ----------
+    message
+        The message, with a number of sending of its own.
+    queue
+        Where it goes.
+    argsrepr, kwargsrepr
+        What Flower shows.
+    """
+
+    message: TargetMessage
+    queue: str
+    argsrepr: str
+    kwargsrepr: str
+
+    @property
+    def task_id(self) -> str:
+        """The Celery task id of this sending, ``{target}.{send_no}``."""
+        return self.message.envelope.task_id
+
+
+class StandDownReason(StrEnum):
+    """Why a message is not to be run."""
+
+    UNKNOWN = "unknown"
+    DIGEST = "digest"
+    CANCELLED = "cancelled"
+    ENDED = "ended"
+    LIVE = "live"
+    DELIVERING = "delivering"
+    NOT_BEFORE = "not_before"
+
+
+class StandDown(Exception):  # noqa: N818 - it is no error: another copy of the message does the work, or nobody shall
+    """The message is not to be run: acknowledge it and go on.
+
+    Parameters
+    ----------
+    reason
+        Why, for programs.
+    target
+        The target that the message names.
+    text
+        Why, for people.
+    """
+
+    def __init__(self, reason: StandDownReason, target: uuid.UUID, text: str) -> None:
+        super().__init__(f"Target {target}: {text}")
+        self.reason = reason
+        self.target = target
