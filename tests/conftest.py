@@ -31,8 +31,8 @@ SERVICE_OF = {
 }
 """Fixture → marker, so that `-m "not rabbitmq"` works with nothing to write in a test."""
 
-PINNED = ("rabbitmq", "swift")
-"""Services that take long to start: with `--dist loadgroup` their tests share one process, and so one server."""
+PINNED = {"rabbitmq_url": "rabbitmq", "rabbitmq_node": "rabbitmq", "swift_endpoint": "swift", "site": "site"}
+"""Fixture → group: what takes long to start. With `--dist loadgroup` its tests share one process, and so one server."""
 
 DATABASES = 4096
 """Redis databases: each test has one of its own."""
@@ -44,12 +44,14 @@ OUTER = ("UNDERBUTLER_", "AWS_", "S3_", "CELERY_", "DAF_BUTLER_", "LSST_")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests with the services that they ask for."""
     for item in items:
-        services = {SERVICE_OF[name] for name in getattr(item, "fixturenames", ()) if name in SERVICE_OF}
-        for service in services:
+        callspec = getattr(item, "callspec", None)
+        by_parameter = [value for value in callspec.params.values() if isinstance(value, str)] if callspec else []
+        asked = [*getattr(item, "fixturenames", ()), *by_parameter]  # a parameter may name the fixture to take
+        for service in {SERVICE_OF[name] for name in asked if name in SERVICE_OF}:
             item.add_marker(service)
-        for service in PINNED:
-            if service in services and item.get_closest_marker("xdist_group") is None:
-                item.add_marker(pytest.mark.xdist_group(service))
+        groups = [PINNED[name] for name in asked if name in PINNED]
+        if groups and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(groups[0]))
 
 
 @pytest.fixture(autouse=True)
