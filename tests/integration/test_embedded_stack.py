@@ -7,7 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,9 +41,10 @@ def stopping(server: Server) -> Iterator[redis.Redis]:
 
 @pytest.mark.parametrize("find", [find_redis, bundled_valkey])
 def test_the_server_on_path_and_the_one_in_the_wheel_keep_their_queue_over_a_restart(
-    find: type[Path], tmp_path: Path
+    find: Callable[[], Path | None], tmp_path: Path
 ) -> None:
     program = find()
+    assert program is not None
     with stopping(start_redis(tmp_path / "redis", program=program, keep=True)) as client:
         client.rpush("queue", "a", "b")
         assert client.config_get("bind") == {"bind": "127.0.0.1"}

@@ -98,6 +98,16 @@ def test_a_signal_stops_everything_and_leaves_no_process(up: Callable[[], Up], n
     assert running.said.rstrip().endswith("Everything is stopped.")
 
 
+def test_ctrl_c_before_all_parts_answer_leaves_no_process(up: Callable[[], Up]) -> None:
+    running = up()
+    eventually(lambda: "redis" in running.said, what="the first part's first line")
+    parts = _children(running.process.pid)
+    running.process.send_signal(signal.SIGINT)
+    assert running.process.wait(timeout=60) == 0
+    assert [pid for pid in parts if session_members(pid)] == []
+    assert not (running.home / STACK_FILE).exists()
+
+
 def test_a_part_that_crashes_is_said_and_brings_the_exit_code(up: Callable[[], Up]) -> None:
     running = up()
     parts = running.wait_until_up()

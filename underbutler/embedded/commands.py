@@ -47,12 +47,13 @@ class Stopping:
         What is ended.
     """
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
     def __init__(self, stack: Stack) -> None:
         self.asked = False
         self._stack = stack
-        self._before = {number: signal.signal(number, self._on_signal) for number in self.SIGNALS}
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup asks to outlive the terminal
+            numbers.append(signal.SIGHUP)
+        self._before = {number: signal.signal(number, self._on_signal) for number in numbers}
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         if self.asked:

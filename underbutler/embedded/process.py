@@ -98,7 +98,7 @@ class Process:
     directory
         Working folder; default that of this process.
     log_file
-        Its output is appended here too.
+        Its output is written here too, in place of what an earlier one wrote.
     on_line
         Called with each line of its output, from a thread.
     guard
@@ -139,7 +139,7 @@ class Process:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             start_new_session=True,
             user=user,
@@ -235,7 +235,11 @@ class Process:
             raise AssertionError("it is started with a pipe")
         with ExitStack() as closing:
             lines = closing.enter_context(stream)
-            log = closing.enter_context(self._log_file.open("a", buffering=1)) if self._log_file else None
+            log = (
+                closing.enter_context(self._log_file.open("w", buffering=1, encoding="utf-8"))
+                if self._log_file
+                else None
+            )
             for raw in lines:  # whatever happens to the readers: a full pipe would stop the process
                 line = raw.rstrip("\n")
                 self._tail.append(line)
