@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .ingest import ingest_files as ingest_files
     from .instrument_map import InstrumentMap as InstrumentMap
     from .instrument_map import load_instrument_map as load_instrument_map
+    from .instrument_map import shipped_maps as shipped_maps
+    from .media_types import media_type as media_type
     from .repositories import Repositories as Repositories
     from .repository import create_repository as create_repository
     from .repository import upgrade_config as upgrade_config
@@ -47,6 +49,8 @@ _HOME_OF = {
     "find_data_ids": ".data_ids",
     "ingest_files": ".ingest",
     "load_instrument_map": ".instrument_map",
+    "media_type": ".media_types",
+    "shipped_maps": ".instrument_map",
     "upgrade_config": ".repository",
 }
 

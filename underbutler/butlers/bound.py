@@ -258,10 +258,9 @@ class BoundDataRef(DataRef):
     def _write(self, obj: Any, ref: DatasetRef) -> None:
         from lsst.daf.butler.registry import ConflictingDefinitionError
 
-        butler = self._binding.out.butler
         for tries_left in reversed(range(PUT_TRIES)):
             try:
-                butler.put(obj, ref)
+                self._binding.out.write(obj, ref)
             except ConflictingDefinitionError as error:
                 if not tries_left:
                     raise ConflictError(
@@ -298,6 +297,6 @@ def _how_to_make(name: str, repo: str, dataset_type: DatasetType, data_id: Mappi
     keys = " ".join(f"{key}={data_id[key]}" for key in sorted(dataset_type.dimensions.required) if key in data_id)
     capital = name[:1].upper() + name[1:]
     return (
-        f"Make it with `underbutler submit make{capital} {repo} --id {keys} --inputId exposure=…`, or switch it off with "
-        f"`-c do{capital}=false` if the task has that field."
+        f"Make it with `underbutler submit make{capital} {repo} --id {keys} --inputId exposure=…`, or switch it off "
+        f"with `-c do{capital}=false` if the task has that field."
     )

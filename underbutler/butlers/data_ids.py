@@ -183,7 +183,7 @@ def find_data_ids(
     rows = [
         row
         for one in _one_instrument_each(given)
-        for row in _query(butler, joined, one, searched, tuple(collections), where)
+        for row in _query(butler, joined, one, where, searched=(searched, tuple(collections)))
     ]
     ordered = sorted(rows, key=lambda row: _position(row, given, wanted.required))
     distinct = dict.fromkeys(tuple(row[name] for name in wanted.required) for row in ordered)
@@ -225,7 +225,7 @@ def _only_instrument(butler: Butler) -> list[Constraint]:
     known = sorted(record.name for record in butler.query_dimension_records("instrument", explain=False))
     if len(known) != 1:
         raise UsageError(
-            f"The data ID leaves the instrument open, and the repository has {len(known)}: {', '.join(known) or 'none'}. "
+            f"The data ID leaves the instrument open, and the repository has {', '.join(known) or 'none'}. "
             + ("Add instrument=NAME." if known else "Ingest frames first."),
             known=known,
         )
@@ -254,13 +254,14 @@ def _query(
     butler: Butler,
     group: Any,
     given: Mapping[str, list[Constraint]],
-    dataset_type: str | None,
-    collections: tuple[str, ...],
     where: str,
+    *,
+    searched: tuple[str | None, tuple[str, ...]],
 ) -> list[dict[str, DataIdValue]]:
     from lsst.daf.butler import InvalidQueryError, MissingCollectionError
     from lsst.daf.butler.registry import UserExpressionError
 
+    dataset_type, collections = searched
     names = sorted(group.names)
     try:
         with butler.query() as query:
@@ -319,5 +320,5 @@ def _missing(
     if not explicit:
         return []
     present = {tuple(row[name] for name in explicit) for row in rows}
-    combinations = dict.fromkeys(itertools.product(*explicit.values()))
+    combinations: dict[tuple[DataIdValue, ...], None] = dict.fromkeys(itertools.product(*explicit.values()))
     return [dict(zip(explicit, values, strict=True)) for values in combinations if values not in present]

@@ -7,10 +7,11 @@ stay invisible to it otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from underbutler.errors import ConflictError, LostDatasetError, UsageError
+from underbutler.errors import ConflictError, LostDatasetError, UnderbutlerError, UsageError
 from underbutler.model.dataref import DataIdValue, human_data_id
 
 from .calibration_cache import CalibrationCache
@@ -165,6 +166,17 @@ class Lookup:
             return self._read(ref)
         return self._cache.get(ref.id, lambda: self._read(ref), ref.datasetType.component() or "")
 
+    def write(self, obj: Any, ref: DatasetRef) -> None:
+        """Write a dataset.
+
+        Raises
+        ------
+        UsageError
+            If its formatter refuses the object.
+        """
+        with _own_errors():
+            self.butler.put(obj, ref)
+
     def is_stored(self, ref: DatasetRef) -> bool:
         """Tell whether the datastore has a dataset's artifact."""
         return bool(self.butler.exists(ref, full_check=True))
@@ -192,7 +204,7 @@ class Lookup:
         if other is not None and other.id != ref.id:
             raise ConflictError(
                 f"The RUN collection {ref.run} has another {ref.datasetType.name} of "
-                f"{human_data_id(dict(ref.dataId.required))}: {other.id} was not written by a task. Choose another -o RUN.",
+                f"{human_data_id(dict(ref.dataId.required))}: {other.id}, which no task wrote. Choose another -o RUN.",
                 dataset=str(other.id),
             ) from cause
         if self._is_in_transaction():
@@ -247,10 +259,25 @@ class Lookup:
 
     def _read(self, ref: DatasetRef) -> Any:
         try:
-            return self.fresh(lambda: self.butler.get(ref))
+            with _own_errors():
+                return self.fresh(lambda: self.butler.get(ref))
         except FileNotFoundError as error:
             raise LostDatasetError(
                 f"The artifact of {ref.datasetType.name} {human_data_id(dict(ref.dataId.required))} ({ref.id}) in "
                 f"{ref.run} is gone from the datastore: {error}. Make it again.",
                 dataset=str(ref.id),
             ) from error
+
+
+@contextlib.contextmanager
+def _own_errors() -> Iterator[None]:
+    """Let an error that one of our formatters raised pass as it is: the datastore wraps it into one of its own."""
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:
+        cause = error.__cause__
+        while cause is not None and not isinstance(cause, UnderbutlerError):
+            cause = cause.__cause__
+        if cause is None:
+            raise
+        raise cause from None

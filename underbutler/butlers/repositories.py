@@ -168,7 +168,7 @@ class Repositories:
         """Tell whether a label is a Butler server's."""
         from lsst.daf.butler import ButlerConfig
 
-        uri = self._uri(label)
+        uri = self.uri(label)
         process = self._current()
         with process.lock:
             if uri not in process.remote:
@@ -217,7 +217,14 @@ class Repositories:
             self.calibrations = CalibrationCache(self.settings.calibration_cache_bytes)
         return self._process
 
-    def _uri(self, label: str) -> str:
+    def uri(self, label: str) -> str:
+        """Return the URI of a repository.
+
+        Raises
+        ------
+        UnknownNameError
+            If the index does not hold the label.
+        """
         known = self.index.read()
         if label not in known:
             known = self.index.read(fresh=True)
@@ -234,7 +241,7 @@ class Repositories:
         return [label for label in self.labels() if not self.is_remote(label)] or ["none is known"]
 
     def _create(self, label: str, writeable: bool, access_token: str | None) -> Butler:
-        uri = self._uri(label)
+        uri = self.uri(label)
         with _opening(label, uri):
             return self._factory(label, uri, writeable).create_butler(label, access_token=access_token)
 

@@ -1,0 +1,265 @@
+"""Making a repository: butler.yaml with our storage classes, registry, instruments, and its label in the index."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from underbutler.errors import ConflictError, TransientError, UsageError
+
+from .index import RepositoryIndex
+from .instrument_map import InstrumentMap, shipped_maps
+
+if TYPE_CHECKING:
+    from lsst.daf.butler import Butler, Config
+    from lsst.resources import ResourcePath
+
+    from underbutler.settings import Settings
+
+__all__ = ["create_repository", "keep_map", "register_instrument", "repository_maps", "upgrade_config"]
+
+RAW = "raw"
+RAW_DIMENSIONS = ("instrument", "detector", "exposure")
+MAPS_FOLDER = "instruments"
+"""Folder of a repository that keeps the instrument maps it was given."""
+
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_LARGEST_ID = 2**62
+
+
+def create_repository(
+    root: str | Path,
+    label: str,
+    settings: Settings,
+    instrument_maps: Sequence[InstrumentMap] = (),
+    *,
+    registry_url: str | None = None,
+) -> str:
+    """Make a repository and enter its label into the index. Either all of it stands after, or nothing.
+
+    Parameters
+    ----------
+    root
+        Folder, or URI of an object store's folder, that does not exist or is empty.
+    label
+        Label that it will be known by.
+    settings
+        Names the index.
+    instrument_maps
+        Maps of instruments to register; default the shipped ones.
+    registry_url
+        SQLAlchemy URL of the registry's database, e.g. ``postgresql+psycopg://…``; default a SQLite file in `root`. An
+        object store needs one.
+
+    Returns
+    -------
+    str
+        URI of the repository.
+
+    Raises
+    ------
+    UsageError
+        If the label is taken or none, or if `root` is not empty.
+    TransientError
+        If the registry's database does not answer.
+    """
+    from lsst.resources import ResourcePath
+
+    index = RepositoryIndex(settings.index_uri)
+    _check_label(label, index)
+    target = ResourcePath(str(root), forceAbsolute=True, forceDirectory=True)
+    maps = list(instrument_maps) or shipped_maps()
+    making = _made_locally if target.isLocal else _made_remotely
+    if not target.isLocal and registry_url is None:
+        raise UsageError(
+            f"{target} is no local folder: give the registry a database, registry_url=postgresql+psycopg://…"
+        )
+    with making(target) as folder:
+        _fill(folder, maps, registry_url)
+    uri: str = target.ospath.rstrip("/") if target.isLocal else target.geturl()
+    try:
+        index.add(label, uri)
+    except UsageError:
+        if target.isLocal:
+            shutil.rmtree(target.ospath)
+        raise
+    return uri
+
+
+def register_instrument(butler: Butler, instrument: InstrumentMap) -> None:
+    """Register an instrument, its detectors and known filters, dataset type and collections. What exists stays.
+
+    Raises
+    ------
+    ConflictError
+        If the repository knows the instrument otherwise.
+    """
+    from lsst.daf.butler import CollectionType, DatasetType
+    from lsst.daf.butler.registry import ConflictingDefinitionError
+
+    registry = butler.registry
+    limits = {"detector_max": _LARGEST_ID, "exposure_max": _LARGEST_ID, "visit_max": _LARGEST_ID}
+    name = instrument.name
+    try:
+        registry.syncDimensionData("instrument", {"name": name, "class_name": "lsst.pipe.base.Instrument"} | limits)
+        for one in instrument.detectors:
+            record = {"instrument": name, "id": one.id, "full_name": one.name, "purpose": one.purpose}
+            registry.syncDimensionData("detector", record)
+        for physical_filter in ("unknown", *instrument.observation.bands):
+            band = instrument.band(physical_filter)
+            registry.syncDimensionData("physical_filter", {"instrument": name, "name": physical_filter, "band": band})
+    except ConflictingDefinitionError as error:
+        raise ConflictError(
+            f"The repository knows the instrument {name!r} with other detectors or filters than this map says: {error} "
+            "Give the map another name, or correct it.",
+            instrument=name,
+        ) from error
+    registry.registerDatasetType(DatasetType(RAW, RAW_DIMENSIONS, "RawFrame", universe=butler.dimensions))
+    butler.collections.register(instrument.raw_collection, CollectionType.RUN)
+    butler.collections.register(instrument.calib_collection, CollectionType.CALIBRATION)
+
+
+def upgrade_config(root: str | Path) -> list[str]:
+    """Add our storage classes and formatters to the butler.yaml of a repository that exists.
+
+    Parameters
+    ----------
+    root
+        Folder or URI of the repository.
+
+    Returns
+    -------
+    list of str
+        Names of the storage classes that were added; empty if it had all of them.
+
+    Raises
+    ------
+    UsageError
+        If there is no repository.
+    """
+    from lsst.daf.butler import Config
+    from lsst.resources import ResourcePath
+
+    file = ResourcePath(str(root), forceAbsolute=True, forceDirectory=True).join("butler.yaml")
+    if not file.exists():
+        raise UsageError(f"There is no Butler repository at {root}: it has no butler.yaml.", root=str(root))
+    present, ours = Config(file), _our_config()
+    before = set(present["storageClasses"].keys()) if "storageClasses" in present else set()
+    changed = present.copy()
+    changed.update(ours)
+    if changed != present:
+        _write(file, str(changed))
+    return sorted(set(ours["storageClasses"].keys()) - before)
+
+
+def keep_map(root: str, instrument: InstrumentMap) -> None:
+    """Keep an instrument map with a repository, so that a later ingest need not be given it."""
+    import json
+
+    folder = _maps_folder(root)
+    folder.mkdir()
+    _write(folder.join(f"{instrument.name}.json"), json.dumps(instrument.to_json(), indent=1))
+
+
+def repository_maps(root: str) -> list[InstrumentMap]:
+    """Return the maps that a repository keeps, and the shipped ones of other instruments."""
+    from lsst.resources import ResourcePath
+
+    folder = _maps_folder(root)
+    kept: dict[str, InstrumentMap] = {}
+    if folder.exists():
+        for file in sorted(ResourcePath.findFileResources([folder], file_filter=r"\.json$"), key=str):
+            one = InstrumentMap.model_validate_json(file.read())
+            kept[one.name] = one
+    return [*kept.values(), *(one for one in shipped_maps() if one.name not in kept)]
+
+
+def _check_label(label: str, index: RepositoryIndex) -> None:
+    if not _LABEL.fullmatch(label):
+        raise UsageError(
+            f"The label {label!r} should be of letters, digits, '_', '.' and '-', beginning with a letter."
+        )
+    known = index.read(fresh=True)
+    if label in known:
+        raise index.taken(label, known[label])
+
+
+@contextlib.contextmanager
+def _made_locally(target: ResourcePath) -> Iterator[ResourcePath]:
+    """Give a folder beside the target, and move it there when it is filled."""
+    from lsst.resources import ResourcePath
+
+    path = Path(target.ospath)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UsageError(f"{path} is not empty: a repository is made in a new or an empty folder.", root=str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=path.parent, prefix="repository-"))  # a dot would be taken for a format
+    try:
+        yield ResourcePath(str(partial), forceDirectory=True)
+        partial.chmod(0o755)
+        partial.replace(path)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+@contextlib.contextmanager
+def _made_remotely(target: ResourcePath) -> Iterator[ResourcePath]:
+    if target.join("butler.yaml").exists():
+        raise UsageError(f"{target} is a repository already. Choose another place.", root=str(target))
+    try:
+        yield target
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            target.join("butler.yaml").remove()
+        raise
+
+
+def _fill(folder: ResourcePath, maps: Sequence[InstrumentMap], registry_url: str | None) -> None:
+    from lsst.daf.butler import Butler
+    from sqlalchemy.exc import OperationalError
+
+    config = _our_config()
+    if registry_url is not None:
+        config["registry", "db"] = registry_url
+    if not folder.isLocal:
+        config["datastore", "root"] = folder.geturl()
+    try:
+        Butler.makeRepo(folder, config=config, forceConfigRoot=folder.isLocal and registry_url is None)
+        with Butler.from_config(folder, writeable=True) as butler:
+            for one in maps:
+                register_instrument(butler, one)
+    except OperationalError as error:
+        raise TransientError(f"The registry's database does not answer: {error.orig}. Start it.") from error
+    for one in maps:
+        keep_map(folder.geturl(), one)
+
+
+def _our_config() -> Config:
+    from lsst.daf.butler import Config
+
+    return Config.fromString((resources.files(__package__) / "config" / "repository.yaml").read_text())
+
+
+def _maps_folder(root: str) -> ResourcePath:
+    from lsst.resources import ResourcePath
+
+    return ResourcePath(root, forceAbsolute=True, forceDirectory=True).join(MAPS_FOLDER, forceDirectory=True)
+
+
+def _write(file: ResourcePath, text: str) -> None:
+    """Replace a file: a reader sees the old one or the new one."""
+    if not file.isLocal:
+        file.write(text.encode(), overwrite=True)
+        return
+    path = Path(file.ospath)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(text)
+    partial.replace(path)
