@@ -145,7 +145,7 @@ class _Shipment:
     def digests(self, part: PartDigest) -> dict[str, str]:
         """Return the headers by which the store refuses other bytes than these."""
         return {"ContentMD5": part.content_md5} | (
-            {"ChecksumCRC32": part.checksum_crc32} if self.adds_checksums else {}
+            {"ChecksumAlgorithm": "CRC32", "ChecksumCRC32": part.checksum_crc32} if self.adds_checksums else {}
         )
 
 
@@ -260,7 +260,8 @@ class _PartUpload:
             raise
         finally:
             free.put(buffer)
-        checksum = {"ChecksumCRC32": digest.checksum_crc32} if shipment.adds_checksums else {}
+        # A store that keeps checksums says so and wants them again; Swift does not know the element and refuses it.
+        checksum = {"ChecksumCRC32": digest.checksum_crc32} if "ChecksumCRC32" in answer else {}
         return digest, {"PartNumber": number, "ETag": answer["ETag"], **checksum}
 
     def complete(self) -> None:
