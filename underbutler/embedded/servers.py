@@ -193,7 +193,7 @@ def start_worker(
     quiet = ["--without-gossip", "--without-mingle"]  # one worker has nobody to talk to
     process = Process(
         "worker",
-        [sys.executable, "-m", "celery", "-A", "workers", "worker", *pool, *quiet, "-l", "INFO", "-n", "embedded@%h"],
+        [sys.executable, "-m", "celery", "-A", "workers.celery", "worker", *pool, *quiet, "-l", "INFO", "-n", "embedded@%h"],
         environment={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
         directory=folder,
         log_file=folder / "worker.log",
