@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from underbutler.errors import ConflictError, LostDatasetError, UsageError, suggest
@@ -79,6 +79,7 @@ class _Binding:
         self.journal = journal
         self.declared = declared
         self.intended: set[uuid.UUID] = set()
+        self.predicted: set[frozenset[tuple[str, DataIdValue]]] = set()
 
 
 class BoundDataRef(DataRef):
@@ -188,6 +189,18 @@ class BoundDataRef(DataRef):
         """Bind another reference of the same repositories and RUN to the same butlers."""
         return BoundDataRef(ref, self._binding)
 
+    def beside(self, ref: DataRef) -> BoundDataRef:
+        """Return another reference of the same repositories and RUN, bound to the same butlers.
+
+        Raises
+        ------
+        UsageError
+            If it is of other repositories or another RUN.
+        """
+        if (ref.repo, ref.out, ref.run) != (self.repo, self.out, self.run):
+            raise UsageError(f"The reference {ref} of {ref.repo!r} and {ref.run!r} needs butlers of its own: bind it.")
+        return BoundDataRef(ref, self._binding)
+
     def getButler(self) -> Butler:
         """Return the butler that `put` writes to."""
         return self._binding.out.butler
@@ -238,11 +251,13 @@ class BoundDataRef(DataRef):
         binding = self._binding
         if binding.journal is None:
             return
-        refs: Iterable[DatasetRef] = [ref] if binding.intended else [ref, *self._predicted()]
+        own = frozenset(self.data_id.items())
+        refs = [ref] if own in binding.predicted else [ref, *self._predicted()]
         new = {one.id: one for one in refs if one.id not in binding.intended}
         if new:
             binding.journal.intend(list(new.values()))
             binding.intended.update(new)
+        binding.predicted.add(own)
 
     def _predicted(self) -> list[DatasetRef]:
         """Return the outputs that declaration and data ID tell before the first put."""

@@ -316,9 +316,10 @@ def _index(value: DataIdValue, values: Sequence[Constraint]) -> int:
 def _missing(
     rows: Sequence[Mapping[str, DataIdValue]], given: Mapping[str, list[Constraint]]
 ) -> list[dict[str, DataIdValue]]:
-    explicit = {name: values for name, values in given.items() if not any(isinstance(value, Range) for value in values)}
+    listed = {name: [value for value in values if not isinstance(value, Range)] for name, values in given.items()}
+    explicit = {name: values for name, values in listed.items() if len(values) == len(given[name])}
     if not explicit:
         return []
     present = {tuple(row[name] for name in explicit) for row in rows}
-    combinations: dict[tuple[DataIdValue, ...], None] = dict.fromkeys(itertools.product(*explicit.values()))
+    combinations = dict.fromkeys(itertools.product(*explicit.values()))
     return [dict(zip(explicit, values, strict=True)) for values in combinations if values not in present]
