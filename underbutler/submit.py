@@ -7,8 +7,10 @@ the rows. May import annex, records, pipe and what is below.
 
 from __future__ import annotations
 
+import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +64,7 @@ class Prepared:
     targets: tuple[NewTarget, ...]
 
 
+@contextmanager
 def prepare(
     task: str,
     args: Sequence[str],
@@ -69,8 +72,9 @@ def prepare(
     repositories: Repositories,
     user: str,
     job: uuid.UUID | None = None,
-) -> Prepared:
-    """Parse and check a submission without writing anything.
+    log: logging.Logger | None = None,
+) -> Iterator[Prepared]:
+    """Parse and check a submission without writing anything; its butlers are open inside the block.
 
     Parameters
     ----------
@@ -84,6 +88,8 @@ def prepare(
         Who submits; part of the default RUN collection's name.
     job
         Identity of the job to be; default a new one.
+    log
+        Parent of the task's log.
 
     Raises
     ------
@@ -96,11 +102,18 @@ def prepare(
     command = parser.parse(
         task_class.ConfigClass(),
         list(args),
+        log,
         override=task_class.applyOverrides,
         repositories=repositories,
         job=job,
         user=user,
+        task_class=task_class,
     )
+    with command.resources:
+        yield _checked(task, task_class, command, job)
+
+
+def _checked(task: str, task_class: type[CmdLineTask], command: Any, job: uuid.UUID) -> Prepared:
     runner = task_class.RunnerClass(TaskClass=task_class, parsedCmd=command, doReturnResults=True)
     elements = runner.getTargetList(command)
     if not elements and not command.allowEmpty:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from underbutler.annex import deliver
+from underbutler.butlers import media_type
 from underbutler.model.message import TargetMessage, now_s
 from underbutler.model.naming import bucket_of, product_key
 from underbutler.model.notice import LargeFileObjectAvailable
@@ -24,15 +25,6 @@ __all__ = ["Artifact", "artifacts_of", "deliver_artifacts"]
 
 FORMAT_VERSION = 1.0
 """Revision of the file formats that our formatters write; a notice's ``version``."""
-
-MIME_TYPES: Mapping[str, str] = {
-    ".fits": "application/fits",
-    ".png": "image/png",
-    ".parq": "application/vnd.apache.parquet",
-    ".parquet": "application/vnd.apache.parquet",
-    ".json": "application/json",
-    ".yaml": "application/yaml",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +65,7 @@ def _artifact(
         large = context.jobs.decide_large(claim.job, ref.datasetType.name, size, threshold)
     else:
         large = spec.large
-    mime_type = MIME_TYPES.get(uri.getExtension(), "application/octet-stream")
+    mime_type = media_type(uri.basename())
     return Artifact(
         ref=ref,
         uri=uri,

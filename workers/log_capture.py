@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from underbutler.logs import formatter
+
 __all__ = ["ClaimLog", "captured"]
 
 LIMIT_CHARACTERS = 64 * 1024
@@ -18,7 +20,7 @@ class ClaimLog(logging.Handler):
 
     def __init__(self, limit: int = LIMIT_CHARACTERS) -> None:
         super().__init__(logging.INFO)
-        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        self.setFormatter(formatter())
         self._limit = limit
         self._size = 0
         self._lines: deque[str] = deque()

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from lsst.pipe.base import NoWorkFound
 
-from underbutler.errors import FencedOutError, UnderbutlerError, UsageError
+from underbutler.errors import FencedOutError, TransientError, UnderbutlerError, UsageError
 from underbutler.logs import bound, get_logger
 from underbutler.model.job import TargetState
 from underbutler.model.message import Element, TargetMessage
 from underbutler.pipe import worker_command
-from underbutler.pipe.cmdline_task import declared_types
+from underbutler.pipe.job_types import declared_types
 from underbutler.records import Claim, Outcome
 
 from .binding import bound_element, clear_leftovers, decoded
@@ -26,7 +26,7 @@ from .log_capture import captured
 
 if TYPE_CHECKING:
     from underbutler.context import WorkerContext
-    from underbutler.pipe import CmdLineTask
+    from underbutler.pipe import CmdLineTask, TaskRunner
 
 __all__ = ["TargetFailedError", "run_target"]
 
@@ -118,7 +118,7 @@ def _reduce(
         job = context.job(claim.job)
         command = worker_command(task_class, overrides=job.overrides, options=job.options, butler=butler)
         runner = task_class.RunnerClass(TaskClass=task_class, parsedCmd=command, doReturnResults=True)
-        struct = runner(target)
+        struct = _call(runner, target)
         status = getattr(struct, "exitStatus", 0)
         if status:
             raise ExitStatusError(f"exit status {status}")
@@ -133,6 +133,16 @@ def _reduce(
         notices=notices,
         scalars=_scalars(getattr(struct, "metadata", None)),
     )
+
+
+def _call(runner: TaskRunner, target: Element) -> Any:
+    """Call the runner; metadata of a try that is the last one is written although a service was away."""
+    try:
+        return runner(target)
+    except TransientError:
+        if isinstance(target, tuple):
+            runner.writeLastMetadata(target[0])
+        raise
 
 
 def _scalars(metadata: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One embedded stack for all acceptance tests: real broker, S3 and worker processes, a repository with a small night."""
+"""One embedded stack for all acceptance tests: real broker, S3, worker processes, and a small night."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ import pytest
 from site_stack import Site, install_probes
 
 from underbutler.context import WorkerContext
-from underbutler.embedded.stack import Stack
+from underbutler.embedded.stack import Stack, make_buckets
 
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Run a stack with two worker children and a repository with a small simulated night."""
-    from underbutler.annex import ensure_bucket
     from underbutler.butlers import create_repository, ingest_files
-    from underbutler.model.naming import bucket_of
     from underbutler.testing.night import simulate_night
 
     home = tmp_path_factory.mktemp("site")
@@ -27,8 +25,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     patch.syspath_prepend(str(packages))
     try:
         with Stack(home) as stack, WorkerContext(stack.settings) as context:
-            for instrument in create_repository(home / "repo", "demo", stack.settings):
-                ensure_bucket(context.s3, bucket_of(instrument, s3instance=stack.settings.s3_instance))
+            create_repository(home / "repo", "demo", stack.settings)
+            make_buckets(stack.settings)
             night = simulate_night(
                 tmp_path_factory.mktemp("night"), n_bias=3, n_flat=2, n_science=2, shape=(200, 220), seed=3
             )

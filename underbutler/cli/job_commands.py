@@ -49,7 +49,9 @@ def status(job: str | None, last: int, verbose: bool, form: str) -> None:
 def _list_jobs(context: WorkerContext, last: int, form: str) -> None:
     from underbutler.terminal import jobs_table
 
-    rows = [(row, context.jobs.counts(row.id)) for row in context.jobs.jobs(limit=last)]
+    found = context.jobs.jobs(limit=last)
+    counts = context.jobs.counts_of_jobs(row.id for row in found)
+    rows = [(row, counts[row.id]) for row in found]
     if form == "json":
         answer_json([_job_json(row, counts) for row, counts in rows])
     elif rows:
@@ -93,7 +95,7 @@ def _show_job(context: WorkerContext, row: JobRow, verbose: bool, form: str) -> 
 
 
 def _job_json(row: JobRow, counts: dict[TargetState, int]) -> dict[str, Any]:
-    return asdict(row) | {"counts": {state.value: number for state, number in counts.items()}}
+    return asdict(row) | {"counts": {state.value: number for state, number in counts.items() if number}}
 
 
 @click.command()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -16,6 +16,8 @@ from underbutler import __version__
 from underbutler.errors import FatalError, TransientError, UnderbutlerError, UsageError
 
 __all__ = ["LazyGroup", "main"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 EXIT_CODES: tuple[tuple[type[UnderbutlerError], int], ...] = ((UsageError, 2), (TransientError, 3), (FatalError, 4))
 
@@ -121,7 +123,7 @@ def exit_code_of(error: Exception) -> int:
     return 1
 
 
-def json_option() -> Any:
+def json_option() -> Callable[[F], F]:
     """Return the option ``--format text|json``."""
     return click.option(
         "--format",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -13,18 +13,9 @@ from underbutler.settings import load_settings
 from .main import json_option
 from .session import answer_json
 
-if TYPE_CHECKING:
-    from underbutler.butlers import InstrumentMap
-
 __all__ = ["ingest", "repo"]
 
-MAP_OPTION: Any = click.option(
-    "--instrument-map",
-    "maps",
-    multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="TOML file that says how an instrument's headers are read; may be given several times.",
-)
+MAP_TYPE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group()
@@ -35,23 +26,31 @@ def repo() -> None:
 @repo.command()
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--label", required=True, help="Name under which everybody knows the repository.")
-@MAP_OPTION
+@click.option(
+    "--instrument-map",
+    "maps",
+    multiple=True,
+    type=MAP_TYPE,
+    help="TOML header map of an instrument to register; may be given several times. Default: those that ship.",
+)
 @click.option("--no-bucket", is_flag=True, help="Do not make the instruments' buckets in the annex.")
 def create(directory: Path, label: str, maps: tuple[Path, ...], no_bucket: bool) -> None:
     """Make a repository in DIRECTORY (SQLite registry, files beside it) and enter its label into the index.
 
-    The instruments that Underbutler knows are registered, and those of every --instrument-map.
+    Instruments are registered from header maps, and their buckets are made in the annex.
 
     \b
     Examples:
       underbutler repo create ./repo --label demo
       underbutler repo create ./repo --label kast --instrument-map kast.toml
     """
-    from underbutler.butlers import create_repository
+    from underbutler.butlers import create_repository, load_instrument_map, shipped_maps
 
     settings = load_settings()
     settings.home.mkdir(parents=True, exist_ok=True)
-    instruments = create_repository(directory, label, settings, maps=_read_maps(maps))
+    instrument_maps = [load_instrument_map(path) for path in maps] or shipped_maps()
+    create_repository(directory, label, settings, instrument_maps)
+    instruments = [instrument.name for instrument in instrument_maps]
     say = Console(stderr=True).print
     say(f"Repository {label!r} in {directory}: instruments {', '.join(instruments)}.", soft_wrap=True)
     if not no_bucket:
@@ -100,10 +99,15 @@ def upgrade_config(directory: Path) -> None:
 @click.command()
 @click.argument("label")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@MAP_OPTION
+@click.option(
+    "--instrument-map",
+    "map_file",
+    type=MAP_TYPE,
+    help="TOML file that says how the headers are read. Default: the map that matches each header.",
+)
 @json_option()
 @click.pass_context
-def ingest(ctx: click.Context, label: str, files: tuple[Path, ...], maps: tuple[Path, ...], form: str) -> None:
+def ingest(ctx: click.Context, label: str, files: tuple[Path, ...], map_file: Path | None, form: str) -> None:
     """Bring raw FILES into the repository LABEL; a file that is there already is skipped and said.
 
     \b
@@ -111,30 +115,29 @@ def ingest(ctx: click.Context, label: str, files: tuple[Path, ...], maps: tuple[
       underbutler ingest demo night/*.fits
       underbutler ingest demo frame.fits --instrument-map kast.toml
     """
-    from underbutler.butlers import Repositories, ingest_files
+    from underbutler.butlers import Repositories, ingest_files, load_instrument_map
     from underbutler.terminal import steps
 
-    repositories = Repositories(load_settings())
-    try:
-        with steps("ingesting", len(files)) as done:
-            report = ingest_files(repositories, label, files, maps=_read_maps(maps), progress=done)
-    finally:
-        repositories.close()
+    with Repositories(load_settings()) as repositories, steps("ingesting", len(files)) as step:
+        report = ingest_files(
+            repositories,
+            label,
+            files,
+            instrument_map=None if map_file is None else load_instrument_map(map_file),
+            progress=lambda _: step(),
+        )
+    if map_file is not None:
+        _make_buckets(sorted({str(one.data_id["instrument"]) for one in report.ingested if one.data_id}))
     if form == "json":
-        answer_json(report.to_json())
+        answer_json([asdict(outcome) for outcome in report.outcomes])
     else:
         say = Console(stderr=True).print
-        for line in report.lines():
-            say(line, soft_wrap=True, highlight=False)
+        for one in report.outcomes:
+            if one.note or one.status != "ingested":
+                say(f"{one.status}: {one.file}: {one.note}", soft_wrap=True, highlight=False, markup=False)
         click.echo(f"{len(report.ingested)} ingested, {len(report.skipped)} skipped, {len(report.failed)} failed")
     if report.failed:
         ctx.exit(2)
-
-
-def _read_maps(paths: tuple[Path, ...]) -> list[InstrumentMap]:
-    from underbutler.butlers import InstrumentMap
-
-    return [InstrumentMap.read(path) for path in paths]
 
 
 def _make_buckets(instruments: list[str]) -> None:

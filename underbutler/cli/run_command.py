@@ -37,9 +37,9 @@ def run(ctx: click.Context, show_help: bool, task: str | None, args: tuple[str, 
     if task is None or show_help:
         click.echo(ctx.get_help())
         return
-    from underbutler.logs import configure
     from underbutler.pipe import load_task
+    from underbutler.terminal import steps
 
     task_class = load_task(task)
-    configure("INFO")
-    task_class.parseAndRun(list(args))
+    with steps(task, None) as step:
+        task_class.parseAndRun(list(args), progress=step)

@@ -58,10 +58,15 @@ def submit(
     if show_help:
         _show_task_help(task)
         return
+    from underbutler.pipe import show
     from underbutler.submit import prepare
 
-    with open_records() as context:
-        prepared = prepare(task, args, repositories=context.repositories, user=context.settings.user)
+    with (
+        open_records() as context,
+        prepare(task, args, repositories=context.repositories, user=context.settings.user) as prepared,
+    ):
+        if prepared.command.show:
+            click.echo(show(prepared.command, prepared.runner.TaskClass), nl=False)
         if prepared.command.show_only:
             return
         if dry_run:
@@ -87,7 +92,7 @@ def _submit(ctx: click.Context, context: WorkerContext, prepared: Prepared, wait
     if wait:
         row = follow_job(context.jobs, row.id)
     if form == "json":
-        counts = {state.value: number for state, number in context.jobs.counts(row.id).items()}
+        counts = {state.value: number for state, number in context.jobs.counts(row.id).items() if number}
         answer_json(
             {"job": str(row.id), "phase": row.phase, "targets": row.n_targets, "run": row.run, "counts": counts}
         )

@@ -58,7 +58,12 @@ def _task_json(entry: TaskEntry) -> dict[str, Any]:
         }
         for name, spec in entry.task_class.datasetTypes.items()
     }
-    return {"name": entry.name, "entry_point": entry.entry_point.value, "doc": _one_line(entry.task_class), "dataset_types": types}
+    return {
+        "name": entry.name,
+        "entry_point": entry.entry_point.value,
+        "doc": _one_line(entry.task_class),
+        "dataset_types": types,
+    }
 
 
 def _one_line(task_class: type) -> str:

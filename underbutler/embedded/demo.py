@@ -7,7 +7,6 @@ import io
 import shutil
 import threading
 import time
-import uuid
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -24,11 +23,12 @@ from underbutler.model.job import Phase
 from underbutler.submit import prepare, submit
 from underbutler.terminal import follow_job, notice_line, steps, targets_table
 
-from .stack import Stack
+from .stack import Stack, make_buckets
 
 if TYPE_CHECKING:
     from celery import Celery
 
+    from underbutler.butlers import IngestReport
     from underbutler.model.notice import LargeFileObjectAvailable
     from underbutler.records import JobRow
     from underbutler.settings import Settings
@@ -81,6 +81,7 @@ def demo(folder: Path, seed: int) -> None:
         _say_stack(console, embedded)
         context = stack.enter_context(WorkerContext(embedded.settings))
         story = Story(console, context, make_app(embedded.settings), home)
+        stack.callback(story.inbox.stop)
         story.ingest(seed)
         story.reduce()
         story.report()
@@ -131,27 +132,21 @@ class Story:
 
     def ingest(self, seed: int) -> None:
         """Make a repository, and bring in the real frame and the simulated night."""
-        from underbutler.annex import ensure_bucket
         from underbutler.butlers import create_repository, ingest_files
-        from underbutler.model.naming import bucket_of
         from underbutler.testing.night import simulate_night
 
         say = self.console.print
         say("\n[bold]2  Frames[/bold]")
-        instruments = create_repository(self.home / "repo", "demo", self.settings)
-        for instrument in instruments:
-            ensure_bucket(
-                self.context.s3,
-                bucket_of(instrument, s3instance=self.settings.s3_instance, s3category=self.settings.s3_category),
-            )
+        create_repository(self.home / "repo", "demo", self.settings)
+        make_buckets(self.settings)
         real = ingest_files(self.context.repositories, "demo", [_real_frame()])
-        _expect(len(real.ingested) == 1, f"the real frame was not ingested: {' '.join(real.lines())}")
+        _expect(len(real.ingested) == 1, f"the real frame was not ingested: {_notes(real)}")
         say("   1 real frame: SAAO 1.0 m, STE3 CCD, 2013-07-13 (from the ccdproc package)")
         with steps("   simulating", None) as drawn:
             night = simulate_night(self.home / "night", seed=seed, progress=drawn)
         with steps("   ingesting ", len(night.files)) as done:
-            report = ingest_files(self.context.repositories, "demo", night.files, progress=done)
-        _expect(len(report.ingested) == len(night.files), f"not every frame was ingested: {' '.join(report.lines())}")
+            report = ingest_files(self.context.repositories, "demo", night.files, progress=lambda _: done())
+        _expect(len(report.ingested) == len(night.files), f"not every frame was ingested: {_notes(report)}")
         say(f"   {len(night.files)} simulated frames: SIMCAM, 2 detectors, seed {seed}")
 
     def reduce(self) -> None:
@@ -220,10 +215,11 @@ class Story:
         return paths
 
     def _submit(self, task: str, args: Sequence[str], label: str = "") -> None:
-        prepared = prepare(
-            task, ["demo", *args], repositories=self.context.repositories, user=self.settings.user, job=uuid.uuid4()
-        )
-        row = submit(prepared, jobs=self.context.jobs, app=self.app, settings=self.settings, user=self.settings.user)
+        settings, jobs = self.settings, self.context.jobs
+        with prepare(
+            task, ["demo", *args], repositories=self.context.repositories, user=settings.user
+        ) as prepared:
+            row = submit(prepared, jobs=jobs, app=self.app, settings=settings, user=settings.user)
         row = follow_job(
             self.context.jobs,
             row.id,
@@ -253,6 +249,7 @@ class Inbox:
         self._shown = 0
         self._changed = threading.Condition()
         self._listening = threading.Event()
+        self._stop = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._listen, name="notices", daemon=True)
 
@@ -260,6 +257,12 @@ class Inbox:
         """Start to listen; what is announced after this call is received."""
         self._thread.start()
         _expect(self._listening.wait(NOTICE_PATIENCE_S), f"no notice queue: {self._error}")
+
+    def stop(self) -> None:
+        """Stop to listen."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(NOTICE_PATIENCE_S)
 
     def received(self) -> list[LargeFileObjectAvailable]:
         """Return what has arrived."""
@@ -286,7 +289,9 @@ class Inbox:
         from underbutler.annex import watch
 
         try:
-            for notice in watch(self._settings, ["#"], ready=self._listening.set):
+            arriving = watch(self._settings, ["#"], stop=self._stop)
+            self._listening.set()
+            for notice in arriving:
                 with self._changed:
                     self._arrived.append(notice)
                     self._changed.notify_all()
@@ -300,6 +305,10 @@ def _real_frame() -> Path:
     from importlib.resources import files
 
     return Path(str(files("ccdproc").joinpath(REAL_FRAME)))
+
+
+def _notes(report: IngestReport) -> str:
+    return " ".join(f"{one.file}: {one.note}" for one in report.skipped + report.failed)
 
 
 def _expect(holds: Any, otherwise: str) -> None:

@@ -9,7 +9,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from underbutler.model.job import Phase, TargetState
 
@@ -32,12 +40,28 @@ def _bar(console: Console) -> Progress:
     )
 
 
+class Steps:
+    """Tells a bar how far the work is: ``step()`` for one more, ``step(done)`` or ``step(done, total)`` for a count."""
+
+    def __init__(self, progress: Progress, line: TaskID) -> None:
+        self._progress, self._line = progress, line
+
+    def __call__(self, done: int | None = None, total: int | None = None) -> None:
+        self._progress.start()
+        if done is None:
+            self._progress.advance(self._line)
+        else:
+            self._progress.update(self._line, completed=done, total=total)
+
+
 @contextmanager
-def steps(label: str, total: int | None, console: Console | None = None) -> Iterator[Callable[[int], None]]:
-    """Show a bar of `total` steps; the block gets a function that is told how many are done."""
-    with _bar(console or Console(stderr=True)) as progress:
-        line = progress.add_task(label, total=total, note="")
-        yield lambda done: progress.update(line, completed=done)
+def steps(label: str, total: int | None, console: Console | None = None) -> Iterator[Steps]:
+    """Show a bar of `total` steps on stderr, from the first step on that the block tells of."""
+    progress = _bar(console or Console(stderr=True))
+    try:
+        yield Steps(progress, progress.add_task(label, total=total, note=""))
+    finally:
+        progress.stop()
 
 
 def follow_job(
