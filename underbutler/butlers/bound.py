@@ -186,10 +186,6 @@ class BoundDataRef(DataRef):
         return [BoundDataRef(self.replaced(data_id=dict(data_id)), self._binding) for data_id in found]
 
     def beside(self, ref: DataRef) -> BoundDataRef:
-        """Bind another reference of the same repositories and RUN to the same butlers."""
-        return BoundDataRef(ref, self._binding)
-
-    def beside(self, ref: DataRef) -> BoundDataRef:
         """Return another reference of the same repositories and RUN, bound to the same butlers.
 
         Raises
