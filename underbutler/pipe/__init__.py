@@ -1,1 +1,75 @@
-"""What a task author subclasses. No queue, no S3. May import butlers and what is below."""
+"""What a task author subclasses. No queue, no S3. May import butlers and what is below.
+
+Names load at first use, so that importing this room costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lsst.pipe.base import NoWorkFound as NoWorkFound
+    from lsst.pipe.base import Struct as Struct
+    from lsst.pipe.base import TaskError as TaskError
+
+    from .argument_parser import ArgumentParser as ArgumentParser
+    from .cmdline_task import CmdLineTask as CmdLineTask
+    from .datasets import DatasetSpec as DatasetSpec
+    from .dynamic_types import ConfigDatasetType as ConfigDatasetType
+    from .dynamic_types import DatasetArgument as DatasetArgument
+    from .effective_config import config_digest as config_digest
+    from .effective_config import config_json as config_json
+    from .effective_config import effective_config as effective_config
+    from .id_container import DataIdContainer as DataIdContainer
+    from .overrides import apply_overrides as apply_overrides
+    from .registry import TaskEntry as TaskEntry
+    from .registry import known_tasks as known_tasks
+    from .registry import load_task as load_task
+    from .registry import task_names as task_names
+    from .shows import show as show
+    from .task_runner import ButlerInitializedTaskRunner as ButlerInitializedTaskRunner
+    from .task_runner import TaskRunner as TaskRunner
+    from .versions import package_versions as package_versions
+    from .worker_command import task_options as task_options
+    from .worker_command import worker_command as worker_command
+
+_HOME_OF = {
+    "ArgumentParser": ".argument_parser",
+    "ButlerInitializedTaskRunner": ".task_runner",
+    "CmdLineTask": ".cmdline_task",
+    "ConfigDatasetType": ".dynamic_types",
+    "DataIdContainer": ".id_container",
+    "DatasetArgument": ".dynamic_types",
+    "DatasetSpec": ".datasets",
+    "NoWorkFound": "lsst.pipe.base",
+    "Struct": "lsst.pipe.base",
+    "TaskEntry": ".registry",
+    "TaskError": "lsst.pipe.base",
+    "TaskRunner": ".task_runner",
+    "apply_overrides": ".overrides",
+    "config_digest": ".effective_config",
+    "config_json": ".effective_config",
+    "effective_config": ".effective_config",
+    "known_tasks": ".registry",
+    "load_task": ".registry",
+    "package_versions": ".versions",
+    "show": ".shows",
+    "task_names": ".registry",
+    "task_options": ".worker_command",
+    "worker_command": ".worker_command",
+}
+
+__all__ = [*_HOME_OF]  # noqa: PLE0604 - names of the table above
+
+
+def __getattr__(name: str) -> object:
+    try:
+        home = _HOME_OF[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    return getattr(importlib.import_module(home, __name__ if home.startswith(".") else None), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME_OF])

@@ -1,0 +1,69 @@
+"""Elements of a target list, bound to butlers: wherever a reference stands in one, and unbound again after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from underbutler.butlers.bound import bind
+from underbutler.model.dataref import DataRef
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from underbutler.butlers import Repositories
+
+__all__ = ["bound_element", "plain_element"]
+
+
+@contextmanager
+def bound_element(element: Any, repositories: Repositories, declared: Mapping[str, Any] | None) -> Iterator[Any]:
+    """Bind every reference in an element of a target list; references of one place share their butlers.
+
+    Parameters
+    ----------
+    element
+        A pair of reference and kwargs, or what else a runner's `getTargetList` yields: references are found in tuples,
+        lists and dicts.
+    repositories
+        Where labels lead to, in this process.
+    declared
+        The dataset types that may be put, by name.
+    """
+    with ExitStack() as stack:
+        butlers: dict[tuple[Any, ...], tuple[Any, Any]] = {}
+
+        def bound(ref: DataRef) -> DataRef:
+            repositories.check_writeable(ref)
+            place = (ref.repo, ref.out, ref.run)
+            if place not in butlers:
+                out = stack.enter_context(repositories.butler(ref.out, writeable=ref.run is not None, run=ref.run))
+                read = out if ref.repo == ref.out else stack.enter_context(repositories.butler(ref.repo))
+                butlers[place] = (out, read)
+            out, read = butlers[place]
+            return bind(
+                ref,
+                out,
+                read_butler=read,
+                cache=repositories.calibrations,
+                declared=declared,
+                on_missing_record=repositories.rebuild,
+            )
+
+        yield _mapped(element, bound)
+
+
+def plain_element(element: Any) -> Any:
+    """Return an element with every bound reference replaced by its plain value."""
+    return _mapped(element, lambda ref: DataRef.from_json(ref.to_json()))
+
+
+def _mapped(value: Any, function: Callable[[DataRef], DataRef]) -> Any:
+    if isinstance(value, DataRef):
+        return function(value)
+    if type(value) in (list, tuple):
+        return type(value)(_mapped(item, function) for item in value)
+    if type(value) is dict:
+        return {key: _mapped(item, function) for key, item in value.items()}
+    return value

@@ -1,0 +1,111 @@
+"""What is written once per job, before its first target: RUN, dataset types, config, versions; and its undoing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from underbutler.errors import UsageError
+
+from .datasets import register_dataset_types
+from .job_types import record_types
+
+if TYPE_CHECKING:
+    import argparse
+
+    from lsst.daf.butler import Butler
+
+    from .task_runner import TaskRunner
+
+__all__ = ["Written", "prepare_run", "undo"]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a precall wrote.
+
+    Parameters
+    ----------
+    run
+        The RUN collection, or None if nothing was written.
+    own
+        Whether the RUN is the job's own, made by this precall, so that it may be removed as a whole.
+    """
+
+    run: str | None = None
+    own: bool = False
+
+
+def prepare_run(runner: TaskRunner, parsedCmd: argparse.Namespace) -> Written:
+    """Do what `TaskRunner.precall` does; if it fails, nothing of a RUN of its own is left.
+
+    Raises
+    ------
+    TaskError
+        If the RUN was written with another config, schema or set of package versions.
+    UsageError
+        If a dataset type is registered otherwise, or the output repository cannot be written.
+    """
+    task = runner.makeTask(parsedCmd=parsedCmd)
+    butler = _open_output(parsedCmd)
+    written = Written(butler.run, own=getattr(parsedCmd, "ownRun", False))
+    try:
+        _copy_records(parsedCmd, butler)
+        register_dataset_types(butler, record_types(task, _dimensions(parsedCmd)))
+        task.writeConfig(butler, clobber=runner.clobberConfig)
+        if not getattr(parsedCmd, "noVersions", False):
+            task.writePackageVersions(butler, clobber=runner.clobberConfig)
+        task.writeSchemas(butler, clobber=runner.clobberConfig)
+    except BaseException:
+        undo(parsedCmd, written)
+        raise
+    return written
+
+
+def undo(parsedCmd: argparse.Namespace, written: Written) -> None:
+    """Remove the job's own RUN with all that is in it; one that was named with ``-o`` is left as it is."""
+    if written.run is not None and written.own:
+        parsedCmd.butler.removeRuns([written.run], unstore=True)
+
+
+def _open_output(parsedCmd: argparse.Namespace) -> Butler:
+    """Return the butler that writes the job's RUN, registering it; it becomes the command's butler."""
+    repositories = getattr(parsedCmd, "repositories", None)
+    if repositories is not None:
+        if repositories.is_remote(parsedCmd.out):
+            raise UsageError(
+                f"The repository {parsedCmd.out!r} is remote, which can be read and not written. Name a writeable one "
+                "for the output: --out LABEL.",
+                repo=parsedCmd.repo,
+                out=parsedCmd.out,
+            )
+        reading = parsedCmd.butler
+        parsedCmd.butler = parsedCmd.resources.enter_context(
+            repositories.butler(parsedCmd.out, writeable=True, run=parsedCmd.run, collections=_searched(parsedCmd))
+        )
+        parsedCmd.readButler = reading
+    butler = parsedCmd.butler
+    if butler.run is None:
+        raise UsageError("The output has no RUN collection. Name one with -o RUN.")
+    return butler
+
+
+def _searched(parsedCmd: argparse.Namespace) -> tuple[str, ...]:
+    return (parsedCmd.run, *parsedCmd.collections) if parsedCmd.out == parsedCmd.repo else (parsedCmd.run,)
+
+
+def _copy_records(parsedCmd: argparse.Namespace, butler: Butler) -> None:
+    """Copy the dimension records that the output needs, if input and output are different repositories."""
+    if getattr(parsedCmd, "out", None) == getattr(parsedCmd, "repo", None):
+        return
+    reading = parsedCmd.readButler
+    references = [ref for container in parsedCmd.idContainers for ref in container.refList]
+    expanded = {
+        tuple(sorted(ref.data_id.items())): reading.registry.expandDataId(dict(ref.data_id)) for ref in references
+    }
+    butler.transfer_dimension_records_from(reading, list(expanded.values()))
+
+
+def _dimensions(parsedCmd: Any) -> tuple[str, ...] | None:
+    container = getattr(parsedCmd, "id", None)
+    return getattr(container, "dimensions", None)

@@ -1,0 +1,381 @@
+"""Runs a task on each of its targets: here and now, or once in a worker.
+
+The names, parameters and behaviour are those of Gen2's `TaskRunner`. What differs is said where it does: a failed
+`precall` is a failure, a process that dies is told with its target, each target has its own kwargs.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lsst.pipe.base import NoWorkFound, Struct, TaskError, TaskMetadata
+
+from underbutler.errors import FatalError, TransientError, UnderbutlerError, UsageError
+from underbutler.logs import bound
+from underbutler.model.dataref import DataRef
+
+from .binding import bound_element, plain_element
+from .job_types import declared_types
+from .precall import Written, prepare_run, undo
+from .process_farm import Died, Raised, work_through
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from underbutler.butlers import Repositories
+
+    from .cmdline_task import CmdLineTask
+
+__all__ = ["ButlerInitializedTaskRunner", "TaskRunner"]
+
+
+class TaskRunner:
+    """Runs a `CmdLineTask` on the targets of a parsed command.
+
+    Two ways to extend it. **Case 1**: `runDataRef` takes a reference and more arguments: override `getTargetList` and
+    return them as kwargs, most simply by calling this one's with keyword arguments. **Case 2**: anything else: override
+    `getTargetList` and `__call__`; an element of the list is then whatever `__call__` takes.
+
+    Parameters
+    ----------
+    TaskClass
+        The task.
+    parsedCmd
+        The parsed command: of `ArgumentParser`, or of `worker_command` in a worker.
+    doReturnResults
+        Whether `__call__` returns more than the exit status.
+
+    Notes
+    -----
+    A runner is pickled to other processes under ``-j``: it holds no butler and no parsed command.
+    """
+
+    TIMEOUT: ClassVar[int] = 2592000
+    """Longest time for all targets together under ``-j``, and for one in a worker, in seconds: 30 days."""
+
+    def __init__(
+        self, TaskClass: type[CmdLineTask], parsedCmd: argparse.Namespace, doReturnResults: bool = False
+    ) -> None:
+        self.TaskClass = TaskClass
+        self.doReturnResults = bool(doReturnResults)
+        self.config = parsedCmd.config
+        self.log = parsedCmd.log
+        self.doRaise = bool(parsedCmd.doraise)
+        self.clobberConfig = bool(getattr(parsedCmd, "clobberConfig", False))
+        self.numProcesses = int(getattr(parsedCmd, "processes", None) or 1)
+        limit = getattr(parsedCmd, "timeout", None)
+        self.timeout = limit if limit is not None and limit > 0 else self.TIMEOUT
+        self.precallFailed = False
+        self.lastMetadata: TaskMetadata | None = None
+        """Full metadata of the latest target of this process, also of one that raised."""
+        if self.numProcesses > 1 and not TaskClass.canMultiprocess:
+            self.log.warning("%s does not run in several processes; using one.", TaskClass.__name__)
+            self.numProcesses = 1
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"lastMetadata": None}
+
+    def prepareForMultiProcessing(self) -> None:
+        """Drop what cannot be pickled: called once before other processes are started."""
+        self.lastMetadata = None
+
+    def run(self, parsedCmd: argparse.Namespace) -> list[Any]:
+        """Run the task on all targets.
+
+        Parameters
+        ----------
+        parsedCmd
+            The parsed command.
+
+        Returns
+        -------
+        resultList
+            What `__call__` returned, in the order of the targets; empty if `precall` did not return True.
+
+        Raises
+        ------
+        TimeoutError
+            If the targets together took longer than the time limit, under ``-j``.
+        """
+        if self.numProcesses > 1:
+            self.prepareForMultiProcessing()
+        if not self.precall(parsedCmd):
+            self.precallFailed = True
+            return []
+        targets = self.getTargetList(parsedCmd)
+        if not targets:
+            self.log.warning("%s has nothing to do: no data ID matches. See --show data.", self.TaskClass.__name__)
+            return []
+        progress = _Progress(getattr(parsedCmd, "progress", None), self.log, len(targets))
+        repositories = getattr(parsedCmd, "repositories", None)
+        if self.numProcesses > 1:
+            return self._run_in_processes(targets, parsedCmd, repositories, progress)
+        return [progress.counted(self._run_here(target, repositories)) for target in targets]
+
+    @staticmethod
+    def getTargetList(parsedCmd: argparse.Namespace, **kwargs: Any) -> list[Any]:
+        """Return the targets: pairs of data reference and keyword arguments of `runDataRef`.
+
+        Parameters
+        ----------
+        parsedCmd
+            The parsed command.
+        **kwargs
+            Keyword arguments for `runDataRef`; each target gets a copy of its own.
+        """
+        return [(ref, deepcopy(kwargs)) for ref in parsedCmd.id.refList]
+
+    def makeTask(self, parsedCmd: argparse.Namespace | None = None, args: Any = None) -> Any:
+        """Make the task.
+
+        Parameters
+        ----------
+        parsedCmd
+            The parsed command, when `precall` makes it.
+        args
+            What `__call__` got, when a target makes it.
+        """
+        return self.TaskClass(config=self.config, log=self.log)
+
+    def precall(self, parsedCmd: argparse.Namespace) -> bool:
+        """Prepare the output, once per job, before any target: RUN, dataset types, config, schemas, versions.
+
+        Returns
+        -------
+        go
+            Whether `__call__` should be called. False is a failure of the command.
+
+        Raises
+        ------
+        Exception
+            Under ``--doraise``, whatever went wrong; else it is logged.
+        """
+        try:
+            parsedCmd.written = prepare_run(self, parsedCmd)
+        except Exception as error:
+            if self.doRaise:
+                raise
+            self.log.critical("Failed before the first target: %s", _told(error))
+            return False
+        return True
+
+    def precall_or_raise(self, parsedCmd: argparse.Namespace) -> Written:
+        """Call `precall` for a submission: it raises, and returns what was written.
+
+        Raises
+        ------
+        UsageError
+            If `precall` returns False.
+        """
+        before, self.doRaise = self.doRaise, True
+        parsedCmd.written = Written()
+        try:
+            go = self.precall(parsedCmd)
+        finally:
+            self.doRaise = before
+        if not go:
+            self.undo_precall(parsedCmd, parsedCmd.written)
+            raise UsageError(f"{self.TaskClass.__name__}: precall refused the job; its log says why.")
+        written: Written = parsedCmd.written
+        return written
+
+    def undo_precall(self, parsedCmd: argparse.Namespace, written: Written) -> None:
+        """Remove what `precall` wrote, if the RUN is the job's own; dataset types stay registered."""
+        undo(parsedCmd, written)
+
+    def __call__(self, args: Any) -> Struct:
+        """Run the task on a single target.
+
+        Parameters
+        ----------
+        args
+            A pair of data reference and keyword arguments.
+
+        Returns
+        -------
+        struct
+            ``exitStatus``: 0 if the task completed, 1 otherwise. If `doReturnResults` is set also ``dataRef``,
+            ``metadata`` (the task's own) and ``result`` (None if it failed). ``noWork`` is True, and otherwise absent,
+            if the task found nothing to do, which is no failure.
+
+        Raises
+        ------
+        BaseException
+            Under doraise, whatever the task raised, `NoWorkFound` among it. Metadata is written all the same, except
+            after a `TransientError`, which is tried again: see `writeLastMetadata`.
+        """
+        dataRef, kwargs = args
+        with bound(dataRef=str(dataRef)):
+            return self._run_target(args, dataRef, kwargs)
+
+    def runTask(self, task: Any, dataRef: Any, kwargs: Mapping[str, Any]) -> Any:
+        """Call `runDataRef` of the task and return what it returns."""
+        return task.runDataRef(dataRef, **kwargs)
+
+    def writeLastMetadata(self, dataRef: Any) -> None:
+        """Write the metadata of a target that ended with a `TransientError` and is not tried again."""
+        name = declared_metadata(self.TaskClass, self.config)
+        if name is not None and self.lastMetadata is not None:
+            dataRef.put(self.lastMetadata, name)
+
+    def _run_target(self, args: Any, dataRef: Any, kwargs: Mapping[str, Any]) -> Struct:
+        task = result = error = None
+        try:
+            task = self.makeTask(args=args)
+            result = self.runTask(task, dataRef, kwargs)
+        except (NoWorkFound, Exception) as raised:
+            error = raised
+            if self.doRaise:
+                raise
+            self._tell(error, dataRef)
+        finally:
+            if task is not None:
+                self.lastMetadata = task.getFullMetadata()
+                if not (self.doRaise and isinstance(error, TransientError)):
+                    task.writeMetadata(dataRef)
+        return self._struct(task, dataRef, result, error)
+
+    def _struct(self, task: Any, dataRef: Any, result: Any, error: BaseException | None) -> Struct:
+        no_work = isinstance(error, NoWorkFound)
+        struct = Struct(exitStatus=int(error is not None and not no_work))
+        if no_work:
+            struct.noWork = True
+        if self.doReturnResults:
+            struct.dataRef = dataRef
+            struct.metadata = None if task is None else task.metadata
+            struct.result = result
+        return struct
+
+    def _tell(self, error: BaseException, dataRef: Any) -> None:
+        if isinstance(error, NoWorkFound):
+            self.log.info("No work on %s: %s", dataRef, error)
+        else:
+            self.log.critical("Failed on %s: %s", dataRef, _told(error))
+
+    def _run_here(self, target: Any, repositories: Repositories | None) -> Any:
+        if repositories is None:
+            return self(target)
+        with bound_element(target, repositories, declared_types(self.TaskClass, self.config)) as element:
+            return self(element)
+
+    def _run_in_processes(
+        self, targets: list[Any], parsedCmd: argparse.Namespace, repositories: Repositories | None, progress: _Progress
+    ) -> list[Any]:
+        settings = None if repositories is None else repositories.settings
+        levels = list(getattr(parsedCmd, "loglevels", ()))
+
+        def each(index: int, result: Any) -> None:
+            if isinstance(result, Raised):
+                raise result.error
+            if isinstance(result, Died):
+                self._mourn(targets[index], result)
+            progress.count()
+
+        results = work_through(
+            [plain_element(target) for target in targets],
+            min(self.numProcesses, len(targets)),
+            _prepare_process,
+            (self, settings, levels),
+            timeout_s=self.timeout,
+            each=each,
+        )
+        return [Struct(exitStatus=1) if isinstance(result, Died) else result for result in results]
+
+    def _mourn(self, target: Any, died: Died) -> None:
+        ref = target[0] if isinstance(target, tuple | list) and target else target
+        text = f"Failed on {ref}: {died.reason}. Run this target alone, with -j 1, to see more."
+        if self.doRaise:
+            raise FatalError(text)
+        self.log.critical(text)
+
+
+class ButlerInitializedTaskRunner(TaskRunner):
+    """A runner for tasks whose constructor takes a ``butler``."""
+
+    def makeTask(self, parsedCmd: argparse.Namespace | None = None, args: Any = None) -> Any:
+        """Make the task with ``butler=``: that of `parsedCmd` if given, else that of the reference in `args`.
+
+        Raises
+        ------
+        RuntimeError
+            If both are None.
+        """
+        if parsedCmd is not None:
+            butler = parsedCmd.butler
+        elif args is not None:
+            dataRef, _ = args
+            butler = _first_reference(dataRef).getButler()
+        else:
+            raise RuntimeError("makeTask needs a butler: give it parsedCmd, or args with a data reference.")
+        return self.TaskClass(config=self.config, log=self.log, butler=butler)
+
+
+def declared_metadata(task_class: type[CmdLineTask], config: Any) -> str | None:
+    """Return the dataset type of a task's metadata, or None."""
+    bare = task_class.__new__(task_class)
+    bare.config = config
+    name: str | None = bare._getMetadataName()
+    return name
+
+
+class _Progress:
+    """Counts targets that have ended, and tells it."""
+
+    def __init__(self, tell: Callable[[int, int], None] | None, log: Any, total: int) -> None:
+        self._tell, self._log, self._total, self._done = tell, log, total, 0
+
+    def count(self) -> None:
+        self._done += 1
+        if self._tell is not None:
+            self._tell(self._done, self._total)
+        else:
+            self._log.info("%d of %d targets ended", self._done, self._total)
+
+    def counted(self, result: Any) -> Any:
+        self.count()
+        return result
+
+
+def _first_reference(dataRef: Any) -> DataRef:
+    """Return the reference, or the first of a list of references."""
+    reference = dataRef[0] if isinstance(dataRef, list | tuple) and dataRef else dataRef
+    if not hasattr(reference, "getButler"):
+        raise UsageError(f"makeTask needs a data reference that is bound to a butler, not {dataRef!r}.")
+    found: DataRef = reference
+    return found
+
+
+def _prepare_process(runner: TaskRunner, settings: Any, levels: list[tuple[str, int]]) -> Callable[[Any], Any]:
+    """Prepare one process of ``-j``: its own logging, its own repositories."""
+    import logging
+
+    from lsst.utils.threads import disable_implicit_threading
+
+    from underbutler.butlers import Repositories
+    from underbutler.logs import configure
+
+    configure()
+    for name, level in levels:
+        logging.getLogger(name).setLevel(level)
+    disable_implicit_threading()
+    repositories = None if settings is None else Repositories(settings)
+
+    def work(target: Any) -> Any:
+        struct = runner._run_here(target, repositories)
+        if isinstance(struct, Struct) and hasattr(struct, "dataRef"):
+            struct.dataRef = plain_element(struct.dataRef)
+        return struct
+
+    return work
+
+
+def _told(error: BaseException) -> str:
+    """Return type and text of an error, with its traceback unless it says all in its text."""
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, TaskError | UnderbutlerError):
+        return text
+    return f"{text}\n{''.join(traceback.format_exception(error))}".rstrip()
