@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -16,12 +17,14 @@ import redis
 from services import eventually
 
 from underbutler.annex import make_client
+from underbutler.butlers import create_repository, shipped_maps
 from underbutler.embedded.guard import session_members
 from underbutler.embedded.process import Guard, ProcessFailedError
 from underbutler.embedded.servers import Server, bundled_valkey, find_redis, start_redis
 from underbutler.embedded.stack import Stack
 from underbutler.errors import ConflictError
 from underbutler.migrations import is_current
+from underbutler.model.naming import bucket_of
 from underbutler.settings import STACK_FILE, load_settings
 
 
@@ -76,6 +79,20 @@ def test_a_stack_is_found_by_its_file_and_leaves_nothing(tmp_path: Path) -> None
         stack.check()
     assert alive(pids) == []
     assert not file.exists()
+
+
+def test_the_buckets_of_known_repositories_are_made_again_at_each_start(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with Stack(home, with_worker=False) as stack:
+        create_repository(home / "repo", "demo", stack.settings)
+        create_repository(home / "gone", "gone", stack.settings)
+    shutil.rmtree(home / "gone")
+    with Stack(home, with_worker=False) as stack:
+        client = make_client(stack.settings)
+        buckets = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
+        expected = {bucket_of(one.name, s3instance=stack.settings.s3_instance) for one in shipped_maps()}
+        assert buckets == expected
+        assert expected
 
 
 def test_a_part_that_crashes_is_named_with_its_signal(tmp_path: Path) -> None:
