@@ -83,7 +83,7 @@ class Stopping:
     help="Number of worker processes: so many targets run at the same time.",
 )
 def up(home: Path | None, workers: int) -> None:
-    r"""Run a whole Underbutler on this machine, in the foreground.
+    """Run a whole Underbutler on this machine, in the foreground.
 
     Starts a real Redis or Valkey as broker, an S3 server for the annex and a worker, on free ports of 127.0.0.1, and
     keeps the records in a SQLite file. Other terminals find the stack by themselves. Ctrl-C stops all of it; targets

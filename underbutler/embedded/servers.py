@@ -189,11 +189,12 @@ def start_worker(
         if on_line:
             on_line(line)
 
+    celery = [sys.executable, "-m", "celery", "-A", "workers.celery"]  # not "workers": that hides why it does not load
     pool = ["-P", "prefork", "-c", str(concurrency)]
     quiet = ["--without-gossip", "--without-mingle"]  # one worker has nobody to talk to
     process = Process(
         "worker",
-        [sys.executable, "-m", "celery", "-A", "workers.celery", "worker", *pool, *quiet, "-l", "INFO", "-n", "embedded@%h"],
+        [*celery, "worker", *pool, *quiet, "-l", "INFO", "-n", "embedded@%h"],
         environment={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
         directory=folder,
         log_file=folder / "worker.log",
