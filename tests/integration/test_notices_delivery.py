@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,8 @@ from services import RabbitServer, eventually
 from underbutler.annex import LargeFileObjectAvailable, NoticeConsumer, NoticePublisher, watch
 from underbutler.annex.queues import RedisQueues
 from underbutler.annex.subscription import open_connection
+from underbutler.embedded.process import Process
+from underbutler.embedded.servers import find_redis, start_redis
 from underbutler.errors import BrokerUnavailableError, ConflictError, UsageError
 from underbutler.settings import Settings
 
@@ -270,6 +274,21 @@ def test_one_publisher_serves_many_threads(broker: Settings) -> None:
     assert len(set(got)) == 100
 
 
+def test_a_publisher_opens_its_own_connection_after_a_fork(broker: Settings) -> None:
+    consumer, got = collecting(broker)
+    with NoticePublisher(broker) as publisher:
+        publisher.publish([notice("parent")])
+        link = publisher._link
+        child = multiprocessing.get_context("fork").Process(target=lambda: publisher.publish([notice("child")]))
+        child.start()
+        child.join(30)
+        publisher.publish([notice("parent again")])
+        assert child.exitcode == 0
+        assert publisher._link is link
+    consumer.run(idle_s=IDLE_S)
+    assert got == ["parent", "child", "parent again"]
+
+
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "amqp://guest:secret@127.0.0.1:1//"])
 def test_a_broker_that_is_away_is_named_without_its_password(settings: Settings, url: str) -> None:
     away = settings.model_copy(update={"broker_url": url})
@@ -280,6 +299,64 @@ def test_a_broker_that_is_away_is_named_without_its_password(settings: Settings,
     for call in (collecting, watch):
         with pytest.raises(BrokerUnavailableError):
             call(away)  # type: ignore[operator]
+
+
+def test_a_broker_that_refuses_the_password_is_said(rabbitmq_url: str, settings: Settings) -> None:
+    wrong = settings.model_copy(update={"broker_url": rabbitmq_url.replace("guest:guest", "guest:wrong")})
+    with pytest.raises(BrokerUnavailableError, match=r"refuses .*ACCESS_REFUSED.*password") as caught:
+        publish(wrong, notice())
+    assert "guest:wrong" not in str(caught.value)
+    with pytest.raises(BrokerUnavailableError):
+        collecting(wrong)
+
+
+def test_a_full_redis_is_said_and_the_notice_goes_later(on_redis: Settings) -> None:
+    consumer, got = collecting(on_redis)
+    client = redis_client(on_redis)
+    client.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(BrokerUnavailableError, match="memory"):
+            publish(on_redis, notice())
+    finally:
+        client.config_set("maxmemory", "0")
+    publish(on_redis, notice())
+    consumer.run(idle_s=IDLE_S)
+    assert got == ["a"]
+
+
+def test_a_consumer_and_a_watcher_bind_again_when_redis_comes_back_empty(settings: Settings, tmp_path: Path) -> None:
+    server = start_redis(tmp_path / "redis")
+    port = server.url.rsplit(":", 1)[1].split("/")[0]
+    broker = settings.model_copy(update={"broker_url": server.url})
+    consumer, got = collecting(broker)
+    seen: list[str] = []
+    stop = threading.Event()
+    watching = watch(broker, stop=stop)
+    threads = [
+        threading.Thread(target=consumer.run, kwargs={"stop": stop}),
+        threading.Thread(target=lambda: seen.extend(found.id for found in watching)),
+    ]
+    for thread in threads:
+        thread.start()
+    again = None
+    try:
+        with NoticePublisher(broker) as publisher:
+            publisher.publish([notice("before")])
+            eventually(lambda: got == seen == ["before"], what="the first notice")
+            server.process.stop()
+            again = Process("redis", [find_redis(), "--port", port, "--bind", "127.0.0.1", "--save", ""])
+            again.wait_until(lambda: answers(broker), 20)
+            eventually(lambda: len(bindings(broker)) == 2, what="two bindings", timeout=30)
+            publisher.publish([notice("after")])
+        eventually(lambda: got == seen == ["before", "after"], what="the second notice")
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(30)
+        server.process.stop()
+        if again is not None:
+            again.stop()
+    assert not any(thread.is_alive() for thread in threads)
 
 
 def test_a_publisher_finds_a_broker_again_that_dropped_its_connection(
@@ -447,6 +524,15 @@ def redis_client(settings: Settings) -> Any:
     import redis
 
     return redis.Redis.from_url(settings.broker_url, decode_responses=True)
+
+
+def answers(settings: Settings) -> bool:
+    import redis
+
+    try:
+        return bool(redis_client(settings).ping())
+    except redis.ConnectionError:
+        return False
 
 
 def redis_keys(settings: Settings) -> list[str]:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from kombu import Connection, Producer
+from kombu.exceptions import BatchPublishError  # type: ignore[attr-defined]  # not in the stubs
 
 from underbutler.broker import reachable
 from underbutler.errors import BrokerUnavailableError
@@ -17,7 +18,7 @@ from underbutler.model.notice import LargeFileObjectAvailable
 from underbutler.settings import Settings
 
 from .queues import RedisQueues, notice_exchange
-from .subscription import is_redis, open_connection
+from .subscription import accepted, is_redis, open_connection
 
 __all__ = ["NoticePublisher"]
 
@@ -47,6 +48,7 @@ class NoticePublisher:
         self._link: Connection | None = None
         self._channel: Any = None
         self._owner = 0
+        self._inherited: list[Connection] = []
         self._lock = threading.Lock()
 
     def publish(self, notices: Iterable[LargeFileObjectAvailable]) -> list[str]:
@@ -77,7 +79,7 @@ class NoticePublisher:
         if link is None:
             return
         if self._owner != os.getpid():
-            link.collect()  # the parent's sockets: dropped here without a word to the broker
+            self._inherited.append(link)  # its sockets are the parent's too: to close them here would end them there
         else:
             link.release()
 
@@ -100,19 +102,19 @@ class NoticePublisher:
             self._send(batch)  # the kept connection may have died while it was idle
 
     def _send(self, batch: Sequence[LargeFileObjectAvailable]) -> None:
-        channel = self._open()
-        if self._link is not None and is_redis(self._link):
-            self._send_to_each_queue(channel, batch)
-        else:
-            self._send_to_exchange(channel, batch)
+        link = self._open()
+        with accepted(link):
+            if self._channel is None:
+                self._channel = link.channel()
+                notice_exchange(self._settings)(self._channel).declare()
+            send = self._send_to_each_queue if is_redis(link) else self._send_to_exchange
+            send(self._channel, batch)
 
-    def _open(self) -> Any:
+    def _open(self) -> Connection:
         if self._link is None or self._owner != os.getpid():
             self.close()
             self._link, self._owner = open_connection(self._settings), os.getpid()
-            self._channel = self._link.channel()
-            notice_exchange(self._settings)(self._channel).declare()
-        return self._channel
+        return self._link
 
     def _send_to_exchange(self, channel: Any, batch: Sequence[LargeFileObjectAvailable]) -> None:
         producer = Producer(channel, exchange=notice_exchange(self._settings), auto_declare=False)
@@ -131,13 +133,20 @@ class NoticePublisher:
         table = queues.table()
         producer: Any = Producer(channel)  # the stubs do not know batch()
         written: set[str] = set()
-        with producer.batch(_BATCH):
-            for notice in batch:
-                for queue in queues.targets(table, notice.routing_key):
-                    producer.publish(
-                        notice.to_json(), routing_key=queue, serializer="json", delivery_mode=2, message_id=notice.id
-                    )
-                    written.add(queue)
+        try:
+            with producer.batch(_BATCH):
+                for notice in batch:
+                    for queue in queues.targets(table, notice.routing_key):
+                        written.add(queue)
+                        producer.publish(
+                            notice.to_json(),
+                            routing_key=queue,
+                            serializer="json",
+                            delivery_mode=2,
+                            message_id=notice.id,
+                        )
+        except BatchPublishError as error:
+            raise error.__cause__ or error from None  # what Redis said: `reachable` and `accepted` know it
         queues.cut(written)
 
     def _abandon(self) -> None:
