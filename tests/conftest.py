@@ -15,8 +15,8 @@ from services import (
     missing,
     postgres_server,
     rabbitmq_server,
-    swift_server,
 )
+from swift_service import swift_server
 
 from underbutler.embedded.process import Guard
 from underbutler.embedded.servers import Server, start_redis, start_s3
