@@ -90,7 +90,7 @@ def _upgrade(engine: Engine) -> None:
         if current is not None and current not in {revision.revision for revision in revisions.walk_revisions()}:
             raise UsageError(
                 f"The records at {engine.url.render_as_string()} have the schema {current!r}, which this release does "
-                f"not know (its own is {HEAD}): they belong to a newer one. Install it, or set UNDERBUTLER_DATABASE_URL.",
+                f"not know (its own is {HEAD}): they are of a newer one. Install it, or set UNDERBUTLER_DATABASE_URL.",
                 revision=current,
             )
         steps = EnvironmentContext(

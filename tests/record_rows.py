@@ -1,0 +1,109 @@
+"""Rows of the records as tests need them: small jobs, and time travel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Engine, update
+
+from underbutler.model.notice import LargeFileObjectAvailable
+from underbutler.records import Claim, JobRow, JobStore, NewJob, NewTarget, Product
+from underbutler.records.tables import Target
+from underbutler.sql import database_now, write
+
+DIGEST = "d" * 64
+
+
+def new_target(**fields: Any) -> NewTarget:
+    """Return a target that was not recorded yet."""
+    return NewTarget(**({"id": uuid4(), "args": [{"repo": "demo"}, {}], "digest": DIGEST} | fields))
+
+
+def new_job(targets: int | Sequence[NewTarget] = 1, **fields: Any) -> NewJob:
+    """Return a job of some targets that was not recorded yet."""
+    if isinstance(targets, int):
+        targets = [new_target(data_id={"exposure": number}) for number in range(targets)]
+    defaults = {
+        "id": uuid4(),
+        "task": "processCcd",
+        "repo": "demo",
+        "out": "demo",
+        "run": "u/ann/processCcd/1",
+        "user": "ann",
+        "config": {"detect": {"threshold": 3.0}},
+        "config_digest": "c" * 64,
+        "queue": "reduce",
+        "targets": targets,
+    }
+    return NewJob(**(defaults | fields))
+
+
+def claim_of(store: JobStore, target: UUID, **fields: Any) -> Claim:
+    """Claim a target as some worker."""
+    defaults = {"digest": DIGEST, "send_no": 1, "worker": "w1", "pid": 7, "lease_s": 600.0}
+    return store.claim(target=target, **(defaults | fields))
+
+
+def running(store: JobStore, targets: int = 1) -> tuple[JobRow, list[Claim]]:
+    """Record a job and claim all of its targets."""
+    job = store.create_job(new_job(targets))
+    return job, [claim_of(store, target.id) for target in store.targets(job.id)]
+
+
+def let_lease_expire(engine: Engine, target: UUID) -> None:
+    """Travel to where the lease of a target has run out."""
+    with write(engine) as connection:
+        connection.execute(update(Target).where(Target.id == target).values(lease_until=database_now() - 1.0))
+
+
+def let_wait_pass(engine: Engine, target: UUID) -> None:
+    """Travel to where a target need not wait any more."""
+    with write(engine) as connection:
+        connection.execute(update(Target).where(Target.id == target).values(not_before=database_now() - 1.0))
+
+
+def let_send_lease_expire(engine: Engine) -> None:
+    """Travel to where every sender must be thought dead."""
+    with write(engine) as connection:
+        connection.execute(
+            update(Target).where(Target.send_lease_until.is_not(None)).values(send_lease_until=database_now() - 1.0)
+        )
+
+
+def product(**fields: Any) -> Product:
+    """Return a delivered product."""
+    dataset = fields.pop("dataset_id", None) or uuid4()
+    defaults = {
+        "dataset_id": dataset,
+        "dataset_type": "calexp",
+        "data_id": {"instrument": "STE3", "exposure": 1},
+        "large": True,
+        "url": f"s3://bucket/{dataset}.fits",
+        "byte_size": 2**33,
+        "sha256": "e" * 64,
+        "etag": "abc-2",
+        "mime_type": "application/fits",
+    }
+    return Product(**(defaults | fields))
+
+
+def notice_of(made: Product, claim: Claim) -> LargeFileObjectAvailable:
+    """Return the notice of a product."""
+    assert made.url is not None
+    assert made.byte_size is not None
+    return LargeFileObjectAvailable(
+        url=made.url,
+        generator=f"processCcd.{made.dataset_type}",
+        version=1.0,
+        byteSize=made.byte_size,
+        checkSum=str(made.sha256),
+        mimeType=str(made.mime_type),
+        id=f"{made.dataset_id}.{claim.claim_no}",
+        job=str(claim.job),
+        target=str(claim.target),
+        dataset=str(made.dataset_id),
+        data_id=made.data_id,
+        sent_at=1.5,
+    )

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, text
+
+import underbutler.records.tables  # noqa: F401 - fills the metadata
+from underbutler import migrations
+from underbutler.errors import UsageError
+from underbutler.migrations import HEAD, VERSION_TABLE, is_current, upgrade
+from underbutler.sql import metadata, open_engine, read, write
+
+
+def test_models_and_migrations_agree(engine: Engine) -> None:
+    with read(engine) as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "version_table": VERSION_TABLE})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_this_release_knows_its_newest_revision() -> None:
+    assert migrations.script().get_heads() == [HEAD]
+
+
+def test_an_upgrade_makes_file_and_folder_and_can_be_repeated(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'new' / 'percent%20' / 'records.db'}"
+    assert not is_current(url)
+    assert not (tmp_path / "new").exists()
+    upgrade(url)
+    upgrade(url)
+    assert is_current(url)
+
+
+def test_a_database_of_a_newer_release_is_left_alone(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'records.db'}"
+    upgrade(url)
+    engine = open_engine(url)
+    with write(engine) as connection:
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+    engine.dispose()
+
+    assert not is_current(url)
+    with pytest.raises(UsageError, match=r"'9999'.*newer"):
+        upgrade(url)
+
+
+def test_an_upgrade_that_fails_leaves_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"sqlite:///{tmp_path / 'records.db'}"
+    engine = open_engine(url, create=True)
+    with write(engine) as connection:
+        connection.execute(text("CREATE TABLE notice (id TEXT)"))
+
+    with pytest.raises(Exception, match="notice"):
+        upgrade(url)
+
+    with read(engine) as connection:
+        tables = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'")).scalars().all()
+    engine.dispose()
+    assert tables == ["notice"]
