@@ -10,24 +10,30 @@ import threading
 import uuid
 from collections import OrderedDict
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from underbutler.annex import NoticePublisher, make_client
 from underbutler.butlers import Repositories
+from underbutler.pipe.effective_config import effective_config
 from underbutler.records import JobRow, JobStore
 from underbutler.settings import Settings, load_settings
 from underbutler.sql import open_engine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Engine
 
     from underbutler.model.notice import LargeFileObjectAvailable
+    from underbutler.pipe import CmdLineTask
 
 __all__ = ["WorkerContext"]
 
-JOBS_KEPT = 32
+KEPT = 32
+"""How many jobs and configs a process remembers."""
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class WorkerContext:
@@ -42,6 +48,8 @@ class WorkerContext:
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or load_settings()
         self._jobs_read: OrderedDict[uuid.UUID, JobRow] = OrderedDict()
+        self._configs: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        self._keeping = threading.RLock()
         self._publishing = threading.Lock()
 
     @cached_property
@@ -55,12 +63,30 @@ class WorkerContext:
         return JobStore(self.engine)
 
     def job(self, job: uuid.UUID) -> JobRow:
-        """Return what never changes of a job (task, config, options, RUN): read once per process and job."""
-        if job not in self._jobs_read:
-            self._jobs_read[job] = self.jobs.job(job)
-            while len(self._jobs_read) > JOBS_KEPT:
-                self._jobs_read.popitem(last=False)
-        return self._jobs_read[job]
+        """Return what never changes of a job (task, overrides, options, RUN): read once per process and job."""
+        return self._kept(self._jobs_read, job, lambda: self.jobs.job(job))
+
+    def job_and_config(self, job: uuid.UUID, task_class: type[CmdLineTask]) -> tuple[JobRow, Any]:
+        """Return a job and its effective config, validated and frozen.
+
+        Raises
+        ------
+        UsageError
+            If this release's task does not take the job's overrides.
+        """
+        row = self.job(job)
+        config = self._kept(
+            self._configs, (row.task, row.config_digest), lambda: effective_config(task_class, row.overrides)
+        )
+        return row, config
+
+    def _kept(self, kept: OrderedDict[K, V], key: K, make: Callable[[], V]) -> V:
+        with self._keeping:
+            if key not in kept:
+                kept[key] = make()
+                while len(kept) > KEPT:
+                    kept.popitem(last=False)
+            return kept[key]
 
     @cached_property
     def repositories(self) -> Repositories:

@@ -15,8 +15,8 @@ from underbutler.errors import FencedOutError, TransientError, UnderbutlerError,
 from underbutler.logs import bound, get_logger
 from underbutler.model.job import TargetState
 from underbutler.model.message import Element, TargetMessage
-from underbutler.pipe import worker_command
 from underbutler.pipe.job_types import declared_types
+from underbutler.pipe.worker_command import worker_command
 from underbutler.records import Claim, Outcome
 
 from .binding import bound_element, clear_leftovers, decoded
@@ -112,11 +112,11 @@ def _reduce(
 ) -> Outcome:
     """Run the task's runner on the target and deliver what is large."""
     journal = ClaimJournal(context.jobs, claim)
-    declared = declared_types(task_class)
+    job, config = context.job_and_config(claim.job, task_class)
+    declared = declared_types(task_class, config)
     with bound_element(element, context.repositories, journal, declared) as (target, butler):
         clear_leftovers(claim, context.jobs, butler)
-        job = context.job(claim.job)
-        command = worker_command(task_class, overrides=job.overrides, options=job.options, butler=butler)
+        command = worker_command(task_class, overrides=job.overrides, options=job.options, butler=butler, config=config)
         runner = task_class.RunnerClass(TaskClass=task_class, parsedCmd=command, doReturnResults=True)
         struct = _call(runner, target)
         status = getattr(struct, "exitStatus", 0)

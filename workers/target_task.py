@@ -28,7 +28,7 @@ GRACE_S = 30
 """Seconds between the soft time limit, which a task may handle, and the hard one."""
 
 
-class TargetTask(Task):
+class TargetTask(Task[..., str]):
     """One registered science task, as Celery sees it.
 
     Celery's args are those of the target; ours travels in one header. A failed target is FAILURE here too, with the

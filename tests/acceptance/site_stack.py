@@ -79,6 +79,13 @@ class Site:
         assert row is not None
         return row
 
+    def completed(self, job: JobRow, timeout: float = 90) -> JobRow:
+        """Wait until a job has ended well."""
+        row = self.ended(job, timeout)
+        told = "\n\n".join(claim.log or "" for claim in self.context.jobs.claims(row.id))
+        assert row.phase == Phase.COMPLETED, told
+        return row
+
 
 def install_probes(folder: Path) -> None:
     """Install the probes as a distribution of their own, found by its entry points."""

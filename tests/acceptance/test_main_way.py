@@ -19,8 +19,7 @@ pytestmark = pytest.mark.xdist_group("site")
 
 
 def test_a_job_goes_all_the_way_and_its_object_can_be_fetched_by_its_notice(site: Site) -> None:
-    row = site.ended(site.submit("probeWrite", "demo", *NIGHT_ID, "-c", "words=one two"))
-    assert row.phase == Phase.COMPLETED
+    row = site.completed(site.submit("probeWrite", "demo", *NIGHT_ID, "-c", "words=one two"))
     assert row.n_targets == 2
     targets = site.context.jobs.targets(row.id)
     assert [target.state for target in targets] == [TargetState.DONE] * 2
@@ -41,8 +40,7 @@ def test_a_job_goes_all_the_way_and_its_object_can_be_fetched_by_its_notice(site
 
 
 def test_extra_keyword_arguments_and_a_butler_reach_the_task(site: Site) -> None:
-    row = site.ended(site.submit("probePixels", "demo", *NIGHT_ID))
-    assert row.phase == Phase.COMPLETED
+    row = site.completed(site.submit("probePixels", "demo", *NIGHT_ID))
     with site.context.repositories.butler("demo", collections=[row.run]) as butler:
         tables = [butler.get(ref) for ref in butler.query_datasets("probeTable")]
     assert all(table["has_butler"] for table in tables)
@@ -64,8 +62,7 @@ def test_a_failed_target_is_failed_everywhere_with_its_reason(site: Site) -> Non
 
 
 def test_no_work_is_not_a_failure(site: Site) -> None:
-    row = site.ended(site.submit("probeNoWork", "demo", *NIGHT_ID))
-    assert row.phase == Phase.COMPLETED
+    row = site.completed(site.submit("probeNoWork", "demo", *NIGHT_ID))
     assert {target.state for target in site.context.jobs.targets(row.id)} == {TargetState.NO_WORK}
 
 
