@@ -85,7 +85,7 @@ def clipped_mean(stack: FloatArray, sigma: float) -> tuple[FloatArray, FloatArra
             combiner.sigma_clipping(low_thresh=sigma, high_thresh=sigma, func=np.ma.median, dev_func=mad_std)
         master = combiner.average_combine(uncertainty_func=_spread)
         mean[first : first + rows] = master.data
-        variance[first : first + rows] = master.uncertainty.array ** 2
+        variance[first : first + rows] = master.uncertainty.array**2
     return mean, variance
 
 
@@ -124,7 +124,7 @@ def deviant_pixels(
 
     finite = np.isfinite(master)
     filled = np.where(finite, master, np.median(master[finite]) if finite.any() else 0.0)
-    level = median_filter(filled, size=(1, window), mode="nearest")
+    level: FloatArray = median_filter(filled, size=(1, window), mode="nearest")
     deviant: npt.NDArray[np.bool_] = ~finite
     if sigma is not None:
         difference = filled - level
@@ -132,5 +132,5 @@ def deviant_pixels(
         deviant |= np.abs(difference) > sigma * max(float(spread), np.finfo(np.float32).tiny)
     if limits is not None:
         low, high = limits
-        deviant |= (filled < low * level) | (filled > high * level)
+        deviant |= (filled < level * low) | (filled > level * high)
     return deviant

@@ -73,14 +73,14 @@ class DetectTask(Task):
         Parameters
         ----------
         exposure
-            Image in electrons, shape ``(ny, nx)``. On return its background is subtracted and the pixels of sources carry
-            the plane DETECTED.
+            Image in electrons, shape ``(ny, nx)``. On return its background is subtracted and the pixels of sources
+            carry the plane DETECTED.
 
         Returns
         -------
         struct
-            ``objects`` (sep's structured array, one row per source), ``segments`` (number of each pixel's source counted
-            from 1, else 0, shape ``(ny, nx)``; sources that were dropped keep their pixels as 0), ``background``.
+            ``objects`` (sep's structured array, one row per source), ``segments`` (number of each pixel's source
+            counted from 1, else 0, shape ``(ny, nx)``), ``background``.
 
         Raises
         ------
@@ -108,9 +108,7 @@ class DetectTask(Task):
         model = sep.Background(
             np.ascontiguousarray(image), mask=ignored, bw=min(mesh, nx), bh=min(mesh, ny), fw=width, fh=width
         )
-        return Background(
-            model=model.back(dtype=np.float32), level=float(model.globalback), rms=float(model.globalrms)
-        )
+        return Background(model=model.back(dtype=np.float32), level=float(model.globalback), rms=float(model.globalrms))
 
     def _extract(
         self, image: npt.NDArray[np.float32], rms: float, unusable: npt.NDArray[np.bool_]
@@ -132,8 +130,8 @@ class DetectTask(Task):
             )
         except Exception as error:  # sep raises a bare Exception with a status text
             raise UsageError(
-                f"Detection at {config.threshold} sigma (sky rms {rms:.3g} e-) failed: {error}. The frame has too much over "
-                "the threshold: raise -c detect.threshold=… or detect.maxPixels=….",
+                f"Detection at {config.threshold} sigma (sky rms {rms:.3g} e-) failed: {error}. The frame has too much "
+                "over the threshold: raise -c detect.threshold=… or detect.maxPixels=….",
                 threshold=config.threshold,
             ) from error
         return objects, segments

@@ -64,7 +64,9 @@ def number(header: Mapping[str, Any], keyword: str, *, what: str, setting: str, 
     return value
 
 
-def section(header: Mapping[str, Any], keyword: str, shape: tuple[int, ...], *, what: str, setting: str, off: str) -> str:
+def section(
+    header: Mapping[str, Any], keyword: str, shape: tuple[int, ...], *, what: str, setting: str, off: str
+) -> str:
     """Return a FITS section such as ``[17:528,1:520]`` that lies inside a frame.
 
     Parameters

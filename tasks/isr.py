@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["IsrConfig", "IsrTask"]
 
+_POSITION = re.compile(
+    r"WCSAXES|C(TYPE|RVAL|RPIX|UNIT|DELT|ROTA)[12]|(CD|PC)[12]_[12]|L(ON|AT)POLE|RADESYS|[AB]P?_\w+|PV[12]_\d+"
+)
+
 
 class IsrConfig(Config):
     """How a raw frame is turned into electrons."""
@@ -32,6 +38,7 @@ class IsrConfig(Config):
     overscanKeyword = Field[str]("Header keyword of the overscan region.", default="BIASSEC")
     trimSection = Field[str]("Light-sensitive region, a FITS section; the header's, unless given.", optional=True)
     trimKeyword = Field[str]("Header keyword of the light-sensitive region.", default="TRIMSEC")
+    exposureTime = Field[float]("Exposure time in s; the header's, unless given.", optional=True)
     exposureTimeKeyword = Field[str]("Header keyword of the exposure time in s.", default="EXPTIME")
     saturation = Field[float]("Saturation in ADU; the header's, else 65535, unless given.", optional=True)
     saturationKeyword = Field[str]("Header keyword of the saturation in ADU.", default="SATURATE")
@@ -123,8 +130,7 @@ class IsrTask(Task):
             variance += bias.variance
         ccd.uncertainty = VarianceUncertainty(variance)
         if dark is not None:
-            seconds = number(header, config.exposureTimeKeyword, what="exposure time in s", setting="doDark=false or "
-                             "another isr.exposureTimeKeyword", positive=False)  # fmt: skip
+            seconds = self.exposure_time(header)
             ccd = ccdproc.subtract_dark(
                 ccd,
                 _as_ccddata(dark, ccd.unit),
@@ -155,6 +161,13 @@ class IsrTask(Task):
             n_bad=int(np.count_nonzero(has(mask, "BAD"))),
         )
 
+    def exposure_time(self, header: Any) -> float:
+        """Return a frame's exposure time in seconds."""
+        if self.config.exposureTime is not None:
+            return float(self.config.exposureTime)
+        keyword = self.config.exposureTimeKeyword
+        return number(header, keyword, what="exposure time in s", setting="isr.exposureTime", positive=False)
+
     def _read_noise(self, header: Any) -> float:
         if self.config.readNoise is not None:
             return float(self.config.readNoise)
@@ -179,9 +192,7 @@ class IsrTask(Task):
         if self.config.saturation is not None:
             return float(self.config.saturation)
         if self.config.saturationKeyword in raw.header:
-            return number(
-                raw.header, self.config.saturationKeyword, what="saturation in ADU", setting="isr.saturation"
-            )
+            return number(raw.header, self.config.saturationKeyword, what="saturation in ADU", setting="isr.saturation")
         return 65535.0
 
     def _first_planes(self, counts: npt.NDArray[Any], saturated: npt.NDArray[np.bool_]) -> Mask:
@@ -212,7 +223,24 @@ def _float_counts(raw: CCDData) -> CCDData:
     data = raw.data.astype(np.float32)
     if raw.mask is not None:
         data[np.asarray(raw.mask, dtype=bool)] = np.nan
-    return CCDData(data, unit="adu", header=raw.header.copy(), wcs=raw.wcs)
+    header, wcs = _without_position(raw.header, raw.wcs)
+    return CCDData(data, unit="adu", header=header, wcs=wcs)
+
+
+def _without_position(header: Any, wcs: Any) -> tuple[Any, Any]:
+    """Return the header without the cards of a celestial WCS, and that WCS: trimming moves one and not the other."""
+    from astropy.wcs import WCS, FITSFixedWarning
+
+    if wcs is None and "CTYPE1" in header:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FITSFixedWarning)
+            wcs = WCS(header)
+        wcs = wcs if wcs.has_celestial else None
+    cards = header.copy()
+    if wcs is not None:
+        for keyword in [keyword for keyword in cards if _POSITION.fullmatch(keyword)]:
+            cards.remove(keyword, ignore_missing=True)
+    return cards, wcs
 
 
 def _overscan_statistics(counts: CCDData, region: str) -> tuple[float, float]:

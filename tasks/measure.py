@@ -32,7 +32,9 @@ class MeasureConfig(Config):
     """Apertures, and which stars show the point-spread function."""
 
     aperture = RangeField[float]("Radius of the aperture, in FWHM.", default=1.5, min=0.2)
-    wideAperture = RangeField[float]("Radius that holds all light, in FWHM: ends the curve of growth.", default=3.0, min=1)
+    wideAperture = RangeField[float](
+        "Radius that holds all light, in FWHM: ends the curve of growth.", default=3.0, min=1
+    )
     defaultFwhm = RangeField[float]("FWHM in px that apertures assume when no star shows it.", default=4.0, min=0.5)
     minSnr = RangeField[float]("Least S/N of a star that shows the point-spread function.", default=30.0, min=1.0)
     minStars = RangeField[int]("Least number of such stars for an aperture correction.", default=5, min=1)
@@ -103,7 +105,7 @@ class MeasureTask(Task):
             sources=_table(columns, exposure.wcs),
             fwhm_px=fwhm,
             aperture_correction=correction,
-            n_stars=int(len(stars)),
+            n_stars=len(stars),
         )
 
     def _stars(
@@ -114,8 +116,9 @@ class MeasureTask(Task):
         size = np.sqrt(a * b)
         if clean.any():
             clean &= size < 1.5 * np.median(size[clean])  # galaxies and blends are wider
-        order = np.argsort(-flux)
-        return order[clean[order]]
+        order: npt.NDArray[np.intp] = np.argsort(-flux)
+        bright: npt.NDArray[np.intp] = order[clean[order]]
+        return bright
 
     def _correction(self, wide: FloatArray, flux: FloatArray) -> float:
         wide, flux = wide[:MAX_STARS], flux[:MAX_STARS]  # the brightest: the least touched by neighbours and sky

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = ["PLANES", "Mask", "grown_border", "has", "mark"]
 
-Mask: TypeAlias = npt.NDArray[np.int32]
+Mask: TypeAlias = npt.NDArray[np.integer[Any]]
 Where: TypeAlias = npt.NDArray[np.bool_]
 
 PLANES: dict[str, int] = {
@@ -26,13 +26,13 @@ PLANES: dict[str, int] = {
 
 def mark(mask: Mask, plane: str, where: Where) -> None:
     """Set a plane at some pixels of a mask, in place."""
-    mask[where] |= np.int32(1 << PLANES[plane])
+    mask[where] |= 1 << PLANES[plane]
 
 
 def has(mask: Mask, *planes: str) -> Where:
     """Return where any of some planes is set, shape ``(ny, nx)``."""
     bits = sum(1 << PLANES[plane] for plane in planes)
-    found: Where = (mask & np.int32(bits)) != 0
+    found: Where = (mask & bits) != 0
     return found
 
 

@@ -20,7 +20,7 @@ def moffat(r2: FloatArray, fwhm: float, beta: float) -> FloatArray:
 
     Notes
     -----
-    Moffat 1969, A&A 3, 455: (beta - 1) / (pi alpha²) (1 + r²/alpha²)^-beta with alpha = FWHM / (2 sqrt(2^(1/beta) - 1)).
+    Moffat 1969, A&A 3, 455: (beta - 1) / (pi alpha²) (1 + r²/alpha²)^-beta, alpha = FWHM / (2 sqrt(2^(1/beta) - 1)).
     """
     alpha2 = fwhm**2 / (4.0 * (2.0 ** (1.0 / beta) - 1.0))
     profile: FloatArray = (beta - 1.0) / (np.pi * alpha2) * (1.0 + r2 / alpha2) ** -beta
@@ -57,7 +57,11 @@ def fwhm_of_stars(
     bounds = ([0.3, 1.1, 0.2], [8.0 * guess + 4.0, 20.0, 5.0])
     try:
         best, _ = curve_fit(
-            lambda r2, fwhm, beta, scale: scale * moffat(r2, fwhm, beta), r2, values, p0=[guess, 4.0, 1.0], bounds=bounds
+            lambda r2, fwhm, beta, scale: scale * moffat(r2, fwhm, beta),
+            r2,
+            values,
+            p0=[guess, 4.0, 1.0],
+            bounds=bounds,
         )
     except (RuntimeError, ValueError):
         return None

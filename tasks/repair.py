@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from lsst.pex.config import Config, RangeField
@@ -42,8 +42,8 @@ class CosmicRayTask(Task):
         Parameters
         ----------
         exposure
-            Image in electrons, shape ``(ny, nx)``, the sky not subtracted. Its pixels that are hit get the planes CR and
-            INTRP and the masked mean of their 5 by 5 neighbours.
+            Image in electrons, shape ``(ny, nx)``, the sky not subtracted, bad pixels not yet bridged. Its pixels that
+            are hit get the planes CR and INTRP and the masked mean of their 5 by 5 neighbours.
         read_noise_e
             Read noise in electrons.
 
@@ -54,7 +54,9 @@ class CosmicRayTask(Task):
 
         Notes
         -----
-        The algorithm is van Dokkum 2001, PASP 113, 1420, as astroscrappy implements it.
+        The algorithm is van Dokkum 2001, PASP 113, 1420, as astroscrappy implements it. It looks at an image whose bad
+        pixels have the lower of their neighbours' values: a straight line would make a star of a hit beside a bad
+        column.
         """
         import astroscrappy
         from scipy import ndimage
@@ -63,8 +65,8 @@ class CosmicRayTask(Task):
         config = self.config
         with threadpool_limits(limits=config.threads, user_api="openmp"):
             hit, clean = astroscrappy.detect_cosmics(
-                exposure.image,
-                inmask=has(exposure.mask, "BAD", "SAT", "NO_DATA"),
+                _lowered(exposure),
+                inmask=has(exposure.mask, "SAT", "NO_DATA"),  # it is blind around masked pixels
                 gain=1.0,
                 readnoise=read_noise_e,
                 satlevel=np.inf,
@@ -73,6 +75,7 @@ class CosmicRayTask(Task):
                 objlim=config.objlim,
                 niter=config.niter,
             )
+        hit &= ~has(exposure.mask, "BAD")
         exposure.image[hit] = clean[hit]
         mark(exposure.mask, "CR", hit)
         mark(exposure.mask, "INTRP", hit)
@@ -86,8 +89,8 @@ def bridge(exposure: CcdImage) -> int:
     Parameters
     ----------
     exposure
-        Image of shape ``(ny, nx)``. Pixels of the plane BAD get a value, a variance and the plane INTRP. A row without a
-        good pixel is left as it is and marked NO_DATA.
+        Image of shape ``(ny, nx)``. Pixels of the plane BAD get a value, a variance and the plane INTRP. In a row
+        without a good pixel they stay as they are and get the plane NO_DATA.
 
     Returns
     -------
@@ -95,18 +98,26 @@ def bridge(exposure: CcdImage) -> int:
         Number of pixels that were replaced.
     """
     bad = has(exposure.mask, "BAD")
-    unusable = bad | has(exposure.mask, "NO_DATA")
-    columns = np.arange(bad.shape[1])
-    bridged: npt.NDArray[np.bool_] = np.zeros_like(bad)
-    planes: tuple[npt.NDArray[Any], ...] = (exposure.image, exposure.variance)
-    for row in np.flatnonzero(bad.any(axis=1)):
-        good = np.flatnonzero(~unusable[row])
-        if not good.size:
-            mark(exposure.mask[row], "NO_DATA", bad[row])
-            continue
-        holes = np.flatnonzero(bad[row])
-        for plane in planes:
-            plane[row, holes] = np.interp(columns[holes], good, plane[row, good])
-        bridged[row, holes] = True
+    usable = ~(bad | has(exposure.mask, "NO_DATA"))
+    bridged = bad & usable.any(axis=1, keepdims=True)
+    mark(exposure.mask, "NO_DATA", bad & ~bridged)
     mark(exposure.mask, "INTRP", bridged)
+    columns = np.arange(bad.shape[1])
+    for row in np.flatnonzero(bridged.any(axis=1)):
+        good, holes = np.flatnonzero(usable[row]), np.flatnonzero(bridged[row])
+        for plane in (exposure.image, exposure.variance):
+            plane[row, holes] = np.interp(columns[holes], good, plane[row, good])
     return int(np.count_nonzero(bridged))
+
+
+def _lowered(exposure: CcdImage) -> npt.NDArray[np.float32]:
+    """Return a copy whose bad pixels have the lower value of the nearest good ones to their left and right."""
+    bad = has(exposure.mask, "BAD")
+    image = exposure.image.copy()
+    for row in np.flatnonzero(bad.any(axis=1)):
+        good, holes = np.flatnonzero(~bad[row]), np.flatnonzero(bad[row])
+        if good.size:
+            right = np.searchsorted(good, holes)
+            values = image[row, good]
+            image[row, holes] = np.minimum(values[np.maximum(right - 1, 0)], values[np.minimum(right, good.size - 1)])
+    return image

@@ -1,8 +1,8 @@
 """A simulated observing night: raw frames whose true stars, bad columns and noise are known.
 
-The frames are drawn, not read: nothing is downloaded, and the same seed gives the same files. The keywords are those of
-the instrument map ``SIMCAM.toml``. The physics is that of a textbook CCD: photons with Poisson noise through a vignetted
-field onto pixels of unequal response, cosmic rays, read noise, a bias with structure, an overscan strip, 16 bits.
+The frames are drawn, not read: nothing is downloaded, and the same seed gives the same files. The keywords are those
+of the instrument map ``SIMCAM.toml``. The physics is that of a textbook CCD: photons with Poisson noise through a
+vignetted field onto pixels of unequal response, cosmic rays, read noise, a structured bias, an overscan, 16 bits.
 """
 
 from __future__ import annotations
@@ -15,36 +15,30 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from .simulated_detector import OVERSCAN_COLUMNS, READ_NOISE_E, SATURATION_ADU, Detector
+from .simulated_sky import EDGE_MARGIN, SKY_E, StarField, add_cosmic_rays, add_stars
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from astropy.io.fits import Header
     from astropy.table import Table
 
-__all__ = ["Detector", "Night", "SimulatedFrame", "simulate_night"]
+__all__ = ["Night", "SimulatedFrame", "simulate_night"]
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 
 INSTRUMENT = "SIMCAM"
-OVERSCAN_COLUMNS = 32
-BIAS_LEVEL_ADU = 1000.0
-READ_NOISE_E = 6.0
-SKY_E = 130.0
 FLAT_E = 22000.0
-SATURATION_ADU = 60000
-FWHM_PX = 3.0
-MOFFAT_BETA = 4.765  # Trujillo et al. 2001, MNRAS 328, 977: turbulence in the atmosphere
-STARS_PER_MEGAPIXEL = 260
-COSMIC_RAYS_PER_MEGAPIXEL = 60
+DARK_E_PER_S = 0.02
 PIXEL_SCALE_DEG = 0.4 / 3600
 FIELD_DEG = (52.5, -27.8)
-NIGHT_BEGIN = datetime(2026, 11, 20, 20, 0, tzinfo=UTC)
-_MJD_OF_NIGHT = 61364.0 + 20.0 / 24.0  # of NIGHT_BEGIN
-EXPOSURE_S = {"BIAS": 0.0, "FLAT": 4.0, "OBJECT": 60.0}
-CADENCE_S = {"BIAS": 30, "FLAT": 40, "OBJECT": 150}
-STAMP_RADIUS = 15
-EDGE_MARGIN = 20
 DITHER_PX = 8.0
+NIGHT_BEGIN = datetime(2026, 11, 20, 20, 0, tzinfo=UTC)
+NIGHT_BEGIN_MJD = 61364.0 + 20.0 / 24.0
+EXPOSURE_S = {"BIAS": 0.0, "DARK": 300.0, "FLAT": 4.0, "OBJECT": 60.0}
+CADENCE_S = {"BIAS": 30, "DARK": 330, "FLAT": 40, "OBJECT": 150}
+TARGETS = {"BIAS": "bias", "DARK": "dark", "FLAT": "dome flat", "OBJECT": "field 1"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +54,7 @@ class SimulatedFrame:
     detector
         Its ``DETECTOR``.
     kind
-        Its ``IMAGETYP``: ``BIAS``, ``FLAT`` or ``OBJECT``.
+        Its ``IMAGETYP``: ``BIAS``, ``DARK``, ``FLAT`` or ``OBJECT``.
     filter_name
         Its ``FILTER``.
     """
@@ -70,31 +64,6 @@ class SimulatedFrame:
     detector: int
     kind: str
     filter_name: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Detector:
-    """What is true of one detector, whatever it looks at.
-
-    Parameters
-    ----------
-    number
-        Its ``DETECTOR``.
-    gain
-        Electrons per ADU.
-    response
-        Relative response of each pixel, shape ``(ny, nx)``, median 1 over good pixels; holds vignetting and dead columns.
-    bias
-        Structure over the overscan level, shape ``(ny, nx)``, in ADU; holds hot columns.
-    bad_columns
-        0-based numbers of the columns that are dead or hot, wholly or in part.
-    """
-
-    number: int
-    gain: float
-    response: FloatArray
-    bias: FloatArray
-    bad_columns: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +112,7 @@ def simulate_night(
     n_bias: int = 8,
     n_flat: int = 6,
     n_science: int = 12,
+    n_dark: int = 0,
     detectors: Sequence[int] = (0, 1),
     shape: tuple[int, int] = (1024, 1024),
     filters: Sequence[str] = ("r",),
@@ -156,7 +126,7 @@ def simulate_night(
         Where to write; made if need be.
     seed
         Seed of all random numbers.
-    n_bias, n_flat, n_science
+    n_bias, n_flat, n_science, n_dark
         Numbers of exposures of each kind.
     detectors
         Numbers of the detectors.
@@ -176,31 +146,22 @@ def simulate_night(
         raise ValueError(f"A simulated detector has at least 64 rows and columns, not {shape[0]} x {shape[1]}.")
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    skies = {n: _Sky.drawn(np.random.default_rng([seed, 1, n]), shape) for n in detectors}
-    chips = {n: _draw_detector(n, np.random.default_rng([seed, 2, n]), shape) for n in detectors}
+    blank = SKY_E + READ_NOISE_E**2
+    fields = {n: StarField.drawn(np.random.default_rng([seed, 1, n]), shape, blank) for n in detectors}
+    chips = {n: Detector.drawn(n, np.random.default_rng([seed, 2, n]), shape) for n in detectors}
+    plan = list(_plan({"BIAS": n_bias, "DARK": n_dark, "FLAT": n_flat, "OBJECT": n_science}, filters))
     frames: list[SimulatedFrame] = []
     truth: list[Table] = []
-    total = (n_bias + n_flat + n_science) * len(detectors)
-    for exposure in _plan(n_bias, n_flat, n_science, filters):
-        for chip in chips.values():
-            rng = np.random.default_rng([seed, 3, exposure.number, chip.number])
-            electrons, stars = _expose(exposure, chip, skies[chip.number], rng)
-            counts = _read_out(electrons, chip, rng)
-            path = directory / f"simcam-{exposure.id}-{chip.number:02d}.fits"
-            _write(path, counts, _header(exposure, chip))
-            frames.append(
-                SimulatedFrame(
-                    path=path,
-                    exposure=exposure.id,
-                    detector=chip.number,
-                    kind=exposure.kind,
-                    filter_name=exposure.filter_name,
-                )
-            )
-            if stars is not None:
-                truth.append(stars)
+    for exposure in plan:
+        for number, chip in chips.items():
+            rng = np.random.default_rng([seed, 3, exposure.number, number])
+            counts = chip.read_out(_electrons(exposure, chip, fields[number], rng), rng)
+            frames.append(exposure.frame_of(directory, number))
+            _write(frames[-1].path, counts, _header(exposure, chip))
+            if exposure.kind == "OBJECT":
+                truth.append(_truth(exposure, chip, fields[number]))
             if progress is not None:
-                progress(len(frames), total)
+                progress(len(frames), len(plan) * len(chips))
     return Night(directory=directory, seed=seed, frames=tuple(frames), detectors=chips, stars=_stacked(truth))
 
 
@@ -221,140 +182,62 @@ class _Exposure:
         dx, dy = np.random.default_rng([self.id]).uniform(-DITHER_PX, DITHER_PX, size=2)
         return float(dx), float(dy)
 
+    def frame_of(self, directory: Path, detector: int) -> SimulatedFrame:
+        """Return the frame that a detector takes in this exposure."""
+        return SimulatedFrame(
+            path=directory / f"simcam-{self.id}-{detector:02d}.fits",
+            exposure=self.id,
+            detector=detector,
+            kind=self.kind,
+            filter_name=self.filter_name,
+        )
 
-def _plan(n_bias: int, n_flat: int, n_science: int, filters: Sequence[str]) -> Iterator[_Exposure]:
-    """Yield the night's exposures: bias, flat, sky."""
+
+def _plan(counts: dict[str, int], filters: Sequence[str]) -> Iterator[_Exposure]:
+    """Yield the night's exposures, kind after kind."""
     begin, number = NIGHT_BEGIN, 0
-    for kind, count in (("BIAS", n_bias), ("FLAT", n_flat), ("OBJECT", n_science)):
+    for kind, count in counts.items():
         for index in range(count):
             number += 1
-            name = filters[index % len(filters)] if kind != "BIAS" else filters[0]
+            name = filters[index % len(filters) if kind in ("FLAT", "OBJECT") else 0]
             yield _Exposure(number=number, kind=kind, filter_name=name, begin=begin)
             begin += timedelta(seconds=CADENCE_S[kind])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sky:
-    """The stars of the field: positions in px of an undithered frame, fluxes in electrons per exposure."""
-
-    x: FloatArray
-    y: FloatArray
-    flux: FloatArray
-    n_effective: float
-
-    @classmethod
-    def drawn(cls, rng: np.random.Generator, shape: tuple[int, int]) -> _Sky:
-        """Draw stars whose optimal S/N is log-uniform from 3 to 500, none nearer to another than 3 FWHM."""
-        wanted = max(12, round(STARS_PER_MEGAPIXEL * shape[0] * shape[1] / 1024**2))
-        places = np.empty((0, 2))
-        for candidate in rng.uniform(EDGE_MARGIN, np.array(shape) - EDGE_MARGIN, size=(20 * wanted, 2)):
-            if not len(places) or np.min(np.sum((places - candidate) ** 2, axis=1)) > (3 * FWHM_PX) ** 2:
-                places = np.vstack([places, candidate])
-            if len(places) == wanted:
-                break
-        snr = np.exp(rng.uniform(np.log(3.0), np.log(500.0), size=len(places)))
-        stamp = _psf(np.zeros(1), np.zeros(1))[0]
-        n_effective = float(1.0 / np.sum(stamp**2))
-        noise = n_effective * (SKY_E + READ_NOISE_E**2)
-        flux = (snr**2 + np.sqrt(snr**4 + 4 * snr**2 * noise)) / 2
-        return cls(x=places[:, 1], y=places[:, 0], flux=flux, n_effective=n_effective)
-
-
-def _draw_detector(number: int, rng: np.random.Generator, shape: tuple[int, int]) -> Detector:
-    """Draw a detector: vignetting, unequal pixels, dust, a structured bias, dead and hot columns."""
-    ny, nx = shape
-    y, x = np.mgrid[0:ny, 0:nx].astype(float)
-    u, v = (x - nx * rng.uniform(0.45, 0.55)) / nx, (y - ny * rng.uniform(0.45, 0.55)) / ny
-    response = 1.0 - 0.45 * (u**2 + v**2)
-    for _ in range(4):  # out-of-focus dust: a ring of shade
-        radius = np.hypot(x - rng.uniform(0, nx), y - rng.uniform(0, ny)) / (0.03 * min(shape))
-        response *= 1.0 - 0.06 * np.exp(-8.0 * (radius - 1.0) ** 2)
-    response *= rng.normal(1.0, 0.01, size=shape)
-    response /= np.median(response)
-    bias = 4.0 * u - 3.0 * v + 25.0 * np.exp(-np.hypot(x, y) / (0.05 * min(shape)))
-    bias += rng.normal(0.0, 1.5, size=nx)[np.newaxis, :]
-    columns = np.sort(rng.choice(np.arange(8, nx - 8, 6), size=5, replace=False))
-    dead, hot = rng.permutation(columns)[:3], rng.permutation(columns)
-    hot = np.array([c for c in hot if c not in dead])
-    for index, column in enumerate(dead):
-        first = 0 if index == 0 else int(rng.integers(ny // 8, ny // 2))
-        response[first:, column] *= 0.05
-    for index, column in enumerate(hot):
-        first = 0 if index == 0 else int(rng.integers(ny // 8, ny // 2))
-        bias[first:, column] += rng.uniform(150.0, 400.0)
-    gain = 1.5 + 0.2 * (number % 4)
-    return Detector(
-        number=number, gain=gain, response=response, bias=bias, bad_columns=tuple(int(c) for c in sorted(columns))
-    )
-
-
-def _expose(
-    exposure: _Exposure, chip: Detector, sky: _Sky, rng: np.random.Generator
-) -> tuple[FloatArray, Table | None]:
-    """Return the electrons that one exposure makes, shape ``(ny, nx)``, and the truth table of its stars."""
+def _electrons(exposure: _Exposure, chip: Detector, stars: StarField, rng: np.random.Generator) -> FloatArray:
+    """Return the electrons that one exposure makes, shape ``(ny, nx)``."""
     shape = chip.response.shape
-    if exposure.kind == "BIAS":
-        return np.zeros(shape), None
+    electrons = rng.poisson(DARK_E_PER_S * EXPOSURE_S[exposure.kind], size=shape).astype(float)
     if exposure.kind == "FLAT":
-        return rng.poisson(FLAT_E * rng.uniform(0.93, 1.07) * chip.response).astype(float), None
-    dx, dy = exposure.dither
-    x, y = sky.x + dx, sky.y + dy
-    scene = np.full(shape, SKY_E)
-    scene *= np.linspace(0.99, 1.01, shape[0])[:, np.newaxis]  # moonlight from below
-    _add_stars(scene, x, y, sky.flux)
-    electrons = rng.poisson(scene * chip.response).astype(float)
-    _add_cosmic_rays(electrons, rng)
-    return electrons, _truth(exposure, chip, sky, x, y)
+        electrons += rng.poisson(FLAT_E * rng.uniform(0.93, 1.07) * chip.response)
+    if exposure.kind == "OBJECT":
+        dx, dy = exposure.dither
+        scene = np.full(shape, SKY_E)
+        scene *= np.linspace(0.99, 1.01, shape[0])[:, np.newaxis]  # moonlight from above
+        add_stars(scene, stars.x + dx, stars.y + dy, stars.flux)
+        electrons += rng.poisson(scene * chip.response)
+        add_cosmic_rays(electrons, rng)
+    return electrons
 
 
-def _add_stars(scene: FloatArray, x: FloatArray, y: FloatArray, flux: FloatArray) -> None:
-    """Add stars to a scene, each in a stamp of its own."""
-    ix, iy = np.rint(x).astype(int), np.rint(y).astype(int)
-    r = STAMP_RADIUS
-    padded = np.pad(scene, r)
-    for i, j, stamp in zip(iy, ix, _psf(x - ix, y - iy) * flux[:, np.newaxis, np.newaxis], strict=True):
-        padded[i : i + 2 * r + 1, j : j + 2 * r + 1] += stamp
-    scene[...] = padded[r:-r, r:-r]
-
-
-def _psf(dx: FloatArray, dy: FloatArray) -> FloatArray:
-    """Return Moffat stamps of unit sum, shape ``(n, 2r+1, 2r+1)``, centred at a fraction of a pixel."""
-    alpha = FWHM_PX / (2.0 * np.sqrt(2.0 ** (1.0 / MOFFAT_BETA) - 1.0))
-    axis = np.arange(-STAMP_RADIUS, STAMP_RADIUS + 1, dtype=float)
-    r2 = (axis[np.newaxis, :, np.newaxis] - dy[:, np.newaxis, np.newaxis]) ** 2
-    r2 = r2 + (axis[np.newaxis, np.newaxis, :] - dx[:, np.newaxis, np.newaxis]) ** 2
-    stamps: FloatArray = (1.0 + r2 / alpha**2) ** -MOFFAT_BETA
-    return stamps / stamps.sum(axis=(1, 2), keepdims=True)
-
-
-def _add_cosmic_rays(electrons: FloatArray, rng: np.random.Generator) -> None:
-    """Add straight tracks, one pixel wide and 1 to 14 pixels long."""
-    ny, nx = electrons.shape
-    for _ in range(max(3, rng.poisson(COSMIC_RAYS_PER_MEGAPIXEL * ny * nx / 1024**2))):
-        x, y, angle = rng.uniform(0, nx), rng.uniform(0, ny), rng.uniform(0, 2 * np.pi)
-        length = 1 + rng.geometric(0.3)
-        steps = np.arange(0.0, min(length, 14), 0.25)
-        tx = np.clip((x + steps * np.cos(angle)).astype(int), 0, nx - 1)
-        ty = np.clip((y + steps * np.sin(angle)).astype(int), 0, ny - 1)
-        pixels = np.unique(np.stack([ty, tx]), axis=1)
-        electrons[pixels[0], pixels[1]] += rng.uniform(600.0, 3500.0) * rng.uniform(0.7, 1.3, size=pixels.shape[1])
-
-
-def _truth(exposure: _Exposure, chip: Detector, sky: _Sky, x: FloatArray, y: FloatArray) -> Table:
+def _truth(exposure: _Exposure, chip: Detector, stars: StarField) -> Table:
+    """Return the true stars of one frame."""
     from astropy import units
     from astropy.table import Table
 
+    dx, dy = exposure.dither
+    x, y = stars.x + dx, stars.y + dy
     ny, nx = chip.response.shape
-    centre = chip.response[np.clip(np.rint(y).astype(int), 0, ny - 1), np.clip(np.rint(x).astype(int), 0, nx - 1)]
-    flux_here = sky.flux * np.where(centre > 0.5, centre, 1.0)  # noqa: PLR2004 - the field's response, not a dead column's
-    snr = flux_here / np.sqrt(flux_here + sky.n_effective * (SKY_E + READ_NOISE_E**2))
+    here = chip.response[np.clip(np.rint(y).astype(int), 0, ny - 1), np.clip(np.rint(x).astype(int), 0, nx - 1)]
+    here = np.where(here > 0.5, here, 1.0)  # a star that straddles a dead column has its neighbours' response
+    snr = stars.flux * here / np.sqrt(stars.flux * here + stars.n_effective * (SKY_E * here + READ_NOISE_E**2))
     table = Table()
     table["exposure"] = np.full(len(x), exposure.id, dtype=np.int64)
     table["detector"] = np.full(len(x), chip.number, dtype=np.int32)
     table["star"] = np.arange(len(x), dtype=np.int32)
     table["x"] = x * units.pix
     table["y"] = y * units.pix
-    table["flux"] = sky.flux * units.electron
+    table["flux"] = stars.flux * units.electron
     table["snr"] = snr
     return table
 
@@ -367,57 +250,49 @@ def _stacked(tables: list[Table]) -> Table:
     return Table(names=("exposure", "detector", "star", "x", "y", "flux", "snr"))
 
 
-def _read_out(electrons: FloatArray, chip: Detector, rng: np.random.Generator) -> npt.NDArray[np.uint16]:
-    """Turn electrons into counts: gain, bias, overscan strip, read noise, 16 bits."""
-    ny, nx = electrons.shape
-    counts = np.empty((ny, nx + OVERSCAN_COLUMNS), dtype=np.float32)
-    drift = np.cumsum(rng.normal(0.0, 0.02, size=ny))[:, np.newaxis]
-    counts[...] = BIAS_LEVEL_ADU + 3.0 * chip.number + drift
-    counts[:, :nx] += electrons / chip.gain + chip.bias
-    counts += rng.standard_normal(counts.shape, dtype=np.float32) * np.float32(READ_NOISE_E / chip.gain)
-    return np.clip(np.rint(counts), 0, 65535).astype(np.uint16)
-
-
 def _header(exposure: _Exposure, chip: Detector) -> Header:
     from astropy.io.fits import Header
 
     ny, nx = chip.response.shape
-    target = {"BIAS": "bias", "FLAT": "dome flat", "OBJECT": "field 1"}[exposure.kind]
     cards: list[tuple[str, Any, str]] = [
         ("INSTRUME", INSTRUMENT, "camera"),
         ("DETECTOR", chip.number, "detector number"),
         ("EXPID", exposure.id, "exposure number"),
         ("DATE-OBS", exposure.begin.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3], "UTC at the begin of exposure"),
-        ("MJD-OBS", _MJD_OF_NIGHT + (exposure.begin - NIGHT_BEGIN) / timedelta(days=1), "[d] the same"),
+        ("MJD-OBS", NIGHT_BEGIN_MJD + (exposure.begin - NIGHT_BEGIN) / timedelta(days=1), "[d] the same"),
         ("EXPTIME", EXPOSURE_S[exposure.kind], "[s] exposure time"),
         ("IMAGETYP", exposure.kind, "kind of exposure"),
         ("FILTER", exposure.filter_name, "physical filter"),
-        ("OBJECT", target, "what was looked at"),
+        ("OBJECT", TARGETS[exposure.kind], "what was looked at"),
         ("GAIN", chip.gain, "[e-/ADU] gain"),
         ("RDNOISE", READ_NOISE_E, "[e-] read noise"),
         ("SATURATE", SATURATION_ADU, "[ADU] saturation"),
         ("BIASSEC", f"[{nx + 1}:{nx + OVERSCAN_COLUMNS},1:{ny}]", "overscan region"),
         ("TRIMSEC", f"[1:{nx},1:{ny}]", "light-sensitive region"),
     ]
-    if exposure.kind == "OBJECT":
-        dx, dy = exposure.dither
-        offset = chip.number * nx * PIXEL_SCALE_DEG * 1.05
-        cards += [
-            ("CTYPE1", "RA---TAN", ""),
-            ("CTYPE2", "DEC--TAN", ""),
-            ("CRVAL1", FIELD_DEG[0] + offset / np.cos(np.radians(FIELD_DEG[1])), "[deg]"),
-            ("CRVAL2", FIELD_DEG[1], "[deg]"),
-            ("CRPIX1", nx / 2 + 0.5 + dx, ""),
-            ("CRPIX2", ny / 2 + 0.5 + dy, ""),
-            ("CD1_1", -PIXEL_SCALE_DEG, ""),
-            ("CD1_2", 0.0, ""),
-            ("CD2_1", 0.0, ""),
-            ("CD2_2", PIXEL_SCALE_DEG, ""),
-            ("CUNIT1", "deg", ""),
-            ("CUNIT2", "deg", ""),
-            ("RADESYS", "ICRS", ""),
-        ]
-    return Header(cards)
+    return Header(cards + (_position(exposure, chip) if exposure.kind == "OBJECT" else []))
+
+
+def _position(exposure: _Exposure, chip: Detector) -> list[tuple[str, Any, str]]:
+    """Return the cards of a gnomonic projection; detectors lie side by side, east to west."""
+    ny, nx = chip.response.shape
+    dx, dy = exposure.dither
+    offset = chip.number * nx * PIXEL_SCALE_DEG * 1.05
+    return [
+        ("CTYPE1", "RA---TAN", ""),
+        ("CTYPE2", "DEC--TAN", ""),
+        ("CRVAL1", FIELD_DEG[0] + offset / np.cos(np.radians(FIELD_DEG[1])), "[deg]"),
+        ("CRVAL2", FIELD_DEG[1], "[deg]"),
+        ("CRPIX1", nx / 2 + 0.5 + dx, ""),
+        ("CRPIX2", ny / 2 + 0.5 + dy, ""),
+        ("CD1_1", -PIXEL_SCALE_DEG, ""),
+        ("CD1_2", 0.0, ""),
+        ("CD2_1", 0.0, ""),
+        ("CD2_2", PIXEL_SCALE_DEG, ""),
+        ("CUNIT1", "deg", ""),
+        ("CUNIT2", "deg", ""),
+        ("RADESYS", "ICRS", ""),
+    ]
 
 
 def _write(path: Path, counts: npt.NDArray[np.uint16], header: Header) -> None:

@@ -1,0 +1,177 @@
+"""The task that reduces one frame: ``processCcd``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lsst.pex.config import Config, ConfigurableField, Field
+from lsst.pipe.base import Struct
+
+from tasks.detect import DetectTask
+from tasks.isr import IsrTask
+from tasks.measure import MeasureTask
+from tasks.preview import PreviewTask
+from tasks.repair import CosmicRayTask, bridge
+from underbutler import CmdLineTask, DatasetSpec
+from underbutler.errors import LostDatasetError
+
+if TYPE_CHECKING:
+    from astropy.nddata import CCDData
+
+    from underbutler import DataRef
+    from underbutler.butlers import CcdImage
+
+__all__ = ["ProcessCcdConfig", "ProcessCcdTask"]
+
+FRAME = ("instrument", "exposure", "detector")
+
+
+class ProcessCcdConfig(Config):
+    """Which steps are done, and how."""
+
+    doOverscan = Field[bool]("Subtract the overscan level?", default=True)
+    doBias = Field[bool]("Subtract the master bias?", default=True)
+    doDark = Field[bool](
+        "Subtract the master dark, scaled by the exposure time? Off by default: cooled cameras need none.",
+        default=False,
+    )
+    doFlat = Field[bool]("Divide by the master flat?", default=True)
+    doCosmicRay = Field[bool]("Find and replace cosmic rays?", default=True)
+    doBackground = Field[bool](
+        "Subtract the sky from the calexp? Sources are measured without it either way.", default=True
+    )
+    isr = ConfigurableField(target=IsrTask, doc="From raw counts to electrons.")
+    cosmicRay = ConfigurableField(target=CosmicRayTask, doc="Cosmic rays.")
+    detect = ConfigurableField(target=DetectTask, doc="Background, detection, deblending.")
+    measure = ConfigurableField(target=MeasureTask, doc="Positions, shapes, fluxes.")
+    preview = ConfigurableField(target=PreviewTask, doc="The picture.")
+
+
+class ProcessCcdTask(CmdLineTask):
+    """Reduce one raw frame: calibrated image, source table, picture."""
+
+    ConfigClass = ProcessCcdConfig
+    _DefaultName = "processCcd"
+    datasetTypes: ClassVar[dict[str, DatasetSpec]] = {
+        "calexp": DatasetSpec(FRAME, "CcdImage", large=True),
+        "src": DatasetSpec(FRAME, "ArrowAstropy", large=False),
+        "preview": DatasetSpec(FRAME, "PngBytes", large=True),
+        "processCcd_metadata": DatasetSpec(FRAME, "TaskMetadata", large=False),
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        for name in ("isr", "cosmicRay", "detect", "measure", "preview"):
+            self.makeSubtask(name)
+
+    def runDataRef(self, dataRef: DataRef) -> Struct:
+        """Reduce the frame that a reference names, and put ``calexp``, ``src`` and ``preview``.
+
+        Returns
+        -------
+        struct
+            What `run` returned, and ``preview``, the bytes of the PNG file.
+
+        Raises
+        ------
+        LostDatasetError
+            If the frame or a calibration is missing, naming it and how to make it.
+        UsageError
+            If the frame is not fit to be reduced.
+        """
+        masters = {name: self._master(dataRef, name) for name in ("bias", "dark", "flat") if self._wants(name)}
+        result = self.run(dataRef.get("raw"), **masters)
+        picture = self._picture(dataRef, result)
+        dataRef.put(result.exposure, "calexp")
+        dataRef.put(result.sources, "src")
+        dataRef.put(picture, "preview")
+        for name, value in result.scalars.items():
+            self.metadata[name] = value
+        self.log.info("%d sources over a sky of %.1f e-", len(result.sources), result.scalars["background_e"])
+        return Struct(exposure=result.exposure, sources=result.sources, scalars=result.scalars, preview=picture)
+
+    def run(
+        self, raw: CCDData, bias: CcdImage | None = None, dark: CcdImage | None = None, flat: CcdImage | None = None
+    ) -> Struct:
+        """Reduce one frame in memory.
+
+        Parameters
+        ----------
+        raw
+            Counts in ADU, shape ``(ny, nx)``, with the raw header.
+        bias, dark, flat
+            Masters, or None.
+
+        Returns
+        -------
+        struct
+            ``exposure`` (`CcdImage` in electrons), ``sources`` (table), ``background``, ``scalars`` (what tables show:
+            numbers by name; what could not be measured is absent).
+        """
+        isr = self.isr.run(raw, overscan=self.config.doOverscan, bias=bias, dark=dark, flat=flat)
+        exposure: CcdImage = isr.exposure
+        hits = Struct(n_cosmic_rays=0, n_cosmic_ray_pixels=0)
+        if self.config.doCosmicRay:
+            hits = self.cosmicRay.run(exposure, isr.nominal_read_noise_e)
+        bridge(exposure)
+        found = self.detect.run(exposure)
+        measured = self.measure.run(exposure, found.objects, found.segments)
+        if not self.config.doBackground:
+            exposure.image += found.background.model
+        scalars = {
+            "n_sources": len(measured.sources),
+            "fwhm_px": measured.fwhm_px,
+            "background_e": found.background.level,
+            "background_rms_e": found.background.rms,
+            "read_noise_e": isr.read_noise_e,
+            "overscan_adu": isr.overscan_adu,
+            "n_cosmic_rays": hits.n_cosmic_rays,
+            "n_cosmic_ray_pixels": hits.n_cosmic_ray_pixels,
+            "n_bad_pixels": isr.n_bad,
+            "n_saturated_pixels": isr.n_saturated,
+            "n_psf_stars": measured.n_stars,
+            "aperture_correction": measured.aperture_correction,
+        }
+        return Struct(
+            exposure=exposure,
+            sources=measured.sources,
+            background=found.background,
+            scalars={name: value for name, value in scalars.items() if value is not None},
+        )
+
+    def _wants(self, name: str) -> bool:
+        return bool(getattr(self.config, f"do{name.capitalize()}"))
+
+    def _master(self, dataRef: DataRef, name: str) -> CcdImage:
+        """Return a master, or say how it is made and how to do without it."""
+        try:
+            master: CcdImage = dataRef.get(name)
+        except LostDatasetError as error:
+            make = f"make{name.capitalize()}"
+            frames = " ".join(f"{key}={dataRef.data_id[key]}" for key in ("instrument", "detector"))
+            raise LostDatasetError(
+                f"No {name} is valid for {dataRef} in {', '.join(dataRef.collections) or 'no collection'} of "
+                f"{dataRef.repo!r}. Make one: underbutler submit {make} {dataRef.repo} --inputId {frames} day_obs=…; "
+                f"widen the time of one that exists with --validity; or do without: -c do{name.capitalize()}=false.",
+                dataset_type=name,
+                **{key: value for key, value in error.fields.items() if key != "dataset_type"},
+            ) from error
+        return master
+
+    def _picture(self, dataRef: DataRef, result: Struct) -> bytes:
+        data_id, scalars = dataRef.data_id, result.scalars
+        header = result.exposure.header
+        words = [str(header[key]).strip() for key in ("OBJECT", "FILTER") if str(header.get(key, "")).strip()]
+        words += [f"{header['EXPTIME']:g} s"] if isinstance(header.get("EXPTIME"), int | float) else []
+        facts = [f"sky {scalars['background_e']:.1f} e-", f"rms {scalars['background_rms_e']:.1f} e-"]
+        facts += [f"FWHM {scalars['fwhm_px']:.2f} px"] if "fwhm_px" in scalars else []
+        facts += [f"read noise {scalars['read_noise_e']:.1f} e-"]
+        picture: bytes = self.preview.run(
+            result.exposure,
+            result.sources,
+            level=0.0 if self.config.doBackground else result.background.level,
+            rms=result.background.rms,
+            title=f"{data_id['instrument']}  {data_id['exposure']}  detector {data_id['detector']}",
+            subtitle="   ".join([*words, *facts]),
+        )
+        return picture
