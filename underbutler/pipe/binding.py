@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from underbutler.butlers.bound import bind
 from underbutler.model.dataref import DataRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from underbutler.butlers import Repositories
+    from underbutler.butlers import BoundDataRef, Repositories
 
 __all__ = ["bound_element", "plain_element"]
 
@@ -32,24 +31,13 @@ def bound_element(element: Any, repositories: Repositories, declared: Mapping[st
         The dataset types that may be put, by name.
     """
     with ExitStack() as stack:
-        butlers: dict[tuple[Any, ...], tuple[Any, Any]] = {}
+        first: dict[tuple[Any, ...], BoundDataRef] = {}
 
         def bound(ref: DataRef) -> DataRef:
-            repositories.check_writeable(ref)
             place = (ref.repo, ref.out, ref.run)
-            if place not in butlers:
-                out = stack.enter_context(repositories.butler(ref.out, writeable=ref.run is not None, run=ref.run))
-                read = out if ref.repo == ref.out else stack.enter_context(repositories.butler(ref.repo))
-                butlers[place] = (out, read)
-            out, read = butlers[place]
-            return bind(
-                ref,
-                out,
-                read_butler=read,
-                cache=repositories.calibrations,
-                declared=declared,
-                on_missing_record=repositories.rebuild,
-            )
+            if place not in first:
+                first[place] = stack.enter_context(repositories.open(ref, declared=declared))
+            return first[place].beside(ref)
 
         yield _mapped(element, bound)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from lsst.daf.butler import Butler
 
+    from underbutler.butlers.bound import BoundDataRef
     from underbutler.butlers.data_ids import Constraint, FoundDataIds
     from underbutler.model.dataref import DataIdValue
 
@@ -52,7 +53,7 @@ class DataIdContainer:
         self.option = "--id"
         self.given: list[Mapping[str, Sequence[str | Range]]] = []
         self.idList: list[dict[str, DataIdValue]] = []
-        self.refList: list[DataRef] = []
+        self.refList: list[BoundDataRef] = []
         self.dimensions: tuple[str, ...] | None = None
         self._found: list[dict[str, DataIdValue]] = []
 
@@ -83,7 +84,8 @@ class DataIdContainer:
                 out=namespace.out,
                 universe=(universe.namespace, universe.version),
             )
-            self.refList.append(bind(ref, namespace.butler))
+            first = self.refList[0] if self.refList else None
+            self.refList.append(bind(ref, namespace.butler) if first is None else first.beside(ref))
 
     def named(self, butler: Butler, *, may_be_many: bool) -> None:
         """Fill `idList` with what was named, without asking what exists.
@@ -143,7 +145,7 @@ class DataIdContainer:
                 where=where,
             )
             self._check_found(found, given, where, namespace, log)
-            self._found += found.data_ids
+            self._found += [_ordered(data_id, given) for data_id in found]
             self.idList += _projected(found, given or dict.fromkeys(self.dimensions, ()))
         before = len(self._found)
         self._found, self.idList = _distinct(self._found), _distinct(self.idList)
@@ -236,8 +238,15 @@ def _projected(found: FoundDataIds, given: Mapping[str, Any]) -> list[dict[str, 
 
 
 def _distinct(data_ids: Sequence[dict[str, DataIdValue]]) -> list[dict[str, DataIdValue]]:
-    by_items = {tuple(sorted(data_id.items())): data_id for data_id in reversed(data_ids)}
-    return list(reversed(by_items.values()))
+    first: dict[tuple[Any, ...], dict[str, DataIdValue]] = {}
+    for data_id in data_ids:
+        first.setdefault(tuple(sorted(data_id.items())), data_id)
+    return list(first.values())
+
+
+def _ordered(data_id: Mapping[str, DataIdValue], given: Mapping[str, Any]) -> dict[str, DataIdValue]:
+    """Return a data ID with its keys in the order of the command line, the others last: as people will read it."""
+    return {key: data_id[key] for key in dict.fromkeys([*given, *data_id]) if key in data_id}
 
 
 def _with_only_instrument(

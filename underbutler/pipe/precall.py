@@ -65,7 +65,7 @@ def prepare_run(runner: TaskRunner, parsedCmd: argparse.Namespace) -> Written:
 def undo(parsedCmd: argparse.Namespace, written: Written) -> None:
     """Remove the job's own RUN with all that is in it; one that was named with ``-o`` is left as it is."""
     if written.run is not None and written.own:
-        parsedCmd.butler.removeRuns([written.run], unstore=True)
+        parsedCmd.butler.removeRuns([written.run])
 
 
 def _open_output(parsedCmd: argparse.Namespace) -> Butler:

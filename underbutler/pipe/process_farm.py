@@ -27,6 +27,8 @@ __all__ = ["Died", "Raised", "work_through"]
 
 _CONTEXT = multiprocessing.get_context("spawn")
 _END_WAIT_S = 5.0
+_LONGEST_WAIT_S = 3600.0
+"""Of one system call: it takes no 30 days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +145,9 @@ def _give(hand: _Hand, index: int, items: Sequence[Any]) -> None:
 
 def _ready(hands: Sequence[_Hand], deadline: float, total: int) -> list[_Hand]:
     by_pipe = {hand.pipe: hand for hand in hands if hand.index is not None}
-    found = wait(list(by_pipe), timeout=max(0.0, deadline - time.monotonic()))
-    if not found:
+    left = deadline - time.monotonic()
+    found = wait(list(by_pipe), timeout=max(0.0, min(left, _LONGEST_WAIT_S)))
+    if not found and left <= _LONGEST_WAIT_S:
         raise TimeoutError(f"{len(by_pipe)} of {total} targets were still running when the time limit ended them.")
     return [by_pipe[pipe] for pipe in found if isinstance(pipe, Connection)]
 

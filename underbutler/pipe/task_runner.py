@@ -257,10 +257,17 @@ class TaskRunner:
             self.log.critical("Failed on %s: %s", dataRef, _told(error))
 
     def _run_here(self, target: Any, repositories: Repositories | None) -> Any:
-        if repositories is None:
-            return self(target)
-        with bound_element(target, repositories, declared_types(self.TaskClass, self.config)) as element:
-            return self(element)
+        """Call this runner on one target, bound; an error of `__call__` or of binding fails this target alone."""
+        try:
+            if repositories is None:
+                return self(target)
+            with bound_element(target, repositories, declared_types(self.TaskClass, self.config)) as element:
+                return self(element)
+        except (NoWorkFound, Exception) as error:
+            if self.doRaise:
+                raise
+            self._tell(error, _first(target))
+            return self._struct(None, _first(target), None, error)
 
     def _run_in_processes(
         self, targets: list[Any], parsedCmd: argparse.Namespace, repositories: Repositories | None, progress: _Progress
@@ -269,9 +276,11 @@ class TaskRunner:
         levels = list(getattr(parsedCmd, "loglevels", ()))
 
         def each(index: int, result: Any) -> None:
-            if isinstance(result, Raised):
+            if isinstance(result, Raised) and self.doRaise:
                 raise result.error
-            if isinstance(result, Died):
+            if isinstance(result, Raised):
+                self._tell(result.error, _first(targets[index]))
+            elif isinstance(result, Died):
                 self._mourn(targets[index], result)
             progress.count()
 
@@ -283,11 +292,10 @@ class TaskRunner:
             timeout_s=self.timeout,
             each=each,
         )
-        return [Struct(exitStatus=1) if isinstance(result, Died) else result for result in results]
+        return [Struct(exitStatus=1) if isinstance(result, Died | Raised) else result for result in results]
 
     def _mourn(self, target: Any, died: Died) -> None:
-        ref = target[0] if isinstance(target, tuple | list) and target else target
-        text = f"Failed on {ref}: {died.reason}. Run this target alone, with -j 1, to see more."
+        text = f"Failed on {_first(target)}: {died.reason}. Run this target alone, with -j 1, to see more."
         if self.doRaise:
             raise FatalError(text)
         self.log.critical(text)
@@ -342,11 +350,16 @@ class _Progress:
 
 def _first_reference(dataRef: Any) -> DataRef:
     """Return the reference, or the first of a list of references."""
-    reference = dataRef[0] if isinstance(dataRef, list | tuple) and dataRef else dataRef
+    reference = _first(dataRef)
     if not hasattr(reference, "getButler"):
         raise UsageError(f"makeTask needs a data reference that is bound to a butler, not {dataRef!r}.")
     found: DataRef = reference
     return found
+
+
+def _first(target: Any) -> Any:
+    """Return the reference of a target, or the first of several."""
+    return target[0] if isinstance(target, tuple | list) and target else target
 
 
 def _prepare_process(runner: TaskRunner, settings: Any, levels: list[tuple[str, int]]) -> Callable[[Any], Any]:
