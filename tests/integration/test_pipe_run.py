@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pipe_site import ButlerLevelTask, ExposureTask, FactorTask, LevelTask, make_site
+from pipe_site import CAMERA, ButlerLevelTask, ExposureTask, FactorTask, LevelTask, make_site
 
 from underbutler import Struct, TaskError
-from underbutler.butlers import Repositories
+from underbutler.butlers import Repositories, create_repository
 
 ALL = ["--id", "instrument=CAM", "exposure=1..5", "detector=0^1"]
 
@@ -158,6 +158,18 @@ def test_other_package_versions_are_a_mismatch_that_can_be_left_out(
     with pytest.raises(TaskError, match=r"python: '3.*' there, '2\.7' here\."):
         run(site, LevelTask, *words)
     assert run(site, LevelTask, *words, "--no-versions").resultList[0].exitStatus == 0
+
+
+def test_outputs_may_go_to_another_repository(site: Repositories, tmp_path: Path) -> None:
+    create_repository(tmp_path / "other", "other", site.settings, [CAMERA])
+    struct = run(site, LevelTask, "--id", "exposure=1^5", "detector=0", "--out", "other", "-c", "scale=2")
+
+    assert [result.result for result in struct.resultList] == [200.0, 1000.0]
+    own = struct.parsedCmd.run
+    assert own not in runs(site)
+    with site.butler("other", collections=[own]) as butler:
+        assert butler.get("levelOf", instrument="CAM", exposure=5, detector=0) == {"level": 1000.0}
+        assert butler.get("level_metadata", instrument="CAM", exposure=1, detector=0)["level"]["pid"]
 
 
 class BrokenTask(LevelTask):

@@ -221,7 +221,8 @@ class BoundDataRef(DataRef):
                 "new one. Leave the argument out.",
                 argument="doBackup",
             )
-        return lookup.cast({**self.data_id, **rest})
+        values = {key: value for key, value in rest.items() if key != "immediate"}  # Gen2's; every read is immediate
+        return lookup.cast({**self.data_id, **values})
 
     def _output(self, name: str, rest: Mapping[str, DataIdValue]) -> DatasetRef:
         if self.run is None:

@@ -13,6 +13,7 @@ from underbutler.errors import UnderbutlerError
 from .argument_parser import ArgumentParser
 from .datasets import DatasetSpec
 from .effective_config import config_json, differences
+from .gen2_metadata import speak_gen2
 from .run_records import agree, put_once, refuse_backup
 from .task_runner import TaskRunner
 from .versions import common_differences, package_versions
@@ -47,6 +48,20 @@ class CmdLineTask(Task):
     timeLimit: ClassVar[float | None] = None
     """Longest time that one target may take in a worker, in seconds; None takes the runner's TIMEOUT. The queue's own
     limit caps both."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        speak_gen2(self.getTaskDict())
+
+    def makeSubtask(self, name: str, **keyArgs: Any) -> None:
+        """Make a subtask, as the attribute `name` of this task; its metadata speaks Gen2 too."""
+        super().makeSubtask(name, **keyArgs)
+        speak_gen2(self.getTaskDict())
+
+    def emptyMetadata(self) -> None:
+        """Empty the metadata of this task and all its subtasks."""
+        super().emptyMetadata()
+        speak_gen2(self.getTaskDict())
 
     @classmethod
     def applyOverrides(cls, config: Any) -> None:

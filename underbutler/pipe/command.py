@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,9 @@ def find_data(
         if container.given or where:
             container.search(namespace, declared, where, namespace.log)
             container.makeDataRefList(namespace)
+        else:
+            with suppress(UnknownNameError):  # a dataset type that nobody asks for need not exist
+                container.setDimensions(namespace.butler, declared)
 
 
 def searched_collections(namespace: argparse.Namespace, containers: Iterable[DataIdContainer]) -> tuple[str, ...]:

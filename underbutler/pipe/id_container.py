@@ -132,7 +132,8 @@ class DataIdContainer:
             does not exist (unless ``--allow-empty``), or there is too much (unless ``--yes``).
         """
         butler = namespace.butler
-        self.dimensions = self._dimensions(butler, declared)
+        self.setDimensions(butler, declared)
+        assert self.dimensions is not None
         searched = None if self.datasetType in declared else self.datasetType
         for words in self.given or ([{}] if where else []):
             given = self._cast(butler, words, may_be_many=namespace.yes)
@@ -174,7 +175,17 @@ class DataIdContainer:
                 number=number,
             )
 
-    def _dimensions(self, butler: Butler, declared: Mapping[str, DatasetSpec]) -> tuple[str, ...]:
+    def setDimensions(self, butler: Butler, declared: Mapping[str, DatasetSpec]) -> None:
+        """Set `dimensions`: those of the level, or of the dataset type, which is registered or declared.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such dimension or dataset type.
+        """
+        self.dimensions = self._required(butler, declared)
+
+    def _required(self, butler: Butler, declared: Mapping[str, DatasetSpec]) -> tuple[str, ...]:
         from lsst.daf.butler import MissingDatasetTypeError
 
         universe = butler.dimensions
