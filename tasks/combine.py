@@ -72,6 +72,7 @@ def clipped_mean(stack: FloatArray, sigma: float) -> tuple[FloatArray, FloatArra
     from astropy import units
     from astropy.nddata import CCDData
     from astropy.stats import mad_std
+    from astropy.utils.exceptions import AstropyUserWarning
     from ccdproc import Combiner
 
     n, ny, nx = stack.shape
@@ -82,10 +83,14 @@ def clipped_mean(stack: FloatArray, sigma: float) -> tuple[FloatArray, FloatArra
         strip = stack[:, first : first + rows]
         combiner = Combiner([CCDData(frame, unit=units.electron) for frame in strip], dtype=np.float32)
         if n >= 3:
-            combiner.sigma_clipping(low_thresh=sigma, high_thresh=sigma, func=np.ma.median, dev_func=mad_std)
-        master = combiner.average_combine(uncertainty_func=_spread)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", AstropyUserWarning)  # values that are missing are clipped
+                combiner.sigma_clipping(low_thresh=sigma, high_thresh=sigma, func=np.ma.median, dev_func=mad_std)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # pixels that no frame has stay NaN
+            master = combiner.average_combine(uncertainty_func=_spread)
         mean[first : first + rows] = master.data
-        variance[first : first + rows] = master.uncertainty.array**2
+        variance[first : first + rows] = np.nan_to_num(master.uncertainty.array**2, posinf=0.0)
     return mean, variance
 
 
@@ -127,9 +132,10 @@ def deviant_pixels(
     level: FloatArray = median_filter(filled, size=(1, window), mode="nearest")
     deviant: npt.NDArray[np.bool_] = ~finite
     if sigma is not None:
-        difference = filled - level
-        spread = 1.4826 * np.median(np.abs(difference - np.median(difference)))
-        deviant |= np.abs(difference) > sigma * max(float(spread), np.finfo(np.float32).tiny)
+        # The 90th percentile and not a median: a pixel that is its own neighbourhood's median differs by 0.
+        difference = np.abs(filled - level)
+        spread = max(float(np.percentile(difference, 90)) / 1.645, float(np.finfo(np.float32).tiny))
+        deviant |= difference > sigma * spread
     if limits is not None:
         low, high = limits
         deviant |= (filled < level * low) | (filled > level * high)

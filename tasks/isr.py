@@ -97,8 +97,9 @@ class IsrTask(Task):
 
         from underbutler.butlers import CcdImage
 
-        header, config = raw.header, self.config
+        config = self.config
         counts = _float_counts(raw)
+        header = counts.header
         gain = config.gain or number(header, config.gainKeyword, what="gain in e-/ADU", setting="isr.gain")
         noise = self._read_noise(header)
         level: float | None = None
@@ -216,6 +217,7 @@ class IsrTask(Task):
 
 def _float_counts(raw: CCDData) -> CCDData:
     """Return the counts as 32-bit floats: a copy, for the Butler's object is not ours to change."""
+    from astropy.io.fits import Header
     from astropy.nddata import CCDData
 
     if raw.data.ndim != 2:
@@ -223,7 +225,7 @@ def _float_counts(raw: CCDData) -> CCDData:
     data = raw.data.astype(np.float32)
     if raw.mask is not None:
         data[np.asarray(raw.mask, dtype=bool)] = np.nan
-    header, wcs = _without_position(raw.header, raw.wcs)
+    header, wcs = _without_position(Header(raw.header), raw.wcs)
     return CCDData(data, unit="adu", header=header, wcs=wcs)
 
 

@@ -33,7 +33,7 @@ def parse_validity(text: str) -> Timespan:
         raise UsageError(
             f"--validity takes BEGIN..END in TAI, e.g. 2026-11-20..2026-12-01; {text!r} is none.", validity=text
         )
-    span = Timespan(_instant(begin, text), _instant(end, text))
+    span = Timespan(_instant(begin, text), _instant(end, text), padInstantaneous=False)
     if span.isEmpty():
         raise UsageError(f"--validity {text} ends before it begins. Swap the two.", validity=text)
     return span
