@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from underbutler.annex import NoticePublisher, make_client
 from underbutler.butlers import Repositories
-from underbutler.pipe.effective_config import effective_config
 from underbutler.records import JobRow, JobStore
 from underbutler.settings import Settings, load_settings
 from underbutler.sql import open_engine
@@ -74,6 +73,8 @@ class WorkerContext:
         UsageError
             If this release's task does not take the job's overrides.
         """
+        from underbutler.pipe.effective_config import effective_config
+
         row = self.job(job)
         config = self._kept(
             self._configs, (row.task, row.config_digest), lambda: effective_config(task_class, row.overrides)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import click
-from rich.console import Console
+
+from underbutler.terminal import sayings
 
 __all__ = ["db"]
 
@@ -26,7 +27,7 @@ def upgrade() -> None:
     from underbutler.settings import load_settings
 
     settings = load_settings()
-    say = Console(stderr=True).print
+    say = sayings().print
     if settings.records_url.startswith("sqlite"):
         settings.home.mkdir(parents=True, exist_ok=True)
     elif is_current(settings.records_url):

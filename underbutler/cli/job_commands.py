@@ -6,9 +6,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from underbutler.model.job import Phase, TargetState
+from underbutler.terminal import answers, jobs_table, notices_table, sayings, targets_table
 
 from .main import json_option
 from .session import answer_json, open_records
@@ -47,7 +47,6 @@ def status(job: str | None, last: int, verbose: bool, form: str) -> None:
 
 
 def _list_jobs(context: WorkerContext, last: int, form: str) -> None:
-    from underbutler.terminal import jobs_table
 
     found = context.jobs.jobs(limit=last)
     counts = context.jobs.counts_of_jobs(row.id for row in found)
@@ -55,13 +54,12 @@ def _list_jobs(context: WorkerContext, last: int, form: str) -> None:
     if form == "json":
         answer_json([_job_json(row, counts) for row, counts in rows])
     elif rows:
-        Console().print(jobs_table(rows))
+        answers().print(jobs_table(rows))
     else:
-        Console(stderr=True).print("No jobs yet. Submit one: `underbutler submit --help`.")
+        sayings().print("No jobs yet. Submit one: `underbutler submit --help`.")
 
 
 def _show_job(context: WorkerContext, row: JobRow, verbose: bool, form: str) -> None:
-    from underbutler.terminal import jobs_table, notices_table, targets_table
 
     counts = context.jobs.counts(row.id)
     targets = context.jobs.targets(row.id, limit=None if form == "json" else SHOWN_TARGETS)
@@ -75,7 +73,7 @@ def _show_job(context: WorkerContext, row: JobRow, verbose: bool, form: str) -> 
         }
         answer_json(document | ({"claims": [asdict(claim) for claim in claims]} if verbose else {}))
         return
-    console = Console()
+    console = answers()
     console.print(jobs_table([(row, counts)]))
     console.print(f"\nRUN collection  {row.run}\nconfig digest   {row.config_digest[:16]}")
     if row.error:
@@ -111,7 +109,7 @@ def cancel(job: str) -> None:
 
     with open_records() as context:
         row = context.jobs.job(job)
-        say = Console(stderr=True).print
+        say = sayings().print
         if Phase(row.phase).ended:
             say(f"Job {str(row.id)[:8]} has ended already: {row.phase}.")
             return

@@ -6,9 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from underbutler.settings import load_settings
+from underbutler.terminal import sayings, steps
 
 from .main import json_option
 from .session import answer_json
@@ -51,7 +51,7 @@ def create(directory: Path, label: str, maps: tuple[Path, ...], no_bucket: bool)
     instrument_maps = [load_instrument_map(path) for path in maps] or shipped_maps()
     create_repository(directory, label, settings, instrument_maps)
     instruments = [instrument.name for instrument in instrument_maps]
-    say = Console(stderr=True).print
+    say = sayings().print
     say(f"Repository {label!r} in {directory}: instruments {', '.join(instruments)}.", soft_wrap=True)
     if not no_bucket:
         _make_buckets(instruments)
@@ -78,7 +78,7 @@ def list_repositories(form: str) -> None:
     elif labels:
         click.echo("\n".join(labels))
     else:
-        Console(stderr=True).print(f"The index {settings.index_uri} has no label. Make one: `underbutler repo create`.")
+        sayings().print(f"The index {settings.index_uri} has no label. Make one: `underbutler repo create`.")
 
 
 @repo.command("upgrade-config")
@@ -93,7 +93,7 @@ def upgrade_config(directory: Path) -> None:
     from underbutler.butlers import upgrade_config as add_to_config
 
     changed = add_to_config(directory)
-    Console(stderr=True).print("Added." if changed else "Nothing to add: it has them already.")
+    sayings().print("Added." if changed else "Nothing to add: it has them already.")
 
 
 @click.command()
@@ -116,7 +116,6 @@ def ingest(ctx: click.Context, label: str, files: tuple[Path, ...], map_file: Pa
       underbutler ingest demo frame.fits --instrument-map kast.toml
     """
     from underbutler.butlers import Repositories, ingest_files, load_instrument_map
-    from underbutler.terminal import steps
 
     with Repositories(load_settings()) as repositories, steps("ingesting", len(files)) as step:
         report = ingest_files(
@@ -131,7 +130,7 @@ def ingest(ctx: click.Context, label: str, files: tuple[Path, ...], map_file: Pa
     if form == "json":
         answer_json([asdict(outcome) for outcome in report.outcomes])
     else:
-        say = Console(stderr=True).print
+        say = sayings().print
         for one in report.outcomes:
             if one.note or one.status != "ingested":
                 say(f"{one.status}: {one.file}: {one.note}", soft_wrap=True, highlight=False, markup=False)
@@ -158,5 +157,5 @@ def _make_buckets(instruments: list[str]) -> None:
         try:
             ensure_bucket(client, name)
         except AnnexUnavailableError as error:
-            Console(stderr=True).print(f"[yellow]No bucket was made:[/yellow] {error}", soft_wrap=True)
+            sayings().print(f"[yellow]No bucket was made:[/yellow] {error}", soft_wrap=True)
             return

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from underbutler.model.job import Phase
 from underbutler.model.message import describe
+from underbutler.terminal import answers, follow_job, sayings, steps, targets_table
 
 from .main import json_option
 from .session import answer_json, open_records
@@ -78,7 +78,6 @@ def submit(
 def _submit(ctx: click.Context, context: WorkerContext, prepared: Prepared, wait: bool, form: str) -> None:
     from underbutler.broker import make_app
     from underbutler.submit import submit as make_job
-    from underbutler.terminal import follow_job, steps, targets_table
 
     with steps("sending", len(prepared.targets)) as sent:
         row = make_job(
@@ -97,12 +96,12 @@ def _submit(ctx: click.Context, context: WorkerContext, prepared: Prepared, wait
             {"job": str(row.id), "phase": row.phase, "targets": row.n_targets, "run": row.run, "counts": counts}
         )
     elif wait:
-        console = Console()
+        console = answers()
         console.print(targets_table(context.jobs.targets(row.id)))
         console.print(f"job {row.id} {row.phase}  RUN {row.run}", soft_wrap=True)
     else:
         click.echo(str(row.id))
-        Console(stderr=True).print(f"{row.n_targets} targets sent. Follow it: `underbutler status {str(row.id)[:8]}`.")
+        sayings().print(f"{row.n_targets} targets sent. Follow it: `underbutler status {str(row.id)[:8]}`.")
     if wait and row.phase != Phase.COMPLETED:
         ctx.exit(1)
 
@@ -111,12 +110,10 @@ def _show_targets(prepared: Prepared, form: str) -> None:
     if form == "json":
         answer_json([{"args": target.args, "digest": target.digest} for target in prepared.targets])
         return
-    console = Console()
+    console = answers()
     for target in prepared.targets:
         console.print("  ".join(part for part in describe(tuple(target.args)) if part), highlight=False)
-    Console(stderr=True).print(
-        f"{len(prepared.targets)} targets would be sent; RUN {prepared.command.run}. Nothing was written."
-    )
+    sayings().print(f"{len(prepared.targets)} targets would be sent; RUN {prepared.command.run}. Nothing was written.")
 
 
 def _show_task_help(task: str) -> None:

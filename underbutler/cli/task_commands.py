@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 from rich.table import Table
+
+from underbutler.terminal import answers
 
 from .main import json_option
 from .session import answer_json
@@ -43,7 +44,7 @@ def tasks(form: str) -> None:
             table.add_row(entry.name, f"[red]does not load: {entry.error}[/red]", entry.entry_point.value)
         else:
             table.add_row(entry.name, _one_line(entry.task_class), ", ".join(entry.task_class.datasetTypes))
-    Console().print(table)
+    answers().print(table)
 
 
 def _task_json(entry: TaskEntry) -> dict[str, Any]:

@@ -6,7 +6,8 @@ import contextlib
 import json
 
 import click
-from rich.console import Console
+
+from underbutler.terminal import answers, notice_line, notices_table, sayings
 
 from .main import json_option
 from .session import answer_json, open_records
@@ -32,11 +33,10 @@ def watch(pattern: str, count: int | None, form: str) -> None:
     """
     from underbutler.annex import watch as watch_notices
     from underbutler.settings import load_settings
-    from underbutler.terminal import notice_line
 
-    console = Console()
+    console = answers()
     if form == "text":
-        Console(stderr=True).print(f"Waiting for notices of {pattern} …  (Ctrl-C ends)")
+        sayings().print(f"Waiting for notices of {pattern} …  (Ctrl-C ends)")
     with contextlib.suppress(KeyboardInterrupt):
         for number, notice in enumerate(watch_notices(load_settings(), [pattern]), start=1):
             if form == "json":
@@ -59,11 +59,9 @@ def notices(job: str, form: str) -> None:
       underbutler notices 1a2b3c4d
       underbutler notices 1a2b3c4d --format json | jq -r '.[].url'
     """
-    from underbutler.terminal import notices_table
-
     with open_records() as context:
         recorded = context.jobs.notices(context.jobs.job(job).id)
     if form == "json":
         answer_json([notice.to_json() for notice in recorded])
     else:
-        Console().print(notices_table(recorded))
+        answers().print(notices_table(recorded))

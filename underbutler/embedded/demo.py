@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from underbutler.broker import make_app
 from underbutler.context import WorkerContext
 from underbutler.errors import UsageError
 from underbutler.model.job import Phase
 from underbutler.submit import prepare, submit
-from underbutler.terminal import follow_job, notice_line, steps, targets_table
+from underbutler.terminal import answers, follow_job, notice_line, steps, targets_table
 
 from .stack import Stack, make_buckets
 
 if TYPE_CHECKING:
     from celery import Celery
+    from rich.console import Console
 
     from underbutler.butlers import IngestReport
     from underbutler.model.notice import LargeFileObjectAvailable
@@ -71,7 +71,7 @@ def demo(folder: Path, seed: int) -> None:
       underbutler demo
       underbutler demo --dir /tmp/demo --seed 7
     """
-    console = Console()
+    console = answers()
     begin = time.monotonic()
     home = _fresh(folder.absolute())
     with ExitStack() as stack:
@@ -177,7 +177,7 @@ class Story:
         for notice in self._notices("processCcd.calexp"):
             say(f"   {notice.url}", soft_wrap=True, highlight=False)
         say("\n   Pictures:")
-        for path in self.previews():
+        for path in self.pictures():
             say(f"   {path}", soft_wrap=True, highlight=False)
 
     def fetch_back(self) -> None:
@@ -204,14 +204,21 @@ class Story:
                 highlight=False,
             )
 
-    def previews(self) -> list[Path]:
-        """Return the paths of the preview pictures."""
-        paths: list[Path] = []
+    def pictures(self) -> list[Path]:
+        """Give the preview pictures short names in the demo's folder, and return their paths."""
+        folder = self.home / "pictures"
+        folder.mkdir()
         for job in self.jobs:
+            if job.task != "processCcd":
+                continue
             with self.context.repositories.butler("demo", collections=[job.run]) as butler:
-                refs = butler.query_datasets("preview", explain=False) if job.task == "processCcd" else []
-                paths += [Path(butler.getURI(ref).ospath) for ref in sorted(refs)]
-        _expect(all(path.stat().st_size > 0 for path in paths) and len(paths) > 0, "no preview picture was made")
+                for ref in butler.query_datasets("preview", explain=False):
+                    name = "-".join(str(ref.dataId[key]) for key in ("instrument", "exposure", "detector"))
+                    (folder / f"{name}.png").hardlink_to(butler.getURI(ref).ospath)
+        paths = sorted(folder.iterdir())
+        targets = sum(job.n_targets for job in self.jobs if job.task == "processCcd")
+        _expect(len(paths) == targets, f"{len(paths)} pictures were made of {targets} targets")
+        _expect(all(path.stat().st_size > 0 for path in paths), "a picture is empty")
         return paths
 
     def _submit(self, task: str, args: Sequence[str], label: str = "") -> None:

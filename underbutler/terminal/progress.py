@@ -21,6 +21,8 @@ from rich.progress import (
 
 from underbutler.model.job import Phase, TargetState
 
+from .consoles import sayings
+
 if TYPE_CHECKING:
     from underbutler.records import JobRow, JobStore
 
@@ -57,7 +59,7 @@ class Steps:
 @contextmanager
 def steps(label: str, total: int | None, console: Console | None = None) -> Iterator[Steps]:
     """Show a bar of `total` steps on stderr, from the first step on that the block tells of."""
-    progress = _bar(console or Console(stderr=True))
+    progress = _bar(console or sayings())
     try:
         yield Steps(progress, progress.add_task(label, total=total, note=""))
     finally:
@@ -98,7 +100,7 @@ def follow_job(
     TimeoutError
         If the job has not ended in time.
     """
-    console = console or Console(stderr=True)
+    console = console or sayings()
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     row = jobs.job(job)
     with _bar(console) as progress:

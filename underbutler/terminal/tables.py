@@ -33,9 +33,9 @@ _STYLES: dict[str, str] = {
 
 HEADINGS = {
     "n_sources": "sources",
-    "fwhm_px": "FWHM px",
-    "background_e": "background e-",
-    "read_noise_e": "read noise e-",
+    "fwhm_px": "FWHM\n(px)",
+    "background_e": "background\n(e-)",
+    "read_noise_e": "read noise\n(e-)",
 }
 """Scalars of a task's metadata that tables show with a unit in the heading."""
 
@@ -72,10 +72,11 @@ def targets_table(
     ]
     if scalars is None:
         scalars = [name for name in HEADINGS if any(name in (row.scalars or {}) for row in rows)]
-    table = Table(box=None, header_style="bold", pad_edge=False, title=title, title_justify="left")
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1), collapse_padding=True)
+    table.title, table.title_justify = title, "left"
     for key in keys:
-        table.add_column(key)
-    table.add_column("state")
+        table.add_column(key, no_wrap=True, overflow="fold")
+    table.add_column("state", no_wrap=True)
     for name in scalars:
         table.add_column(HEADINGS.get(name, name), justify="right")
     table.add_column("seconds", justify="right")
