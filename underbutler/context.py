@@ -73,7 +73,7 @@ class WorkerContext:
         UsageError
             If this release's task does not take the job's overrides.
         """
-        from underbutler.pipe.effective_config import effective_config
+        from underbutler.pipe import effective_config
 
         row = self.job(job)
         config = self._kept(

@@ -15,8 +15,8 @@ from underbutler.errors import FencedOutError, TransientError, UnderbutlerError,
 from underbutler.logs import bound, get_logger
 from underbutler.model.job import TargetState
 from underbutler.model.message import Element, TargetMessage
+from underbutler.pipe import worker_command
 from underbutler.pipe.job_types import declared_types
-from underbutler.pipe.worker_command import worker_command
 from underbutler.records import Claim, Outcome
 
 from .binding import bound_element, clear_leftovers, decoded

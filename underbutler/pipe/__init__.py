@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from .datasets import DatasetSpec as DatasetSpec
     from .dynamic_types import ConfigDatasetType as ConfigDatasetType
     from .dynamic_types import DatasetArgument as DatasetArgument
-    from .effective_config import config_digest as config_digest
-    from .effective_config import config_json as config_json
-    from .effective_config import effective_config as effective_config
     from .id_container import DataIdContainer as DataIdContainer
+    from .job_config import config_digest as config_digest
+    from .job_config import config_json as config_json
+    from .job_config import effective_config as effective_config
     from .overrides import apply_overrides as apply_overrides
     from .registry import TaskEntry as TaskEntry
     from .registry import known_tasks as known_tasks
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from .task_runner import ButlerInitializedTaskRunner as ButlerInitializedTaskRunner
     from .task_runner import TaskRunner as TaskRunner
     from .versions import package_versions as package_versions
-    from .worker_command import task_options as task_options
-    from .worker_command import worker_command as worker_command
+    from .worker_side import task_options as task_options
+    from .worker_side import worker_command as worker_command
 
 _HOME_OF = {
     "ArgumentParser": ".argument_parser",
@@ -48,16 +48,16 @@ _HOME_OF = {
     "TaskError": "lsst.pipe.base",
     "TaskRunner": ".task_runner",
     "apply_overrides": ".overrides",
-    "config_digest": ".effective_config",
-    "config_json": ".effective_config",
-    "effective_config": ".effective_config",
+    "config_digest": ".job_config",
+    "config_json": ".job_config",
+    "effective_config": ".job_config",
     "known_tasks": ".registry",
     "load_task": ".registry",
     "package_versions": ".versions",
     "show": ".shows",
     "task_names": ".registry",
-    "task_options": ".worker_command",
-    "worker_command": ".worker_command",
+    "task_options": ".worker_side",
+    "worker_command": ".worker_side",
 }
 
 __all__ = [*_HOME_OF]  # noqa: PLE0604 - names of the table above

@@ -23,7 +23,7 @@ from .id_values import parse_words
 from .shows import show
 from .standard_options import add_standard_options, apply_log_levels, check_show, expanded
 from .versions import package_versions
-from .worker_command import task_options
+from .worker_side import task_options
 
 if TYPE_CHECKING:
     from underbutler.butlers import Repositories

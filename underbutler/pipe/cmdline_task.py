@@ -12,8 +12,8 @@ from underbutler.errors import UnderbutlerError
 
 from .argument_parser import ArgumentParser
 from .datasets import DatasetSpec
-from .effective_config import config_json, differences
 from .gen2_metadata import speak_gen2
+from .job_config import config_json, differences
 from .run_records import agree, put_once, refuse_backup
 from .task_runner import TaskRunner
 from .versions import common_differences, package_versions

@@ -13,7 +13,7 @@ from underbutler.clock import stamp
 from underbutler.errors import UnknownNameError, UsageError
 from underbutler.model.naming import run_name
 
-from .effective_config import config_digest, config_json
+from .job_config import config_digest, config_json
 from .overrides import apply_file, apply_text, validated
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from underbutler.errors import UnderbutlerError, UsageError
 from underbutler.model.message import describe, encode_element
 
 from .config_path import find_place, inner_config
-from .effective_config import config_json, flattened
+from .job_config import config_json, flattened
 
 if TYPE_CHECKING:
     import argparse

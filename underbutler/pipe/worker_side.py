@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from underbutler.errors import UsageError
 from underbutler.model.message import decode_value, encode_value
 
-from .effective_config import effective_config
+from .job_config import effective_config
 
 if TYPE_CHECKING:
     from lsst.daf.butler import Butler
