@@ -67,7 +67,7 @@ class CcdImage:
     Raises
     ------
     UsageError
-        If shapes differ, the mask is no array of such integers, or a plane's bit is not in it.
+        If shapes differ, the mask is of another type, or two planes share a bit or have one that is not in it.
     """
 
     image: FloatPlane
@@ -187,6 +187,8 @@ class CcdImage:
         if self.mask.dtype.newbyteorder("=") not in [np.dtype(kind) for kind in _MASK_TYPES]:
             names = ", ".join(np.dtype(kind).name for kind in _MASK_TYPES)
             raise UsageError(f"The mask of a CcdImage is of {self.mask.dtype}; use one of {names}.")
+        if len(set(self.mask_planes.values())) < len(self.mask_planes):
+            raise UsageError(f"Each mask plane has a bit of its own, unlike in {self.mask_planes}.")
         bits = self.mask.dtype.itemsize * 8
         for name, bit in self.mask_planes.items():
             if not 0 <= bit < bits:

@@ -150,6 +150,7 @@ class _Frames:
             return FileOutcome(file, "failed", note=f"{type(error).__name__}: {error}")
 
     def _ingest(self, file: str) -> FileOutcome:
+        from lsst.daf.butler.registry import ConflictingDefinitionError
         from lsst.resources import ResourcePath
 
         source = ResourcePath(file, forceAbsolute=True)
@@ -162,6 +163,13 @@ class _Frames:
         instrument = choose_map(header, self.maps)
         seen = read_observation(header, _stem(source), instrument)
         self._register(instrument)
+        try:
+            return self._enter(file, source, seen, instrument)
+        except ConflictingDefinitionError:
+            # Another process ingested the same exposure at the same moment: now it is there to be seen.
+            return self._enter(file, source, seen, instrument)
+
+    def _enter(self, file: str, source: ResourcePath, seen: Observation, instrument: InstrumentMap) -> FileOutcome:
         exposure, note, present = self._exposure(seen, source)
         data_id: dict[str, DataIdValue] = {
             "instrument": seen.instrument,
@@ -256,10 +264,12 @@ class _Frames:
             ("day_obs", seen.day_obs, own | {"id": seen.day_obs, "timespan": _day(seen.day_obs, instrument)}),
         ):
             known = (seen.instrument, element, key)
-            if known not in self._known:
-                if self._record(element, instrument=seen.instrument, **{element: key}) is None:
-                    self.has_new_records |= element != "day_obs"
-                    yield element, record
+            if known in self._known:
+                continue
+            if self._record(element, instrument=seen.instrument, **{element: key}) is None:
+                self.has_new_records |= element != "day_obs"
+                yield element, record  # known only when it is seen again: this one may be rolled back
+            else:
                 self._known.add(known)
         if self._record("exposure", instrument=seen.instrument, exposure=exposure) is None:
             yield "group", own | {"name": str(exposure)}

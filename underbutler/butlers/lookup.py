@@ -7,15 +7,15 @@ stay invisible to it otherwise.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from underbutler.errors import ConflictError, LostDatasetError, UnderbutlerError, UsageError
+from underbutler.errors import ConflictError, LostDatasetError, UsageError
 from underbutler.model.dataref import DataIdValue, human_data_id
 
 from .calibration_cache import CalibrationCache
 from .data_ids import cast_data_id
+from .translation import asking, our_errors
 
 if TYPE_CHECKING:
     from lsst.daf.butler import Butler, DataCoordinate, DatasetRef, DatasetType
@@ -86,7 +86,8 @@ class Lookup:
         key = tuple(sorted(data_id.items()))
         if key not in self._coordinates:
             try:
-                self._coordinates[key] = self.fresh(lambda: self.butler.registry.expandDataId(dict(data_id)))
+                with asking(self.label):
+                    self._coordinates[key] = self.fresh(lambda: self.butler.registry.expandDataId(dict(data_id)))
             except DataIdValueError as error:
                 raise LostDatasetError(
                     f"The repository {self.label!r} does not know {human_data_id(data_id)}: {error} Ingest its frames "
@@ -145,7 +146,8 @@ class Lookup:
         if dataset_type.isCalibration():
             options["timespan"] = self._timespan(data_id)
         try:
-            return self.butler.find_dataset(dataset_type, coordinate, collections=list(collections), **options)
+            with asking(self.label):
+                return self.butler.find_dataset(dataset_type, coordinate, collections=list(collections), **options)
         except MissingCollectionError:
             return self._find_in_existing(dataset_type, coordinate, collections, options)
         except CalibrationLookupError as error:
@@ -174,7 +176,7 @@ class Lookup:
         UsageError
             If its formatter refuses the object.
         """
-        with _own_errors():
+        with our_errors(), asking(self.label):
             self.butler.put(obj, ref)
 
     def is_stored(self, ref: DatasetRef) -> bool:
@@ -259,7 +261,7 @@ class Lookup:
 
     def _read(self, ref: DatasetRef) -> Any:
         try:
-            with _own_errors():
+            with our_errors(), asking(self.label):
                 return self.fresh(lambda: self.butler.get(ref))
         except FileNotFoundError as error:
             raise LostDatasetError(
@@ -267,17 +269,3 @@ class Lookup:
                 f"{ref.run} is gone from the datastore: {error}. Make it again.",
                 dataset=str(ref.id),
             ) from error
-
-
-@contextlib.contextmanager
-def _own_errors() -> Iterator[None]:
-    """Let an error that one of our formatters raised pass as it is: the datastore wraps it into one of its own."""
-    try:
-        yield
-    except (RuntimeError, ValueError) as error:
-        cause = error.__cause__
-        while cause is not None and not isinstance(cause, UnderbutlerError):
-            cause = cause.__cause__
-        if cause is None:
-            raise
-        raise cause from None

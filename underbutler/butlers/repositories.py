@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from underbutler.errors import TransientError, UnknownNameError, UsageError
+from underbutler.errors import UnknownNameError, UsageError
 from underbutler.logs import get_logger
 from underbutler.model.dataref import DataRef
 
 from .bound import BoundDataRef, PutJournal, bind
 from .calibration_cache import CalibrationCache
 from .index import RepositoryIndex
+from .translation import asking
 
 if TYPE_CHECKING:
     from lsst.daf.butler import Butler, DimensionUniverse, LabeledButlerFactory
@@ -262,20 +263,13 @@ class Repositories:
 @contextlib.contextmanager
 def _opening(label: str, uri: str) -> Iterator[None]:
     """Translate what goes wrong when a repository is opened."""
-    from sqlalchemy.exc import OperationalError
-
     try:
-        yield
+        with asking(label, uri):
+            yield
     except FileNotFoundError as error:
         raise UsageError(
             f"The repository {label!r} is not at {uri}: {error}. Correct its entry in the index, or make it again with "
             f"`underbutler repo create DIR --label {label}`.",
-            label=label,
-            uri=uri,
-        ) from error
-    except OperationalError as error:
-        raise TransientError(
-            f"The registry of repository {label!r} ({uri}) does not answer: {error.orig}. Start its database.",
             label=label,
             uri=uri,
         ) from error

@@ -12,10 +12,11 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from underbutler.errors import ConflictError, TransientError, UsageError
+from underbutler.errors import ConflictError, UsageError
 
 from .index import RepositoryIndex
 from .instrument_map import InstrumentMap, shipped_maps
+from .translation import asking
 
 if TYPE_CHECKING:
     from lsst.daf.butler import Butler, Config
@@ -82,7 +83,7 @@ def create_repository(
             f"{target} is no local folder: give the registry a database, registry_url=postgresql+psycopg://…"
         )
     with making(target) as folder:
-        _fill(folder, maps, registry_url)
+        _fill(folder, label, maps, registry_url)
     uri: str = target.ospath.rstrip("/") if target.isLocal else target.geturl()
     try:
         index.add(label, uri)
@@ -222,24 +223,45 @@ def _made_remotely(target: ResourcePath) -> Iterator[ResourcePath]:
         raise
 
 
-def _fill(folder: ResourcePath, maps: Sequence[InstrumentMap], registry_url: str | None) -> None:
+def _fill(folder: ResourcePath, label: str, maps: Sequence[InstrumentMap], registry_url: str | None) -> None:
     from lsst.daf.butler import Butler
-    from sqlalchemy.exc import OperationalError
 
     config = _our_config()
-    if registry_url is not None:
-        config["registry", "db"] = registry_url
     if not folder.isLocal:
         config["datastore", "root"] = folder.geturl()
-    try:
+    with asking(label):
+        if registry_url is not None:
+            config["registry", "db"] = _prepared_database(registry_url)
         Butler.makeRepo(folder, config=config, forceConfigRoot=folder.isLocal and registry_url is None)
         with Butler.from_config(folder, writeable=True) as butler:
             for one in maps:
                 register_instrument(butler, one)
-    except OperationalError as error:
-        raise TransientError(f"The registry's database does not answer: {error.orig}. Start it.") from error
     for one in maps:
         keep_map(folder.geturl(), one)
+
+
+def _prepared_database(url: str) -> str:
+    """Return the URL with its driver said; a PostgreSQL database gets the extension that the Butler needs."""
+    from sqlalchemy import create_engine, make_url, text
+    from sqlalchemy.exc import ProgrammingError
+
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "postgresql":
+        return url
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    engine = create_engine(parsed)
+    try:
+        with engine.begin() as connection:
+            connection.execute(text("CREATE EXTENSION IF NOT EXISTS btree_gist"))
+    except ProgrammingError as error:
+        raise UsageError(
+            f"The database {parsed.render_as_string()} lacks the extension btree_gist and this account may not add it: "
+            "have its administrator run CREATE EXTENSION btree_gist there."
+        ) from error
+    finally:
+        engine.dispose()
+    return parsed.render_as_string(hide_password=False)
 
 
 def _our_config() -> Config:
