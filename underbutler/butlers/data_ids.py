@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -185,7 +185,7 @@ def find_data_ids(
         for one in _one_instrument_each(given)
         for row in _query(butler, joined, one, where, searched=(searched, tuple(collections)))
     ]
-    ordered = sorted(rows, key=lambda row: _position(row, given, wanted.required))
+    ordered = sorted(rows, key=_order(given, wanted.required))
     distinct = dict.fromkeys(tuple(row[name] for name in wanted.required) for row in ordered)
     data_ids = [dict(zip(wanted.required, values, strict=True)) for values in distinct]
     return FoundDataIds(data_ids if limit is None else data_ids[:limit], _missing(rows, given))
@@ -299,18 +299,29 @@ def _expression(name: str, values: Sequence[Constraint]) -> tuple[str, dict[str,
     return " OR ".join(terms), {parameter: listed} if listed else {}
 
 
-def _position(
-    row: Mapping[str, DataIdValue], given: Mapping[str, list[Constraint]], required: Sequence[str]
-) -> tuple[Any, ...]:
-    by_key = [(_index(row[name], values), row[name]) for name, values in given.items()]
-    return (*by_key, *(row[name] for name in required if name not in given))
+def _order(
+    given: Mapping[str, list[Constraint]], required: Sequence[str]
+) -> Callable[[Mapping[str, DataIdValue]], tuple[Any, ...]]:
+    """Return the sort key of rows: keys and values as given, later keys fastest, other keys last."""
+    listed = {name: _first_places(values) for name, values in given.items()}
+    ranges = {
+        name: [(place, one) for place, one in enumerate(values) if isinstance(one, Range)]
+        for name, values in given.items()
+    }
+
+    def place(name: str, value: DataIdValue) -> int:
+        explicit = listed[name].get(value, len(given[name]))
+        return min([explicit, *(index for index, one in ranges[name] if value in one)])
+
+    def key(row: Mapping[str, DataIdValue]) -> tuple[Any, ...]:
+        by_given = [(place(name, row[name]), row[name]) for name in given]
+        return (*by_given, *(row[name] for name in required if name not in given))
+
+    return key
 
 
-def _index(value: DataIdValue, values: Sequence[Constraint]) -> int:
-    for index, one in enumerate(values):
-        if (value in one) if isinstance(one, Range) else (value == one):
-            return index
-    return len(values)
+def _first_places(values: Sequence[Constraint]) -> dict[Constraint, int]:
+    return {value: index for index, value in reversed(list(enumerate(values)))}
 
 
 def _missing(

@@ -18,6 +18,8 @@ from underbutler.model.dataref import DataRef
 from underbutler.model.message import canonical_json, encode_value
 
 RUN = "u/ann/reduce/1"
+NO_CALEXP = "No calexp for exposure=1 detector=0 instrument='CAM' in u/ann/reduce/1, CAM/raw, CAM/calib of tiny"
+NO_BIAS = "No bias is valid .*submit makeBias tiny --id detector=0 instrument=CAM.*doBias=false"
 OUTPUTS = {"calexp": None, "src": None, "flat": None, "setting": None}
 
 
@@ -220,10 +222,10 @@ def test_a_refused_object_says_why(ref: BoundDataRef) -> None:
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
-        (lambda ref: ref.get("calexp"), LostDatasetError, r"No calexp for exposure=1 detector=0 instrument='CAM' in u/ann/reduce/1, CAM/raw, CAM/calib of tiny"),
+        (lambda ref: ref.get("calexp"), LostDatasetError, NO_CALEXP),
         (lambda ref: ref.get("nothing"), LostDatasetError, "no dataset type of that name"),
         (lambda ref: ref.get("raw", exposure=99), LostDatasetError, "does not know exposure=99"),
-        (lambda ref: ref.get("bias"), LostDatasetError, r"No bias is valid .*submit makeBias tiny --id detector=0 instrument=CAM.*doBias=false"),
+        (lambda ref: ref.get("bias"), LostDatasetError, NO_BIAS),
         (lambda ref: ref.get("raw", detector="x"), UsageError, "Dimension detector: the value 'x' is no int"),
         (lambda ref: ref.get("raw", detectr=1), UnknownNameError, "Did you mean 'detector'"),
         (lambda ref: ref.get("raw", doBackup=True), UsageError, "doBackup has no meaning"),
