@@ -116,6 +116,34 @@ def test_a_store_that_keeps_checksums_has_ours(moto_endpoint: S3Endpoint, size: 
     assert "ChecksumCRC32" in client.head_object(Bucket=bucket, Key=KEY, ChecksumMode="ENABLED")
 
 
+def test_the_source_may_be_an_artifact_of_the_butler(
+    moto_endpoint: S3Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file on disk, and one in S3 whose handle reads by ranges."""
+    from lsst.resources import ResourcePath
+
+    monkeypatch.setenv("S3_ENDPOINT_URL", moto_endpoint.url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", moto_endpoint.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", moto_endpoint.secret_key)
+    client = make_client(settings_for(moto_endpoint))
+    bucket = new_bucket(client)
+    data = some_bytes(2 * PART + 3)
+    for artifact in (ResourcePath(tmp_path / "calexp.fits"), ResourcePath(f"s3://{bucket}/datastore/calexp.fits")):
+        artifact.write(data)
+        with artifact.open("rb") as source:
+            sent = deliver(
+                client,
+                source,
+                bucket=bucket,
+                key=KEY,
+                size=artifact.size(),
+                mime_type="image/fits",
+                metadata={},
+                part_bytes=PART,
+            )
+        assert sent.sha256 == hashlib.sha256(data).hexdigest()
+
+
 def test_a_store_that_refuses_checksums_gets_none(moto_endpoint: S3Endpoint) -> None:
     client = make_client(settings_for(moto_endpoint).model_copy(update={"s3_checksums": "when_required"}))
     bucket = new_bucket(client)

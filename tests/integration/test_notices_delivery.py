@@ -515,7 +515,7 @@ def test_a_queue_on_redis_survives_a_killed_consumer_without_reaching_others(on_
         assert message is not None
         channel.qos.restore_visible = lambda **_: None
         channel.qos._delivered.clear()  # the process dies: nothing is given back
-    assert consumer.run(idle_s=12) == 1
+    assert consumer.run(limit=1, idle_s=30) == 1
     assert got == ["a"]
     assert other.backlog().ready == 1
 

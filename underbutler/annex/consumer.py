@@ -90,7 +90,8 @@ class NoticeConsumer:
         (`parked`) the second time.
     queue_limit
         Most notices that wait; beyond it the oldest are dropped. RabbitMQ keeps to it at every publication; on Redis
-        the publishers cut the queue after each batch, so it may be exceeded by one batch of 500 for a moment.
+        the publishers cut the queue after each batch, so it may be exceeded by one batch of 500 for a moment, and
+        the limit of the last registration holds.
     remembered_ids
         A notice whose id is among the last so many handled ones is not handled again. The memory is this process's.
     """
