@@ -57,7 +57,7 @@ def create_repository(
         Maps of instruments to register; default the shipped ones.
     registry_url
         SQLAlchemy URL of the registry's database, e.g. ``postgresql+psycopg://…``; default a SQLite file in `root`. An
-        object store needs one.
+        object store needs one. Tables in that database stay when making the repository fails.
 
     Returns
     -------
