@@ -51,6 +51,10 @@ class CalibRunner(TaskRunner):
                 f"{parsedCmd.config.observationType!r}. Name others, or set -c observationType=….",
                 observation_type=parsedCmd.config.observationType,
             )
+        n_taken = sum(len(members) for members in groups.values())
+        parsedCmd.log.info(
+            "%d of %d frames are %s frames.", n_taken, len(parsedCmd.inputId.refList), parsedCmd.config.observationType
+        )
         wanted = [dict(data_id) for data_id in parsedCmd.id.idList]
         _refuse_unmade(wanted, [dict(zip(dimensions, key, strict=True)) for key in groups], name, parsedCmd)
         targets = []

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["IsrConfig", "IsrTask"]
 
+SIXTEEN_BITS_FULL = 65535.0
+
 _POSITION = re.compile(
     r"WCSAXES|C(TYPE|RVAL|RPIX|UNIT|DELT|ROTA)[12]|(CD|PC)[12]_[12]|L(ON|AT)POLE|RADESYS|[AB]P?_\w+|PV[12]_\d+"
 )
@@ -30,9 +32,9 @@ _POSITION = re.compile(
 class IsrConfig(Config):
     """How a raw frame is turned into electrons."""
 
-    gain = Field[float]("Gain in e-/ADU; the header's, unless given.", optional=True)
+    gain = RangeField[float]("Gain in e-/ADU; the header's, unless given.", optional=True, min=0.0, inclusiveMin=False)
     gainKeyword = Field[str]("Header keyword of the gain.", default="GAIN")
-    readNoise = Field[float]("Read noise in e-; the header's, unless given.", optional=True)
+    readNoise = RangeField[float]("Read noise in e-; the header's, unless given.", optional=True, min=0.0)
     readNoiseKeyword = Field[str]("Header keyword of the read noise in e-.", default="RDNOISE")
     overscanSection = Field[str]("Overscan region, a FITS section; the header's, unless given.", optional=True)
     overscanKeyword = Field[str]("Header keyword of the overscan region.", default="BIASSEC")
@@ -91,64 +93,36 @@ class IsrTask(Task):
         UsageError
             If the header lacks what is needed, the frame is empty or saturated, or a master is of another shape.
         """
-        import ccdproc
-        from astropy import units
-        from astropy.nddata import CCDData, VarianceUncertainty
-
         from underbutler.butlers import CcdImage
 
-        config = self.config
         counts = _float_counts(raw)
         header = counts.header
-        gain = config.gain or number(header, config.gainKeyword, what="gain in e-/ADU", setting="isr.gain")
-        noise = self._read_noise(header)
-        level: float | None = None
-        measured = noise
+        gain, noise = self._gain(header), self._read_noise(header)
+        level, spread = None, noise / gain
         if overscan:
             region = self._overscan_section(header, counts.shape)
             level, spread = _overscan_statistics(counts, region)
-            measured = spread * gain
-            axis = _readout_axis(counts, region)
-            counts = ccdproc.subtract_overscan(
-                counts, fits_section=region, median=True, overscan_axis=axis, add_keyword=None
-            )
-        saturated = raw.data >= self._saturation(raw)
-        if config.doTrim:
+            counts = _without_overscan(counts, region)
+        saturated = raw.data >= self._saturation(header)
+        if self.config.doTrim:
             region = self._trim_section(header, counts.shape)
-            counts = ccdproc.trim_image(counts, fits_section=region, add_keyword=None)
-            saturated = ccdproc.trim_image(CCDData(saturated, unit="adu"), fits_section=region, add_keyword=None).data
+            counts, saturated = _cut(counts, region), saturated[_slices(region)]
         mask = self._first_planes(counts.data, saturated)
-        ccd = ccdproc.gain_correct(counts, gain * units.electron / units.adu, add_keyword=None)
-        ccd.data = np.nan_to_num(ccd.data, nan=0.0, posinf=0.0, neginf=0.0, copy=False).astype(np.float32, copy=False)
-        for name, master in (("bias", bias), ("dark", dark), ("flat", flat)):
+        masters = {"bias": bias, "dark": dark, "flat": flat}
+        for name, master in masters.items():
             if master is not None:
-                _refuse_other_shape(name, master, ccd)
+                _refuse_other_shape(name, master, mask.shape)
                 _inherit_bad(mask, master)
-        if bias is not None:
-            ccd.data -= bias.image
-        variance = np.maximum(ccd.data, 0.0) + np.float32(noise) ** 2
-        if bias is not None:
-            variance += bias.variance
-        ccd.uncertainty = VarianceUncertainty(variance)
+        ccd = _electrons(counts, gain, noise, bias)
         if dark is not None:
-            seconds = self.exposure_time(header)
-            ccd = ccdproc.subtract_dark(
-                ccd,
-                _as_ccddata(dark, ccd.unit),
-                dark_exposure=1.0 * units.s,
-                data_exposure=seconds * units.s,
-                scale=True,
-                add_keyword=None,
-            )
+            ccd = _without_dark(ccd, dark, self.exposure_time(header))
         if flat is not None:
-            response = _as_ccddata(flat, units.dimensionless_unscaled)
-            response.mask = has(mask, "BAD") | ~(flat.image > 0)
-            ccd = ccdproc.flat_correct(ccd, response, norm_value=1.0, add_keyword=None)
+            ccd = _flattened(ccd, flat, mask)
         exposure = CcdImage(
             image=np.ascontiguousarray(ccd.data, dtype=np.float32),
             mask=mask,
             variance=np.ascontiguousarray(ccd.uncertainty.array, dtype=np.float32),
-            header=_reduced_header(counts.header, config),
+            header=_reduced_header(header, self.config),
             wcs=counts.wcs,
             unit="electron",
             mask_planes=dict(PLANES),
@@ -156,7 +130,7 @@ class IsrTask(Task):
         return Struct(
             exposure=exposure,
             overscan_adu=level,
-            read_noise_e=float(measured),
+            read_noise_e=float(spread * gain),
             nominal_read_noise_e=float(noise),
             n_saturated=int(np.count_nonzero(has(mask, "SAT"))),
             n_bad=int(np.count_nonzero(has(mask, "BAD"))),
@@ -168,6 +142,11 @@ class IsrTask(Task):
             return float(self.config.exposureTime)
         keyword = self.config.exposureTimeKeyword
         return number(header, keyword, what="exposure time in s", setting="isr.exposureTime", positive=False)
+
+    def _gain(self, header: Any) -> float:
+        if self.config.gain is not None:
+            return float(self.config.gain)
+        return number(header, self.config.gainKeyword, what="gain in e-/ADU", setting="isr.gain")
 
     def _read_noise(self, header: Any) -> float:
         if self.config.readNoise is not None:
@@ -189,12 +168,13 @@ class IsrTask(Task):
             cards, keyword, shape, what="light-sensitive region", setting="isr.trimSection", off="isr.doTrim=false"
         )
 
-    def _saturation(self, raw: CCDData) -> float:
+    def _saturation(self, header: Any) -> float:
         if self.config.saturation is not None:
             return float(self.config.saturation)
-        if self.config.saturationKeyword in raw.header:
-            return number(raw.header, self.config.saturationKeyword, what="saturation in ADU", setting="isr.saturation")
-        return 65535.0
+        keyword = self.config.saturationKeyword
+        if keyword not in header:
+            return SIXTEEN_BITS_FULL
+        return number(header, keyword, what="saturation in ADU", setting="isr.saturation")
 
     def _first_planes(self, counts: npt.NDArray[Any], saturated: npt.NDArray[np.bool_]) -> Mask:
         """Return a mask with NO_DATA, SAT and EDGE; refuse a frame that holds little else."""
@@ -245,15 +225,29 @@ def _without_position(header: Any, wcs: Any) -> tuple[Any, Any]:
     return cards, wcs
 
 
+def _slices(region: str) -> tuple[slice, slice]:
+    """Return a FITS section as slices of rows and columns."""
+    from ccdproc.utils.slices import slice_from_string
+
+    rows, columns = slice_from_string(region, fits_convention=True)
+    return rows, columns
+
+
+def _cut(counts: CCDData, region: str) -> CCDData:
+    """Return the part of a frame in a section, its WCS moved along."""
+    import ccdproc
+
+    return ccdproc.trim_image(counts, fits_section=region, add_keyword=None)
+
+
 def _overscan_statistics(counts: CCDData, region: str) -> tuple[float, float]:
     """Return the overscan's median and its clipped standard deviation, both in ADU.
 
     Counts are whole numbers: a median absolute deviation would be one too, and 10 % off.
     """
-    import ccdproc
     from astropy.stats import sigma_clip
 
-    strip = ccdproc.trim_image(counts, fits_section=region, add_keyword=None).data
+    strip = counts.data[_slices(region)]
     strip = strip[np.isfinite(strip)].astype(float)
     if not strip.size:
         raise UsageError(
@@ -264,12 +258,54 @@ def _overscan_statistics(counts: CCDData, region: str) -> tuple[float, float]:
     return float(np.median(strip)), float(np.std(sigma_clip(strip, sigma=5.0, masked=False)))
 
 
-def _readout_axis(counts: CCDData, region: str) -> int:
-    """Return the axis that the overscan is the median over: 1 for a strip of columns, 0 for a strip of rows."""
+def _without_overscan(counts: CCDData, region: str) -> CCDData:
+    """Subtract the overscan's median: of each row for a strip of columns, of each column for a strip of rows."""
     import ccdproc
 
-    rows, columns = ccdproc.trim_image(counts, fits_section=region, add_keyword=None).shape
-    return 1 if rows >= columns else 0
+    rows, columns = counts.data[_slices(region)].shape
+    return ccdproc.subtract_overscan(
+        counts, fits_section=region, median=True, overscan_axis=1 if rows >= columns else 0, add_keyword=None
+    )
+
+
+def _electrons(counts: CCDData, gain: float, noise: float, bias: CcdImage | None) -> CCDData:
+    """Return the frame in electrons over its bias, with the variance of photons, read noise and bias."""
+    import ccdproc
+    from astropy import units
+    from astropy.nddata import VarianceUncertainty
+
+    ccd = ccdproc.gain_correct(counts, gain * units.electron / units.adu, add_keyword=None)
+    ccd.data = np.nan_to_num(ccd.data, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32, copy=False)
+    if bias is not None:
+        ccd = ccdproc.subtract_bias(ccd, _as_ccddata(bias, ccd.unit), add_keyword=None)
+    variance = np.maximum(ccd.data, 0.0) + np.float32(noise) ** 2
+    ccd.uncertainty = VarianceUncertainty(variance if bias is None else variance + bias.variance)
+    return ccd
+
+
+def _without_dark(ccd: CCDData, dark: CcdImage, seconds: float) -> CCDData:
+    """Subtract a dark in electrons per second, scaled to an exposure time."""
+    import ccdproc
+    from astropy import units
+
+    return ccdproc.subtract_dark(
+        ccd,
+        _as_ccddata(dark, ccd.unit),
+        dark_exposure=1.0 * units.s,
+        data_exposure=seconds * units.s,
+        scale=True,
+        add_keyword=None,
+    )
+
+
+def _flattened(ccd: CCDData, flat: CcdImage, mask: Mask) -> CCDData:
+    """Divide by a flat of median 1; bad pixels, which will be bridged, are divided by 1."""
+    import ccdproc
+    from astropy import units
+
+    response = _as_ccddata(flat, units.dimensionless_unscaled)
+    response.mask = has(mask, "BAD") | ~(flat.image > 0)
+    return ccdproc.flat_correct(ccd, response, norm_value=1.0, add_keyword=None)
 
 
 def _as_ccddata(master: CcdImage, unit: Any) -> CCDData:
@@ -278,10 +314,10 @@ def _as_ccddata(master: CcdImage, unit: Any) -> CCDData:
     return CCDData(master.image, unit=unit, uncertainty=VarianceUncertainty(master.variance))
 
 
-def _refuse_other_shape(name: str, master: CcdImage, ccd: CCDData) -> None:
-    if master.image.shape != ccd.shape:
+def _refuse_other_shape(name: str, master: CcdImage, shape: tuple[int, ...]) -> None:
+    if master.image.shape != shape:
         raise UsageError(
-            f"The {name} has {master.image.shape} pixels and the trimmed frame {ccd.shape}. Make a {name} from frames "
+            f"The {name} has {master.image.shape} pixels and the trimmed frame {shape}. Make a {name} from frames "
             f"of this readout, or do without: -c do{name.capitalize()}=false.",
             calibration=name,
         )

@@ -90,7 +90,7 @@ class PreviewTask(Task):
         _write_lines(draw, title, subtitle)
         _write_legend(draw, page.height - FOOT_HEIGHT // 2, len(sources) - n_flagged, n_flagged, exposure)
         stream = io.BytesIO()
-        page.save(stream, format="PNG", compress_level=6)
+        page.save(stream, format="PNG", compress_level=3)
         return stream.getvalue()
 
     def _image(self, exposure: CcdImage, level: float, rms: float) -> tuple[Image, float]:

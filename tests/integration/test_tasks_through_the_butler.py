@@ -230,6 +230,13 @@ def test_targets_travel_as_a_message_and_name_the_master(site: Repositories) -> 
         assert kwargs["replace"] is False
 
 
+def test_masters_are_chosen_of_those_that_the_frames_allow(site: Repositories) -> None:
+    both = targets_of(site, MakeFlatTask, "--id", "instrument=SIMCAM", "detector=0^1", *SIMCAM, "detector=0^1")
+    one = targets_of(site, MakeFlatTask, "--id", "instrument=SIMCAM", "detector=1", "physical_filter=r", *SIMCAM)
+    assert len(both) == 4
+    assert [ref.dataId for ref, _ in one] == [{"instrument": "SIMCAM", "detector": 1, "physical_filter": "r"}]
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [
