@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kombu import Connection, Exchange, Queue
 from kombu.exceptions import OperationalError
+from kombu.utils.url import maybe_sanitize_url
 
 from .errors import BrokerUnavailableError
 from .settings import Settings
@@ -102,8 +103,9 @@ def reachable(settings: Settings) -> Iterator[None]:
     except Exception as error:
         if not isinstance(error, (OperationalError, *probe.connection_errors)):
             raise
+        where = maybe_sanitize_url(settings.broker_url)
         raise BrokerUnavailableError(
-            f"The broker at {probe.as_uri()} does not answer ({error}). Start one with `underbutler up`, or set "
+            f"The broker at {where} does not answer ({error}). Start one with `underbutler up`, or set "
             "UNDERBUTLER_BROKER_URL.",
-            url=probe.as_uri(),
+            url=where,
         ) from error

@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     )
     annex_layout: Literal["cap452", "salobj"] = Field("cap452", validation_alias=_alias("ANNEX_LAYOUT"))
     annex_threshold_bytes: int = Field(2**20, ge=0, validation_alias=_alias("ANNEX_THRESHOLD_BYTES"))
-    annex_part_bytes: int = Field(16 * 2**20, ge=5 * 2**20, validation_alias=_alias("ANNEX_PART_BYTES"))
+    annex_part_bytes: int = Field(8 * 2**20, ge=5 * 2**20, validation_alias=_alias("ANNEX_PART_BYTES"))
 
     notice_exchange: str = Field("largeFileObjectAvailable", validation_alias=_alias("NOTICE_EXCHANGE"))
     log_format: Literal["text", "json"] = Field("text", validation_alias=_alias("LOG_FORMAT"))

@@ -37,8 +37,8 @@ def watch(pattern: str, count: int | None, form: str) -> None:
     console = answers()
     if form == "text":
         sayings().print(f"Waiting for notices of {pattern} …  (Ctrl-C ends)")
-    with contextlib.suppress(KeyboardInterrupt):
-        for number, notice in enumerate(watch_notices(load_settings(), [pattern]), start=1):
+    with contextlib.suppress(KeyboardInterrupt), watch_notices(load_settings(), [pattern]) as arriving:
+        for number, notice in enumerate(arriving, start=1):
             if form == "json":
                 click.echo(json.dumps(notice.to_json()))
             else:

@@ -294,12 +294,12 @@ class Inbox:
         from underbutler.annex import watch
 
         try:
-            arriving = watch(self._settings, ["#"], stop=self._stop)
-            self._listening.set()
-            for notice in arriving:
-                with self._changed:
-                    self._arrived.append(notice)
-                    self._changed.notify_all()
+            with watch(self._settings, ["#"], stop=self._stop) as arriving:
+                self._listening.set()
+                for notice in arriving:
+                    with self._changed:
+                        self._arrived.append(notice)
+                        self._changed.notify_all()
         except Exception as error:  # noqa: BLE001 - told to whoever waits
             with self._changed:
                 self._error = error

@@ -63,7 +63,8 @@ def steps(label: str, total: int | None, console: Console | None = None) -> Iter
     try:
         yield Steps(progress, progress.add_task(label, total=total, note=""))
     finally:
-        progress.stop()
+        if progress.live.is_started:
+            progress.stop()
 
 
 def follow_job(
