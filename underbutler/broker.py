@@ -14,7 +14,7 @@ from kombu import Connection, Exchange, Queue
 from kombu.exceptions import OperationalError
 from kombu.utils.url import maybe_sanitize_url
 
-from .errors import BrokerUnavailableError
+from .errors import BrokerUnavailableError, UnderbutlerError
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -95,17 +95,25 @@ def reachable(settings: Settings) -> Iterator[None]:
     Raises
     ------
     BrokerUnavailableError
-        Naming the broker's address (without its password) and the cure.
+        If the broker is away or refuses, naming its address (without its password) and the cure.
     """
     probe = connection(settings)
+    where = maybe_sanitize_url(settings.broker_url)
     try:
         yield
+    except (UnderbutlerError, KeyError):  # kombu counts a KeyError among Redis' connection errors
+        raise
     except Exception as error:
-        if not isinstance(error, (OperationalError, *probe.connection_errors)):
-            raise
-        where = maybe_sanitize_url(settings.broker_url)
-        raise BrokerUnavailableError(
-            f"The broker at {where} does not answer ({error}). Start one with `underbutler up`, or set "
-            "UNDERBUTLER_BROKER_URL.",
-            url=where,
-        ) from error
+        if isinstance(error, tuple(probe.channel_errors)):
+            raise BrokerUnavailableError(
+                f"The broker at {where} refuses ({error}). Look at the user's password and rights, at the broker's free "
+                "memory, and at UNDERBUTLER_BROKER_URL.",
+                url=where,
+            ) from error
+        if isinstance(error, (OperationalError, *probe.connection_errors)):
+            raise BrokerUnavailableError(
+                f"The broker at {where} does not answer ({error}). Start one with `underbutler up`, or set "
+                "UNDERBUTLER_BROKER_URL.",
+                url=where,
+            ) from error
+        raise

@@ -116,7 +116,7 @@ def prepare(
 def _checked(task: str, task_class: type[CmdLineTask], command: Any, job: uuid.UUID) -> Prepared:
     runner = task_class.RunnerClass(TaskClass=task_class, parsedCmd=command, doReturnResults=True)
     elements = runner.getTargetList(command)
-    if not elements and not command.allowEmpty:
+    if not elements and not command.allowEmpty and not command.show_only:
         raise UsageError(
             f"{task}: the data IDs given match nothing in {command.repo!r}. "
             "Look at what exists with `--show data`, or pass --allow-empty."

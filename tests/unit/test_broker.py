@@ -1,0 +1,51 @@
+"""What the broker's client raises becomes a sentence; what is not the broker's stays as it is."""
+
+from __future__ import annotations
+
+import pytest
+from kombu.exceptions import OperationalError
+from redis.exceptions import ResponseError
+
+from underbutler.broker import celery_settings, connection, reachable
+from underbutler.embedded.process import free_port
+from underbutler.errors import BrokerUnavailableError, RecordsUnavailableError, UnknownNameError
+from underbutler.settings import Settings
+
+
+def test_a_broker_that_is_away_is_named_without_its_password(settings: Settings) -> None:
+    port = free_port()
+    away = settings.model_copy(update={"broker_url": f"redis://:secret@127.0.0.1:{port}/0"})
+    with pytest.raises(BrokerUnavailableError, match=f"127.0.0.1:{port}.*underbutler up") as caught, reachable(away):
+        connection(away).ensure_connection(max_retries=1, timeout=1)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_broker_that_refuses_says_so(settings: Settings) -> None:
+    with pytest.raises(BrokerUnavailableError, match="refuses.*OOM"), reachable(settings):
+        raise ResponseError("OOM command not allowed")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RecordsUnavailableError("the records"), UnknownNameError("a name"), KeyError("a key"), ValueError("a value")],
+)
+def test_what_is_not_the_brokers_stays_as_it_is(settings: Settings, error: Exception) -> None:
+    """kombu counts KeyError and every OSError among connection errors: ours are both, and are something else."""
+    with pytest.raises(type(error)) as caught, reachable(settings):
+        raise error
+    assert caught.value is error
+
+
+def test_an_operational_error_of_kombu_is_the_brokers(settings: Settings) -> None:
+    with pytest.raises(BrokerUnavailableError), reachable(settings):
+        raise OperationalError("gone")
+
+
+def test_only_json_is_accepted_and_nothing_is_kept_as_a_result(settings: Settings) -> None:
+    configured = celery_settings(settings)
+    assert configured["accept_content"] == ["json"]
+    assert configured["task_ignore_result"] is True
+    assert configured["task_acks_late"] is True
+    assert configured["task_reject_on_worker_lost"] is False
+    assert configured["broker_transport_options"]["visibility_timeout"] == 120
+    assert configured["broker_transport_options"]["global_keyprefix"] == "underbutler:"
