@@ -146,6 +146,15 @@ def test_an_unknown_label_lists_the_known_ones(site: Repositories) -> None:
         parse(site, label="--id")
 
 
+def test_a_query_takes_what_exists_and_says_which_values_have_nothing(
+    site: Repositories, caplog: pytest.LogCaptureFixture
+) -> None:
+    command = parse(site, "--id", "instrument=CAM", "exposure=1..4", "detector=0^7")
+    assert exposures_and_detectors(command) == [(1, 0), (2, 0)]
+    assert "no raw in CAM/raw, CAM/calib of 'tiny' for detector=7 instrument='CAM'" in caplog.text
+    assert exposures_and_detectors(parse(site, "--id", "exposure=1^5", "-d", "exposure.id > 2")) == [(5, 0), (5, 1)]
+
+
 def test_with_allow_empty_what_does_not_exist_is_said_and_left_out(
     site: Repositories, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -12,6 +12,7 @@ from pipe_site import CAMERA, ButlerLevelTask, ExposureTask, FactorTask, LevelTa
 
 from underbutler import Struct, TaskError
 from underbutler.butlers import Repositories, create_repository
+from underbutler.errors import UsageError
 
 ALL = ["--id", "instrument=CAM", "exposure=1..5", "detector=0^1"]
 
@@ -185,6 +186,27 @@ def test_a_precall_that_fails_late_leaves_nothing(site: Repositories) -> None:
     before = runs(site)
     with pytest.raises(TaskError, match="no schema"):
         run(site, BrokenTask, "--id", "exposure=1", "--doraise")
+    assert runs(site) == before
+
+
+class LostRunner(LevelTask.RunnerClass):
+    """Cannot tell its targets."""
+
+    @staticmethod
+    def getTargetList(parsedCmd: Any, **kwargs: Any) -> list[Any]:
+        raise UsageError("no targets can be told")
+
+
+class LostTask(LevelTask):
+    RunnerClass = LostRunner
+    _DefaultName = "lost"
+
+
+def test_targets_that_cannot_be_told_leave_nothing(site: Repositories) -> None:
+    before = runs(site)
+    with pytest.raises(UsageError, match="no targets can be told"):
+        run(site, LostTask, "--id", "exposure=1")
+    assert run(site, LevelTask, "--id", "exposure=77", "--allow-empty").resultList == []
     assert runs(site) == before
 
 

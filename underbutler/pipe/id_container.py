@@ -212,11 +212,13 @@ class DataIdContainer:
     def _check_found(
         self, found: FoundDataIds, given: Mapping[str, Any], where: str, namespace: argparse.Namespace, log: Any
     ) -> None:
+        """Refuse what was named and does not exist; of a query (a range, ``-d``) something must, the rest is said."""
         if not found.missing and len(found):
             return
+        is_query = bool(where) or any(isinstance(value, Range) for value in _values(given))
         _check_instruments(namespace.butler, given)
         text = self._nothing(found, given, where, namespace)
-        if not namespace.allowEmpty:
+        if not namespace.allowEmpty and not (is_query and len(found)):
             raise UsageError(
                 f"{text} See what exists with --show data, or pass --allow-empty to go on without.",
                 option=self.option,

@@ -10,7 +10,7 @@ from .datasets import DatasetSpec
 if TYPE_CHECKING:
     from .cmdline_task import CmdLineTask
 
-__all__ = ["declared_types", "record_types"]
+__all__ = ["declared_types", "metadata_name", "record_types"]
 
 
 def record_types(task: CmdLineTask, dimensions: tuple[str, ...] | None) -> dict[str, DatasetSpec]:
@@ -51,7 +51,13 @@ def declared_types(task_class: type[CmdLineTask], config: Any) -> Mapping[str, D
     types
         The value of the metadata is None unless the task declares it.
     """
-    nameless = task_class.__new__(task_class)  # names need the class and the config, not a butler
-    nameless.config = config
-    metadata = nameless._getMetadataName()
+    metadata = metadata_name(task_class, config)
     return {**({} if metadata is None else {metadata: None}), **task_class.datasetTypes}
+
+
+def metadata_name(task_class: type[CmdLineTask], config: Any) -> str | None:
+    """Return the dataset type of a task's metadata, or None if it writes none."""
+    nameless = task_class.__new__(task_class)  # the name needs the class and the config, not a butler
+    nameless.config = config
+    name: str | None = nameless._getMetadataName()
+    return name

@@ -18,9 +18,10 @@ from underbutler.logs import bound
 from underbutler.model.dataref import DataRef
 
 from .binding import bound_element, plain_element
-from .job_types import declared_types
+from .job_types import declared_types, metadata_name
 from .precall import Written, prepare_run, undo
 from .process_farm import Died, Raised, work_through
+from .progress import Progress
 
 if TYPE_CHECKING:
     import argparse
@@ -106,11 +107,11 @@ class TaskRunner:
         if not self.precall(parsedCmd):
             self.precallFailed = True
             return []
-        targets = self.getTargetList(parsedCmd)
+        targets = self._targets_or_undo(parsedCmd)
         if not targets:
             self.log.warning("%s has nothing to do: no data ID matches. See --show data.", self.TaskClass.__name__)
             return []
-        progress = _Progress(getattr(parsedCmd, "progress", None), self.log, len(targets))
+        progress = Progress(getattr(parsedCmd, "progress", None), self.log, len(targets))
         repositories = getattr(parsedCmd, "repositories", None)
         if self.numProcesses > 1:
             return self._run_in_processes(targets, parsedCmd, repositories, progress)
@@ -218,9 +219,19 @@ class TaskRunner:
 
     def writeLastMetadata(self, dataRef: Any) -> None:
         """Write the metadata of a target that ended with a `TransientError` and is not tried again."""
-        name = declared_metadata(self.TaskClass, self.config)
+        name = metadata_name(self.TaskClass, self.config)
         if name is not None and self.lastMetadata is not None:
             dataRef.put(self.lastMetadata, name)
+
+    def _targets_or_undo(self, parsedCmd: argparse.Namespace) -> list[Any]:
+        """Return the targets; if there are none, or they cannot be told, what precall wrote is removed."""
+        targets: list[Any] = []
+        try:
+            targets = self.getTargetList(parsedCmd)
+        finally:
+            if not targets:
+                self.undo_precall(parsedCmd, getattr(parsedCmd, "written", Written()))
+        return targets
 
     def _run_target(self, args: Any, dataRef: Any, kwargs: Mapping[str, Any]) -> Struct:
         task = result = error = None
@@ -270,7 +281,7 @@ class TaskRunner:
             return self._struct(None, _first(target), None, error)
 
     def _run_in_processes(
-        self, targets: list[Any], parsedCmd: argparse.Namespace, repositories: Repositories | None, progress: _Progress
+        self, targets: list[Any], parsedCmd: argparse.Namespace, repositories: Repositories | None, progress: Progress
     ) -> list[Any]:
         settings = None if repositories is None else repositories.settings
         levels = list(getattr(parsedCmd, "loglevels", ()))
@@ -320,32 +331,6 @@ class ButlerInitializedTaskRunner(TaskRunner):
         else:
             raise RuntimeError("makeTask needs a butler: give it parsedCmd, or args with a data reference.")
         return self.TaskClass(config=self.config, log=self.log, butler=butler)
-
-
-def declared_metadata(task_class: type[CmdLineTask], config: Any) -> str | None:
-    """Return the dataset type of a task's metadata, or None."""
-    bare = task_class.__new__(task_class)
-    bare.config = config
-    name: str | None = bare._getMetadataName()
-    return name
-
-
-class _Progress:
-    """Counts targets that have ended, and tells it."""
-
-    def __init__(self, tell: Callable[[int, int], None] | None, log: Any, total: int) -> None:
-        self._tell, self._log, self._total, self._done = tell, log, total, 0
-
-    def count(self) -> None:
-        self._done += 1
-        if self._tell is not None:
-            self._tell(self._done, self._total)
-        else:
-            self._log.info("%d of %d targets ended", self._done, self._total)
-
-    def counted(self, result: Any) -> Any:
-        self.count()
-        return result
 
 
 def _first_reference(dataRef: Any) -> DataRef:
