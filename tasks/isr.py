@@ -11,7 +11,7 @@ from lsst.pex.config import Config, Field, RangeField
 from lsst.pipe.base import Struct, Task
 
 from tasks.header import number, section
-from tasks.planes import PLANES, Mask, grown_border, has, mark
+from tasks.planes import MASK_TYPE, PLANES, Mask, grown_border, has, mark
 from underbutler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class IsrTask(Task):
 
     def _first_planes(self, counts: npt.NDArray[Any], saturated: npt.NDArray[np.bool_]) -> Mask:
         """Return a mask with NO_DATA, SAT and EDGE; refuse a frame that holds little else."""
-        mask: Mask = np.zeros(counts.shape, dtype=np.int32)
+        mask: Mask = np.zeros(counts.shape, dtype=MASK_TYPE)
         empty = ~np.isfinite(counts)
         for what, where in (("not finite (NaN)", empty), ("saturated", saturated)):
             fraction = float(np.mean(where))

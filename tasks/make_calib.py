@@ -12,7 +12,7 @@ from lsst.pipe.base import Struct
 from tasks.calib_targets import DIMENSIONS, CalibRunner
 from tasks.combine import clipped_mean, deviant_pixels, stacked
 from tasks.isr import IsrTask
-from tasks.planes import PLANES, has, mark
+from tasks.planes import MASK_TYPE, PLANES, has, mark
 from tasks.validity import certify, parse_validity, refuse_overlap
 from underbutler import ArgumentParser, CmdLineTask, DatasetSpec
 from underbutler.errors import UsageError
@@ -204,7 +204,7 @@ class MakeCalibTask(CmdLineTask):
             ) from error
         image, variance = clipped_mean(stack, self.config.clipSigma)
         image, variance, defects = self.finished(image, variance, bad[0])
-        mask = np.zeros(image.shape, dtype=np.int32)
+        mask = np.zeros(image.shape, dtype=MASK_TYPE)
         mark(mask, "BAD", defects)
         return CcdImage(
             image=image,

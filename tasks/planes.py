@@ -7,10 +7,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["PLANES", "Mask", "grown_border", "has", "mark"]
+__all__ = ["MASK_TYPE", "PLANES", "Mask", "grown_border", "has", "mark"]
 
 Mask: TypeAlias = npt.NDArray[np.integer[Any]]
 Where: TypeAlias = npt.NDArray[np.bool_]
+
+MASK_TYPE = np.int16
+"""Type of the masks that the tasks make: every plane fits, and a file of them is half as large as with 32 bits."""
 
 PLANES: dict[str, int] = {
     "BAD": 0,  # a calibration says that the pixel is defective
