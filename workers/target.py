@@ -16,11 +16,12 @@ from underbutler.logs import bound, get_logger
 from underbutler.model.job import TargetState
 from underbutler.model.message import Element, TargetMessage
 from underbutler.pipe import worker_command
+from underbutler.pipe.binding import bound_element
 from underbutler.pipe.job_types import declared_types
 from underbutler.records import Claim, Outcome
 
-from .binding import bound_element, clear_leftovers, decoded
 from .delivering import artifacts_of, deliver_artifacts
+from .ground import clear_leftovers, decoded, output_butler
 from .journal import ClaimJournal
 from .log_capture import captured
 
@@ -114,7 +115,8 @@ def _reduce(
     journal = ClaimJournal(context.jobs, claim)
     job, config = context.job_and_config(claim.job, task_class)
     declared = declared_types(task_class, config)
-    with bound_element(element, context.repositories, journal, declared) as (target, butler):
+    with bound_element(element, context.repositories, declared, journal) as target:
+        butler = output_butler(target)
         clear_leftovers(claim, context.jobs, butler)
         command = worker_command(task_class, overrides=job.overrides, options=job.options, butler=butler, config=config)
         runner = task_class.RunnerClass(TaskClass=task_class, parsedCmd=command, doReturnResults=True)

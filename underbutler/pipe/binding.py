@@ -11,13 +11,18 @@ from underbutler.model.dataref import DataRef
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from underbutler.butlers import BoundDataRef, Repositories
+    from underbutler.butlers import BoundDataRef, PutJournal, Repositories
 
-__all__ = ["bound_element", "plain_element"]
+__all__ = ["bound_element", "plain_element", "references"]
 
 
 @contextmanager
-def bound_element(element: Any, repositories: Repositories, declared: Mapping[str, Any] | None) -> Iterator[Any]:
+def bound_element(
+    element: Any,
+    repositories: Repositories,
+    declared: Mapping[str, Any] | None,
+    journal: PutJournal | None = None,
+) -> Iterator[Any]:
     """Bind every reference in an element of a target list; references of one place share their butlers.
 
     Parameters
@@ -29,6 +34,8 @@ def bound_element(element: Any, repositories: Repositories, declared: Mapping[st
         Where labels lead to, in this process.
     declared
         The dataset types that may be put, by name.
+    journal
+        Is told of every output before it is written, and after.
     """
     with ExitStack() as stack:
         first: dict[tuple[Any, ...], BoundDataRef] = {}
@@ -36,10 +43,21 @@ def bound_element(element: Any, repositories: Repositories, declared: Mapping[st
         def bound(ref: DataRef) -> DataRef:
             place = (ref.repo, ref.out, ref.run)
             if place not in first:
-                first[place] = stack.enter_context(repositories.open(ref, declared=declared))
+                first[place] = stack.enter_context(repositories.open(ref, journal=journal, declared=declared))
             return first[place].beside(ref)
 
         yield _mapped(element, bound)
+
+
+def references(element: Any) -> Iterator[DataRef]:
+    """Return the references that stand in an element, in order."""
+    if isinstance(element, DataRef):
+        yield element
+    elif type(element) in (list, tuple):
+        for item in element:
+            yield from references(item)
+    elif type(element) is dict:
+        yield from references(list(element.values()))
 
 
 def plain_element(element: Any) -> Any:
