@@ -22,7 +22,7 @@ def test_any_order_of_events_leaves_the_records_true(engine: Engine, tmp_path: P
     run_state_machine_as_test(
         OnSqlite,
         settings=settings(
-            max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
 
