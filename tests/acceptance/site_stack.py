@@ -90,8 +90,11 @@ class Site:
 def install_probes(folder: Path) -> None:
     """Install the probes as a distribution of their own, found by its entry points."""
     names = {
+        "probeArray": "ArrayTask",
+        "probeDieOnce": "DieOnceTask",
         "probeEmpty": "EmptyTask",
         "probeFail": "FailTask",
+        "probeHuge": "HugeTask",
         "probeNoWork": "NoWorkTask",
         "probePixels": "PixelsTask",
         "probeStatus": "StatusTask",

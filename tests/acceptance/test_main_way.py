@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 import io
 import uuid
+from pathlib import Path
 
 import pytest
 from services import eventually
 from site_stack import NIGHT_ID, Site
+from sqlalchemy import update
 
 from underbutler.annex import fetch
 from underbutler.broker import make_app
 from underbutler.model.job import Phase, TargetState
 from underbutler.model.message import HEADER
+from underbutler.records.tables import Target
+from underbutler.sql import write
 
 pytestmark = pytest.mark.xdist_group("site")
 
@@ -96,6 +100,27 @@ def test_a_message_delivered_twice_has_one_effect(site: Site) -> None:
     assert after.claim_no == 1
     assert site.context.jobs.notices(row.id) == notices
     assert other.state == TargetState.DONE
+
+
+def test_a_claim_that_died_is_taken_over_and_what_it_left_is_replaced(site: Site, tmp_path: Path) -> None:
+    (first, *_) = site.context.jobs.targets(site.completed(site.submit("probeEmpty", "demo", *NIGHT_ID)).id)
+    one = ("--id", "instrument=SIMCAM", "detector=0", f"exposure={first.data_id['exposure']}")
+    row = site.submit("probeDieOnce", "demo", *one, "-c", f"words={tmp_path / 'died'}")
+    (target,) = site.context.jobs.targets(row.id)
+    eventually((tmp_path / "died").exists, 60, "the death of the first claim")
+    with write(site.context.engine) as connection:  # instead of waiting for the lease
+        connection.execute(update(Target).where(Target.id == target.id).values(lease_until=1.0))
+    header = {HEADER: make_envelope(site.context.jobs.job(row.id), target)}
+    make_app(site.settings).send_task(
+        target.task, args=target.args, task_id=f"{target.id}.2", queue=target.queue, headers=header
+    )
+    ended = site.completed(row)
+    assert [claim.end for claim in site.context.jobs.claims(ended.id)] == ["expired", "done"]
+    with site.context.repositories.butler("demo", collections=[ended.run]) as butler:
+        (table,) = [butler.get(ref) for ref in butler.query_datasets("probeTable")]
+    assert table == {"try": 2}
+    (notice,) = site.context.jobs.notices(ended.id)
+    assert notice.key.endswith(f"{target.id}.2.png"), "the key is fenced by the claim's number"
 
 
 def make_envelope(row: object, target: object) -> dict[str, object]:
@@ -185,6 +210,9 @@ def test_the_same_task_runs_here_and_now_without_the_queue(site: Site) -> None:
         (("probeWrite", "demo", "--id", "instrument=SIMCAM", "exposure=77"), ("match",)),
         (("probeWrite", "demo", *NIGHT_ID, "-c", "wordz=1"), ("wordz", "words")),
         (("probeWrite", "demo", *NIGHT_ID, "-c", "seconds=abc"), ("seconds", "abc")),
+        (("probeHuge", "demo", *NIGHT_ID), ("detector=0", "262144")),
+        (("probeArray", "demo", *NIGHT_ID), ("kwargs.kernel", "numpy.ndarray")),
+        (("probeBroken", "demo", *NIGHT_ID), ("probeBroken", "probe_tasks_that_do_not_exist")),
     ],
 )
 def test_bad_input_is_refused_naming_the_thing_and_leaves_nothing(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
+from pathlib import Path
 
 import numpy as np
 from lsst.pex.config import Config, Field
@@ -48,6 +50,23 @@ class WriteTask(_Probe):
         dataRef.put(b"\x89PNG\r\n\x1a\n" + self.config.words.encode(), "probePicture")
         self.metadata["n_words"] = len(self.config.words.split())
         return Struct(words=self.config.words)
+
+
+class DieOnceTask(_Probe):
+    """Write a table, and die the first time: what it wrote stays behind, half of a result."""
+
+    _DefaultName = "probeDieOnce"
+    datasetTypes = {"probeTable": TABLE, "probePicture": PICTURE}
+
+    def runDataRef(self, dataRef):
+        """Die once per marker."""
+        marker = Path(self.config.words)
+        died_before = marker.exists()
+        dataRef.put({"try": 2 if died_before else 1}, "probeTable")
+        if not died_before:
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        dataRef.put(b"\x89PNG\r\n\x1a\n", "probePicture")
 
 
 class FailTask(_Probe):
@@ -100,6 +119,38 @@ class StatusTask(_Probe):
 
     _DefaultName = "probeStatus"
     RunnerClass = StatusRunner
+
+
+class HugeRunner(TaskRunner):
+    """Sends more than a message may hold."""
+
+    @staticmethod
+    def getTargetList(parsedCmd, **kwargs):
+        """Send 300 kB along."""
+        return TaskRunner.getTargetList(parsedCmd, text="x" * 300_000)
+
+
+class HugeTask(_Probe):
+    """Be too large to be sent."""
+
+    _DefaultName = "probeHuge"
+    RunnerClass = HugeRunner
+
+
+class ArrayRunner(TaskRunner):
+    """Sends what is not JSON."""
+
+    @staticmethod
+    def getTargetList(parsedCmd, **kwargs):
+        """Send an array along."""
+        return TaskRunner.getTargetList(parsedCmd, kernel=np.ones(3))
+
+
+class ArrayTask(_Probe):
+    """Be of a kind that cannot be sent."""
+
+    _DefaultName = "probeArray"
+    RunnerClass = ArrayRunner
 
 
 class PixelsRunner(ButlerInitializedTaskRunner):
