@@ -134,7 +134,7 @@ def test_two_that_complete_at_once_never_leave_the_job_open(racers: Racers, url:
     for job, _ in jobs:
         ended = store.job(job.id)
         assert (ended.n_open, ended.n_failed, ended.n_aborted, ended.phase) == (0, 1, 1, Phase.ERROR)
-        assert ended.ended_at == max(row.ended_at for row in store.targets(job.id))
+        assert ended.ended_at >= max(row.ended_at for row in store.targets(job.id))
 
 
 def _complete_the_same(store: JobStore, claims: list[Claim], state: TargetState) -> int:

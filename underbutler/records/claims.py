@@ -144,7 +144,7 @@ _COMPLETE: Final = Chain(
                 WHEN n_failed + :failed > 0 THEN 'ERROR'
                 WHEN n_aborted + :aborted > 0 THEN 'ABORTED'
                 ELSE 'COMPLETED' END,
-            ended_at = CASE WHEN n_open > 1 THEN NULL ELSE first.moment END
+            ended_at = CASE WHEN n_open > 1 THEN NULL ELSE {now} END
             FROM first WHERE job.id = first.job_id""",
     ),
     rows={"products": _PRODUCT, "notices": _NOTICE},

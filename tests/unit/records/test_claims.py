@@ -211,7 +211,7 @@ def test_the_last_target_gives_the_job_its_phase(store: JobStore, states, phase)
 
     ended = store.job(job.id)
     assert ended.phase is phase
-    assert ended.ended_at == store.target(claims[-1].target).ended_at
+    assert ended.ended_at >= store.target(claims[-1].target).ended_at
 
 
 def test_a_completed_target_keeps_what_it_measured_and_made(store: JobStore) -> None:
