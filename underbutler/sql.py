@@ -278,6 +278,8 @@ def _translated(engine: Engine) -> Iterator[None]:
         raise _unavailable(engine, reason) from error
 
 
+_NO_TABLES = "it has no tables yet"
+_OTHER_TABLES = "its tables are of another release"
 _AWAY = {
     sqlite3.SQLITE_BUSY: "another process writes for too long",
     sqlite3.SQLITE_LOCKED: "another process writes for too long",
@@ -295,11 +297,11 @@ def _reason(error: exc.DBAPIError) -> str | None:
     origin = error.orig
     text = (str(origin).strip().splitlines() or [type(origin).__name__])[0]
     if isinstance(origin, sqlite3.Error):
-        if text.startswith("no such table"):
-            return "it has no tables yet"
+        if text.startswith(("no such table", "no such column")):
+            return _NO_TABLES if "no such table" in text else _OTHER_TABLES
         return _AWAY.get(getattr(origin, "sqlite_errorcode", 0) & 0xFF)
-    if getattr(origin, "sqlstate", None) == "42P01":
-        return "it has no tables yet"
+    if getattr(origin, "sqlstate", None) in {"42P01", "42703"}:
+        return _NO_TABLES if origin.sqlstate == "42P01" else _OTHER_TABLES  # type: ignore[union-attr]
     if error.connection_invalidated or isinstance(error, exc.OperationalError | exc.InterfaceError):
         return text
     return None

@@ -29,6 +29,13 @@ def test_a_file_without_tables_is_said(tmp_path: Path) -> None:
         JobStore(open_engine(f"sqlite:///{path}")).ping()
 
 
+def test_tables_of_another_release_are_said(engine: Engine) -> None:
+    with write(engine) as connection:
+        connection.execute(text("ALTER TABLE job RENAME COLUMN traceparent TO something_newer"))
+    with pytest.raises(RecordsUnavailableError, match="its tables are of another release"):
+        JobStore(engine).jobs()
+
+
 def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
     path = tmp_path / "records.db"
     path.write_text("SIMPLE  =                    T / conforms to FITS standard\n" * 100)
