@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lsst.pex.config import Config, ConfigurableField, Field
+from lsst.pex.config import Config, ConfigurableField, Field, ListField
 from lsst.pipe.base import Struct
 
 from tasks.detect import DetectTask
@@ -12,10 +13,12 @@ from tasks.isr import IsrTask
 from tasks.measure import MeasureTask
 from tasks.preview import PreviewTask
 from tasks.repair import CosmicRayTask, bridge
-from underbutler import CmdLineTask, DatasetSpec
+from underbutler import CmdLineTask, DatasetSpec, TaskRunner
 from underbutler.errors import LostDatasetError
 
 if TYPE_CHECKING:
+    import argparse
+
     from astropy.nddata import CCDData
 
     from underbutler import DataRef
@@ -40,6 +43,10 @@ class ProcessCcdConfig(Config):
     doBackground = Field[bool](
         "Subtract the sky from the calexp? Sources are measured without it either way.", default=True
     )
+    leaveAside = ListField[str](
+        "Observation types that are no frames of the sky: they are left aside when targets are listed.",
+        default=["bias", "dark", "flat"],
+    )
     isr = ConfigurableField(target=IsrTask, doc="From raw counts to electrons.")
     cosmicRay = ConfigurableField(target=CosmicRayTask, doc="Cosmic rays.")
     detect = ConfigurableField(target=DetectTask, doc="Background, detection, deblending.")
@@ -47,10 +54,36 @@ class ProcessCcdConfig(Config):
     preview = ConfigurableField(target=PreviewTask, doc="The picture.")
 
 
+class ProcessCcdRunner(TaskRunner):
+    """Makes one target of each frame of the sky; frames that calibrations are made of are left aside, and counted."""
+
+    @staticmethod
+    def getTargetList(parsedCmd: argparse.Namespace, **kwargs: Any) -> list[Any]:
+        """Return the targets whose observation type is not in the config's `leaveAside`."""
+        aside: Counter[str] = Counter()
+        targets = []
+        for target in TaskRunner.getTargetList(parsedCmd, **kwargs):
+            kind = _observation_type(parsedCmd.butler, target[0])
+            if kind in parsedCmd.config.leaveAside:
+                aside[kind] += 1
+            else:
+                targets.append(target)
+        if aside:
+            words = ", ".join(f"{number} {kind}" for kind, number in sorted(aside.items()))
+            parsedCmd.log.warning("Left aside, not frames of the sky: %s (config leaveAside).", words)
+        return targets
+
+
+def _observation_type(butler: Any, ref: DataRef) -> str:
+    known = butler.registry.expandDataId(instrument=ref.data_id["instrument"], exposure=ref.data_id["exposure"])
+    return str(known.records["exposure"].observation_type)
+
+
 class ProcessCcdTask(CmdLineTask):
     """Reduce one raw frame: calibrated image, source table, picture."""
 
     ConfigClass = ProcessCcdConfig
+    RunnerClass = ProcessCcdRunner
     _DefaultName = "processCcd"
     datasetTypes: ClassVar[dict[str, DatasetSpec]] = {
         "calexp": DatasetSpec(FRAME, "CcdImage", large=True),

@@ -125,11 +125,12 @@ def _reduce(
         if status:
             raise ExitStatusError(f"exit status {status}")
         artifacts = artifacts_of(journal.stored_refs.values(), butler, claim, context, task_class.datasetTypes)
-        if any(artifact.product.large for artifact in artifacts):
+        any_large = any(artifact.product.large for artifact in artifacts)
+        if any_large:
             context.jobs.begin_delivery(claim, [artifact.product for artifact in artifacts])
         products, notices = deliver_artifacts(artifacts, message, claim, context)
     return Outcome(
-        state=TargetState.NO_WORK if getattr(struct, "noWork", False) else TargetState.DONE,
+        state=TargetState.NO_WORK if getattr(struct, "noWork", False) and not any_large else TargetState.DONE,
         exit_status=0,
         products=products,
         notices=notices,

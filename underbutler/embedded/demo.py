@@ -41,7 +41,6 @@ MARKER = ".underbutler-demo"
 REAL_FRAME = "tests/data/a8280271.fits"
 """In the ccdproc wheel: a raw frame of the SAAO 1.0 m telescope with its STE3 CCD, 150 s on a star field."""
 
-SCIENCE = "exposure.observation_type = 'science'"
 JOB_PATIENCE_S = 170.0
 NOTICE_PATIENCE_S = 20.0
 
@@ -77,7 +76,9 @@ def demo(folder: Path, seed: int) -> None:
     with ExitStack() as stack:
         log = stack.enter_context((home / "stack.log").open("w"))
         console.print("[bold]1  The stack[/bold]")
-        embedded = stack.enter_context(Stack(home, on_line=lambda part, line: print(part, "|", line, file=log)))
+        embedded = stack.enter_context(
+            Stack(home, patience_s=3.0, on_line=lambda part, line: print(part, "|", line, file=log))
+        )
         _say_stack(console, embedded)
         context = stack.enter_context(WorkerContext(embedded.settings))
         story = Story(console, context, make_app(embedded.settings), home)
@@ -156,7 +157,7 @@ class Story:
         simulated = ["instrument=SIMCAM", "detector=0^1"]
         self._submit("makeBias", ["--id", *simulated, "--inputId", *simulated])
         self._submit("makeFlat", ["--id", *simulated, "--inputId", *simulated])
-        self._submit("processCcd", ["--id", *simulated, "-d", SCIENCE])
+        self._submit("processCcd", ["--id", *simulated])
         self._submit(
             "processCcd",
             ["--id", "instrument=STE3", "-c", "doBias=false", "doDark=false", "doFlat=false"],
@@ -324,12 +325,12 @@ def _expect(holds: Any, otherwise: str) -> None:
 def _say_next(console: Console, folder: Path, story: Story, seconds: float) -> None:
     job = str(story.jobs[-2].id)[:8]
     console.print(f"\n[green]Everything held.[/green] {seconds:.0f} s. Try next:")
-    again = f'submit processCcd demo --id instrument=SIMCAM detector=0 -d "{SCIENCE}" -c detect.threshold=10 --wait'
+    here = Path(".venv/bin/underbutler")
+    program = f"{here if here.exists() else 'underbutler'} --home {folder}"
     for words, what in (
-        (f"underbutler --home {folder} status {job}", "what was recorded of the simulated night"),
-        (f"underbutler --home {folder} up", "start the stack again; leave it running, and in another terminal:"),
-        (f"underbutler --home {folder} {again}", ""),
+        (f"status {job}", "what was recorded of the simulated night"),
+        ("up", "the stack again; leave it running, and in another terminal:"),
+        ("submit processCcd demo --id instrument=SIMCAM detector=0 -c detect.threshold=10 --wait", ""),
     ):
-        console.print(
-            f"  .venv/bin/{words}" + (f"   [dim]# {what}[/dim]" if what else ""), highlight=False, soft_wrap=True
-        )
+        comment = f"   [dim]# {what}[/dim]" if what else ""
+        console.print(f"  {program} {words}{comment}", highlight=False, soft_wrap=True)
