@@ -32,10 +32,10 @@ EXPOSURES = (1, 2, 5)
 RAW = ("instrument", "exposure", "detector")
 
 
-def make_site(folder: Path) -> Repositories:
+def make_site(folder: Path, registry_url: str | None = None) -> Repositories:
     """Make a repository ``tiny``; the value of every pixel is 100 x exposure + detector."""
     repositories = Repositories(load_settings(home=folder / "home", user="tester"))
-    create_repository(folder / "repo", "tiny", repositories.settings, [CAMERA])
+    create_repository(folder / "repo", "tiny", repositories.settings, [CAMERA], registry_url=registry_url)
     files = []
     for exposure in EXPOSURES:
         for detector in (0, 1):

@@ -49,9 +49,10 @@ def race(site: Repositories, words: tuple[list[str], list[str]], run: str) -> di
     return said
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    repositories = make_site(Path(tmp_path_factory.mktemp("site")))
+@pytest.fixture(params=["sqlite", "postgres_url"])
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    url = None if request.param == "sqlite" else request.getfixturevalue(request.param)
+    repositories = make_site(tmp_path, url)
     yield repositories
     repositories.close()
 

@@ -7,6 +7,7 @@ read back.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from lsst.daf.butler import Butler, DatasetRef
 
 __all__ = ["RunConflictError", "agree", "put_once", "refuse_backup"]
+
+
+PUT_TRIES = 20
+PUT_WAIT_S = 0.1
 
 
 class RunConflictError(TaskError, ConflictError):
@@ -35,14 +40,28 @@ def put_once(butler: Butler, name: str, value: Any) -> bool:
         Its dataset type.
     value
         What is put.
+
+    Notes
+    -----
+    The Butler registers a RUN in two transactions. A process that registers it at the same time is told between them
+    that it exists, and its first put then fails as a conflict, with nothing there: it is tried again.
     """
+    from lsst.daf.butler import DatasetExistence
     from lsst.daf.butler.registry import ConflictingDefinitionError
 
-    try:
-        butler.put(value, _ref(butler, name))
-    except ConflictingDefinitionError:
-        return False
-    return True
+    ref = _ref(butler, name)
+    for tries_left in reversed(range(PUT_TRIES)):
+        try:
+            butler.put(value, ref)
+        except ConflictingDefinitionError:
+            if DatasetExistence.DATASTORE in butler.exists(ref, full_check=False):
+                return False
+            if not tries_left:
+                raise
+            time.sleep(PUT_WAIT_S)
+        else:
+            return True
+    raise AssertionError("the last try returns or raises")
 
 
 def agree(
