@@ -1,0 +1,56 @@
+"""Every benchmark runs and prints its whole table. No time is asserted: that is what `make bench` is read for."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+
+ROWS = {
+    "butler_ready": ["SQLite: fresh Butler", "SQLite: fresh Butler, once more", "SQLite: factory"],
+    "decode_refs": [
+        "4 types share each data ID: without",
+        "4 types share each data ID: with",
+        "all data IDs distinct: with",
+        "a single reference: with",
+    ],
+    "delivery": ["moto: bare upload_fileobj", "moto: deliver"],
+    "empty_target": [
+        "decode: JSON, header, references",
+        "claim",
+        "butler: make, bind, close",
+        "runner: make the task, call it",
+        "metadata: put into the Butler",
+        "complete",
+        "the rest",
+        "in all",
+    ],
+}
+
+
+def test_make_bench_runs_these_and_no_others() -> None:
+    assert {path.stem for path in FOLDER.glob("[a-z]*.py")} == set(ROWS)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_benchmark_prints_its_rows_its_targets_and_the_state_of_the_machine(name: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, FOLDER / f"{name}.py", "--quick"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    lines = done.stdout.splitlines()
+    for row in ROWS[name]:
+        assert any(re.fullmatch(re.escape(row) + r"\s+[\d.]+\s+[\d.]+ – [\d.]+\s.*", line) for line in lines), row
+    assert any(re.match(r"target .*, (NOT )?met", line) for line in lines)
+    assert lines[0].startswith("before: ")
+    assert lines[-1].startswith("after: ")
