@@ -52,6 +52,15 @@ class _IdArgument:
         return made
 
 
+EXAMPLES: Final = """\
+examples:
+  underbutler submit {name} demo --id instrument=STE3 detector=0^1 exposure=20130713000000..20130713235959 --wait
+  underbutler submit {name} demo --id instrument=STE3 -C overrides.toml -o u/ann/try1
+  underbutler submit {name} demo -d "instrument='STE3' AND exposure.exposure_time > 30" --show targets
+  underbutler run {name} demo --id instrument=STE3 -j 2
+"""
+
+
 class ArgumentParser(argparse.ArgumentParser):
     """Parser of a task's command line.
 
@@ -70,6 +79,7 @@ class ArgumentParser(argparse.ArgumentParser):
             "prog": name,
             "formatter_class": argparse.RawDescriptionHelpFormatter,
             "allow_abbrev": False,
+            "epilog": EXAMPLES.format(name=name),
         }
         super().__init__(usage=usage, **(defaults | kwargs))
         self._name = name
