@@ -79,7 +79,7 @@ def targets_table(
     table.add_column("state", no_wrap=True)
     for name in scalars:
         table.add_column(HEADINGS.get(name, name), justify="right")
-    table.add_column("seconds", justify="right")
+    table.add_column("time\n(s)", justify="right")
     if any(row.error_text for row in rows):
         table.add_column("reason", overflow="fold")
     for row in rows:

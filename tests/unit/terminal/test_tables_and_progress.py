@@ -1,0 +1,130 @@
+"""Tables that people read: nothing that they need is cut, units stand in the headings, failures give their reason."""
+
+from __future__ import annotations
+
+import io
+import uuid
+from types import SimpleNamespace
+from typing import Any
+
+from rich.console import Console
+
+from underbutler.model.job import Phase, TargetState
+from underbutler.model.notice import LargeFileObjectAvailable
+from underbutler.terminal import follow_job, jobs_table, notice_line, steps, targets_table
+from underbutler.terminal.tables import size_text
+
+
+def shown(renderable: Any, width: int = 80) -> str:
+    """Return what a terminal of this width shows."""
+    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    console.print(renderable)
+    text = console.file
+    assert isinstance(text, io.StringIO)
+    return text.getvalue()
+
+
+def row(**changes: Any) -> SimpleNamespace:
+    """Return a recorded target, as far as tables look at it."""
+    fields = {
+        "data_id": {"detector": 1, "exposure": 20130713005733, "instrument": "STE3"},
+        "state": TargetState.DONE,
+        "scalars": {"n_sources": 7, "fwhm_px": 3.14159, "background_e": 163.06, "read_noise_e": 5.76, "other": 1},
+        "seconds": 2.75,
+        "error_type": None,
+        "error_text": None,
+    }
+    return SimpleNamespace(**(fields | changes))
+
+
+def test_a_table_of_targets_fits_80_columns_and_cuts_nothing() -> None:
+    text = shown(targets_table([row(), row()]))  # type: ignore[list-item]
+    assert text.count("20130713005733") == 2
+    for word in ("STE3", "done", "3.14", "163.06", "5.76", "2.75", "(e-)", "(px)"):
+        assert word in text
+    assert "…" not in text
+
+
+def test_a_failed_target_gives_its_reason_and_leaves_its_measurements_empty() -> None:
+    failed = row(
+        state=TargetState.FAILED, scalars=None, seconds=0.5, error_type="LostDatasetError", error_text="No bias."
+    )
+    text = shown(targets_table([failed]), 120)  # type: ignore[list-item]
+    assert "LostDatasetError: No bias." in text
+    assert "failed" in text
+    assert "sources" not in text
+
+
+def test_a_list_of_jobs_counts_targets_by_state() -> None:
+    job = SimpleNamespace(
+        id=uuid.UUID(int=0x1A2B3C4D << 96),
+        task="processCcd",
+        repo="demo",
+        phase=Phase.ERROR,
+        created_at=0.0,
+        ended_at=2.5,
+    )
+    text = shown(jobs_table([(job, {TargetState.DONE: 3, TargetState.FAILED: 1, TargetState.HELD: 0})]), 120)  # type: ignore[list-item]
+    assert "1a2b3c4d" in text
+    assert "done 3 failed 1" in text
+    assert "held" not in text
+    assert "1970-01-01 00:00:00Z" in text
+    assert "2.5 s" in text
+
+
+def test_sizes_are_told_as_people_read_them() -> None:
+    assert [size_text(size) for size in (0, 1023, 1024, 12_582_912, 5 * 2**30)] == [
+        "0 B",
+        "1023 B",
+        "1.0 KiB",
+        "12.0 MiB",
+        "5.00 GiB",
+    ]
+
+
+def test_a_notice_is_one_line() -> None:
+    notice = LargeFileObjectAvailable(
+        url="s3://b/k",
+        generator="processCcd.calexp",
+        version=1.0,
+        byteSize=2048,
+        checkSum="ab" * 32,
+        mimeType="application/fits",
+        id="i",
+        data_id={"instrument": "STE3", "exposure": 5},
+    )
+    text = shown(notice_line(notice))
+    assert text.count("\n") == 1
+    assert "exposure=5" in text
+    assert "2.0 KiB" in text
+
+
+def test_a_bar_that_never_began_writes_nothing() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    with steps("quiet", 3, console):
+        pass
+    assert console.file.getvalue() == ""  # type: ignore[attr-defined]
+    with steps("sending", 3, console) as step:
+        step()
+        step(3)
+    assert "3/3" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_job_is_followed_to_its_end() -> None:
+    class Jobs:
+        looks = 0
+
+        def job(self, job: uuid.UUID) -> Any:
+            phase = Phase.COMPLETED if self.looks > 1 else Phase.EXECUTING
+            return SimpleNamespace(id=job, task="processCcd", n_targets=2, phase=phase)
+
+        def counts(self, job: uuid.UUID) -> dict[TargetState, int]:
+            self.looks += 1
+            return {TargetState.DONE: min(self.looks, 2), TargetState.RUNNING: 0}
+
+    console = Console(file=io.StringIO(), width=80)
+    met: list[int] = []
+    ended = follow_job(Jobs(), uuid.uuid4(), console=console, meanwhile=lambda _: met.append(1), poll_s=0.0)  # type: ignore[arg-type]
+    assert ended.phase == Phase.COMPLETED
+    assert len(met) >= 2
+    assert "2/2" in console.file.getvalue()  # type: ignore[attr-defined]
