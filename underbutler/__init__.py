@@ -6,8 +6,9 @@ costs nothing and has no effect.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from .lazy import lazy_names
 
 if TYPE_CHECKING:
     from .model.dataref import DataRef as DataRef
@@ -38,13 +39,4 @@ __all__ = [  # noqa: PLE0604 - names of the table above
 ]
 
 
-def __getattr__(name: str) -> object:
-    try:
-        home = _HOME_OF[name]
-    except KeyError:
-        raise AttributeError(f"module 'underbutler' has no attribute {name!r}") from None
-    return getattr(importlib.import_module(home, __name__), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME_OF])
+__getattr__, __dir__ = lazy_names(__name__, _HOME_OF)

@@ -106,7 +106,7 @@ def reachable(settings: Settings) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, tuple(probe.channel_errors)):
             raise BrokerUnavailableError(
-                f"The broker at {where} refuses ({error}). Look at the user's password and rights, at the broker's free "
+                f"The broker at {where} refuses ({error}). Look at the user's password and rights, at its free "
                 "memory, and at UNDERBUTLER_BROKER_URL.",
                 url=where,
             ) from error

@@ -5,8 +5,9 @@ The modules behind the names load at first use: a publisher of notices does not 
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from underbutler.lazy import lazy_names
 
 if TYPE_CHECKING:
     from underbutler.model.notice import LargeFileObjectAvailable as LargeFileObjectAvailable
@@ -39,13 +40,4 @@ __all__ = [  # noqa: PLE0604 - names of the table above
 ]
 
 
-def __getattr__(name: str) -> object:
-    try:
-        home = _HOME_OF[name]
-    except KeyError:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
-    return getattr(importlib.import_module(home), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME_OF])
+__getattr__, __dir__ = lazy_names(__name__, _HOME_OF)

@@ -5,8 +5,9 @@ The names load at first use: importing the Butler itself takes 2 s and 150 MiB, 
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from underbutler.lazy import lazy_names
 
 if TYPE_CHECKING:
     from lsst.daf.butler import LabeledButlerFactory as LabeledButlerFactory
@@ -57,13 +58,4 @@ _HOME_OF = {
 __all__ = [*_HOME_OF]  # noqa: PLE0604 - names of the table above
 
 
-def __getattr__(name: str) -> object:
-    try:
-        home = _HOME_OF[name]
-    except KeyError:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
-    return getattr(importlib.import_module(home, __name__), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME_OF])
+__getattr__, __dir__ = lazy_names(__name__, _HOME_OF)

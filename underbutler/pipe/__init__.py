@@ -5,8 +5,9 @@ Names load at first use, so that importing this room costs nothing.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from underbutler.lazy import lazy_names
 
 if TYPE_CHECKING:
     from lsst.pipe.base import NoWorkFound as NoWorkFound
@@ -63,13 +64,4 @@ _HOME_OF = {
 __all__ = [*_HOME_OF]  # noqa: PLE0604 - names of the table above
 
 
-def __getattr__(name: str) -> object:
-    try:
-        home = _HOME_OF[name]
-    except KeyError:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
-    return getattr(importlib.import_module(home, __name__ if home.startswith(".") else None), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME_OF])
+__getattr__, __dir__ = lazy_names(__name__, _HOME_OF)

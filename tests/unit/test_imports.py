@@ -1,0 +1,55 @@
+"""The arrows between rooms hold, and importing the library costs nothing and has no effect."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import underbutler
+from underbutler.lazy import lazy_names
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_import_arrows_hold() -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "lint-imports"), "--config", "pyproject.toml"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_importing_the_library_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, underbutler, underbutler.pipe, underbutler.butlers, underbutler.annex\n"
+        "heavy = {'lsst', 'boto3', 'botocore', 'celery', 'kombu', 'sqlalchemy', 'astropy', 'numpy', 'moto'}\n"
+        "print(sorted(heavy & {name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("package", ["underbutler", "underbutler.pipe", "underbutler.butlers", "underbutler.annex"])
+def test_every_public_name_is_there_and_no_module_hides_it(package: str) -> None:
+    module = importlib.import_module(package)
+    for name in module._HOME_OF:
+        assert not hasattr(getattr(module, name), "__path__"), name
+        assert type(getattr(module, name)).__name__ != "module", f"{package}.{name} is a module of the same name"
+        assert name in dir(module)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="'underbutler' has no attribute 'nothing'"):
+        underbutler.nothing  # noqa: B018
+    load, names = lazy_names("somewhere", {"b": ".x", "a": ".x"})
+    assert names() == ["a", "b"]
+    with pytest.raises(AttributeError, match="somewhere"):
+        load("c")
