@@ -9,6 +9,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any
 
+from celery.exceptions import SoftTimeLimitExceeded
 from lsst.pipe.base import NoWorkFound
 
 from underbutler.errors import FencedOutError, TransientError, UnderbutlerError, UsageError
@@ -93,7 +94,7 @@ def run_target(
         try:
             outcome = _reduce(decoded(message), message, claim, context, task_class)
         except NoWorkFound as reason:
-            outcome = Outcome(state=TargetState.NO_WORK, reason=str(reason) or "no work found")
+            outcome = Outcome(state=TargetState.NO_WORK, exit_status=0, reason=str(reason) or "no work found")
         except FencedOutError:
             raise
         except Exception as error:
@@ -149,19 +150,23 @@ def _call(runner: TaskRunner, target: Element) -> Any:
 
 
 def _scalars(metadata: Any) -> dict[str, Any]:
-    """Return the numbers and texts that a task put into its metadata, without the frame's own timings."""
+    """Return the numbers and texts that a task put into its metadata."""
     scalars = getattr(metadata, "scalars", None) or {}
     return {name: value for name, value in scalars.items() if isinstance(value, int | float | str)}
 
 
 def _failure(error: BaseException, seconds: float, said: str) -> Outcome:
-    trace = "" if isinstance(error, UnderbutlerError) else "".join(traceback.format_exception(error))
+    tells_all = isinstance(error, UnderbutlerError | SoftTimeLimitExceeded)
+    trace = "" if tells_all else "".join(traceback.format_exception(error))
+    text = (
+        f"stopped after {seconds:.0f} s by its time limit" if isinstance(error, SoftTimeLimitExceeded) else str(error)
+    )
     return Outcome(
         state=TargetState.FAILED,
         exit_status=1,
         error_type=type(error).__name__,
-        error_text=str(error),
-        reason=f"{type(error).__name__}: {error}",
+        error_text=text,
+        reason=f"{type(error).__name__}: {text}",
         seconds=round(seconds, 3),
         log=f"{said}\n{trace}".strip(),
     )

@@ -97,6 +97,7 @@ def install_probes(folder: Path) -> None:
         "probeHuge": "HugeTask",
         "probeNoWork": "NoWorkTask",
         "probePixels": "PixelsTask",
+        "probeSlow": "SlowTask",
         "probeStatus": "StatusTask",
         "probeUndeclared": "UndeclaredTask",
         "probeWrite": "WriteTask",

@@ -70,6 +70,14 @@ def test_no_work_is_not_a_failure(site: Site) -> None:
     assert {target.state for target in site.context.jobs.targets(row.id)} == {TargetState.NO_WORK}
 
 
+def test_a_target_that_takes_too_long_is_stopped_and_says_why(site: Site) -> None:
+    row = site.ended(site.submit("probeSlow", "demo", *NIGHT_ID))
+    assert row.phase == Phase.ERROR
+    for target in site.context.jobs.targets(row.id):
+        assert target.error_type == "SoftTimeLimitExceeded"
+        assert "by its time limit" in (target.error_text or "")
+
+
 def test_an_exit_status_without_an_exception_is_a_failure(site: Site) -> None:
     good = site.ended(site.submit("probeStatus", "demo", *NIGHT_ID))
     bad = site.ended(site.submit("probeStatus", "demo", *NIGHT_ID, "-c", "words=three"))

@@ -69,6 +69,17 @@ class DieOnceTask(_Probe):
         dataRef.put(b"\x89PNG\r\n\x1a\n", "probePicture")
 
 
+class SlowTask(_Probe):
+    """Take longer than it may."""
+
+    _DefaultName = "probeSlow"
+    timeLimit = 2
+
+    def runDataRef(self, dataRef):
+        """Sleep."""
+        time.sleep(60)
+
+
 class FailTask(_Probe):
     """Fail with an error of its own."""
 
