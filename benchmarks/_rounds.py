@@ -11,6 +11,8 @@ import gc
 import os
 import platform
 import random
+import signal
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +33,19 @@ def parse(doc: str | None) -> argparse.Namespace:
     """Read the command line that all benchmarks share."""
     parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="few rounds and small sizes: shows that it works")
-    return parser.parse_args()
+    args = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    return args
+
+
+_interrupted = threading.Event()
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    """End the benchmark in order. An exception alone is lost when it comes up inside the garbage collector."""
+    _interrupted.set()
+    raise KeyboardInterrupt
 
 
 @dataclass(frozen=True)
@@ -86,6 +100,8 @@ def interleaved(
             break
         for name in order.sample(list(variants), len(variants)):
             result = variants[name]()
+            if _interrupted.is_set():
+                raise KeyboardInterrupt
             if number >= 0:
                 results[name].append(result)
     return results
