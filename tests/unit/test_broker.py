@@ -21,7 +21,7 @@ def test_a_broker_that_is_away_is_named_without_its_password(settings: Settings)
 
 
 def test_a_broker_that_refuses_says_so(settings: Settings) -> None:
-    with pytest.raises(BrokerUnavailableError, match="refuses.*OOM"), reachable(settings):
+    with pytest.raises(BrokerUnavailableError, match=r"refuses.*OOM"), reachable(settings):
         raise ResponseError("OOM command not allowed")
 
 

@@ -29,6 +29,9 @@ _log = get_logger(__name__)
 _CLASH_LIMIT = 60
 """How many seconds an exposure id may be moved by."""
 
+_RACE_TRIES = 4
+"""How often a file is entered anew when another process enters the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class FileOutcome:
@@ -150,6 +153,7 @@ class _Frames:
             return FileOutcome(file, "failed", note=f"{type(error).__name__}: {error}")
 
     def _ingest(self, file: str) -> FileOutcome:
+        from lsst.daf.butler import DataIdValueError
         from lsst.daf.butler.registry import ConflictingDefinitionError
         from lsst.resources import ResourcePath
 
@@ -163,11 +167,15 @@ class _Frames:
         instrument = choose_map(header, self.maps)
         seen = read_observation(header, _stem(source), instrument)
         self._register(instrument)
-        try:
-            return self._enter(file, source, seen, instrument)
-        except ConflictingDefinitionError:
-            # Another process ingested the same exposure at the same moment: now it is there to be seen.
-            return self._enter(file, source, seen, instrument)
+        for tries_left in reversed(range(_RACE_TRIES)):
+            try:
+                return self._enter(file, source, seen, instrument)
+            except (ConflictingDefinitionError, DataIdValueError):
+                # Another process brings the same exposure or detector in at this moment: look again at what is there.
+                if not tries_left:
+                    raise
+                self.butler.registry.refresh()
+        raise AssertionError("the last try returns or raises")
 
     def _enter(self, file: str, source: ResourcePath, seen: Observation, instrument: InstrumentMap) -> FileOutcome:
         exposure, note, present = self._exposure(seen, source)
