@@ -228,8 +228,12 @@ class MakeCalibTask(CmdLineTask):
         return exposure.image
 
     def finished(self, image: FloatArray, variance: FloatArray, bad: Where) -> tuple[FloatArray, FloatArray, Where]:
-        """Return the combined image and its variance on the master's scale, and which pixels are bad."""
-        raise NotImplementedError
+        """Return the combined image and its variance on the master's scale, and which pixels are bad.
+
+        Here the image stays as it is, and pixels that stand out of their row are bad.
+        """
+        defects = bad | deviant_pixels(image, sigma=self.config.badSigma)
+        return np.nan_to_num(image, nan=0.0), variance, defects
 
     def _frames(
         self, dataRef: DataRef, exposures: Sequence[int], headers: list[Any], bad: list[Where]
@@ -272,11 +276,6 @@ class MakeBiasTask(MakeCalibTask):
         "makeBias_metadata": DatasetSpec(DIMENSIONS["bias"], "TaskMetadata", large=False),
     }
 
-    def finished(self, image: FloatArray, variance: FloatArray, bad: Where) -> tuple[FloatArray, FloatArray, Where]:
-        """Return the bias as it is; pixels that stand out of their row are bad."""
-        defects = bad | deviant_pixels(image, sigma=self.config.badSigma)
-        return np.nan_to_num(image, nan=0.0), variance, defects
-
 
 class MakeDarkTask(MakeCalibTask):
     """Combine dark frames, each divided by its exposure time, into a master dark in electrons per second."""
@@ -296,11 +295,6 @@ class MakeDarkTask(MakeCalibTask):
         if seconds <= 0:
             raise UsageError(f"A dark frame needs an exposure time over 0 s; its header says {seconds} s.")
         return exposure.image / np.float32(seconds)
-
-    def finished(self, image: FloatArray, variance: FloatArray, bad: Where) -> tuple[FloatArray, FloatArray, Where]:
-        """Return the dark as it is; pixels that stand out of their row are bad."""
-        defects = bad | deviant_pixels(image, sigma=self.config.badSigma)
-        return np.nan_to_num(image, nan=0.0), variance, defects
 
 
 class MakeFlatTask(MakeCalibTask):
