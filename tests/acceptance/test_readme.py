@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
+import sysconfig
+import venv
 from pathlib import Path
 
 import pytest
@@ -31,18 +32,40 @@ def test_the_task_of_the_readme_is_the_one_in_the_examples() -> None:
     assert len(lines) <= 20
 
 
-def test_the_task_of_the_readme_installs_and_runs(site: Site, tmp_path: Path) -> None:
-    """Its distribution is installed into a folder of its own; `underbutler tasks` and `run` find it there."""
-    packages = tmp_path / "packages"
-    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target"]
-    subprocess.run([*install, str(packages), str(EXAMPLE)], check=True, timeout=120)
-    path = {"PYTHONPATH": os.pathsep.join([str(packages), os.environ.get("PYTHONPATH", "")])}
-    assert "brightest" in site.run("tasks", env=path).out
-    done = site.run("run", "brightest", "demo", *NIGHT_ID, "-c", "number=3", "-o", "u/tester/brightest", env=path)
-    assert done.code == 0, done.err
+def environment_with(project: Path, folder: Path) -> Path:
+    """Make a virtual environment that has all of this one's packages, and install a project there; return its Python."""
+    venv.create(folder, with_pip=False)
+    python = folder / "bin" / "python"
+    (site,) = folder.glob("lib/python*/site-packages")
+    outer = sysconfig.get_paths()["purelib"]
+    (site / "outer.pth").write_text(f"import site; site.addsitedir({outer!r})\n")
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        str(python),
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+    ]
+    subprocess.run([*install, str(project)], check=True, timeout=120)
+    return python
+
+
+def test_the_task_of_the_readme_is_found_and_runs_once_it_is_installed(site: Site, tmp_path: Path) -> None:
+    """A second distribution in a temporary environment: nothing of ours is touched."""
+    python = environment_with(EXAMPLE, tmp_path / "env")
+    program = [str(python), "-c", "from underbutler.cli import main; main()", "--home", str(site.stack.home)]
+    listed = subprocess.run([*program, "tasks"], capture_output=True, text=True, check=True, timeout=60).stdout
+    assert "List the brightest pixels of a raw frame." in listed
+    command = ["run", "brightest", "demo", *NIGHT_ID, "-c", "number=3", "-o", "u/tester/brightest"]
+    subprocess.run([*program, *command], check=True, timeout=120)
     with site.context.repositories.butler("demo", collections=["u/tester/brightest"]) as butler:
         tables = [butler.get(ref) for ref in butler.query_datasets("brightest")]
     assert [len(table["x"]) for table in tables] == [3, 3]
+    assert "brightest" not in site.run("tasks").out, "this environment has it not"
 
 
 def test_every_command_that_the_readme_names_has_help_with_examples(site: Site) -> None:

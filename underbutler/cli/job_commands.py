@@ -22,7 +22,7 @@ __all__ = ["cancel", "status"]
 SHOWN_TARGETS = 200
 
 
-@click.command()
+@click.command(short_help="Show jobs, newest first; or one job.")
 @click.argument("job", required=False)
 @click.option("-n", "--last", default=20, show_default=True, help="How many jobs to list.")
 @click.option("-v", "--verbose", is_flag=True, help="With JOB: also its claims: worker, start, end and reason.")
@@ -96,7 +96,7 @@ def _job_json(row: JobRow, counts: dict[TargetState, int]) -> dict[str, Any]:
     return asdict(row) | {"counts": {state.value: number for state, number in counts.items() if number}}
 
 
-@click.command()
+@click.command(short_help="Cancel a job.")
 @click.argument("job")
 def cancel(job: str) -> None:
     """Cancel a JOB: what is queued never runs, what runs is stopped and leaves nothing visible.

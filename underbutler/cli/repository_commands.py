@@ -96,7 +96,7 @@ def upgrade_config(directory: Path) -> None:
     sayings().print("Added." if changed else "Nothing to add: it has them already.")
 
 
-@click.command()
+@click.command(short_help="Bring raw frames into a repository.")
 @click.argument("label")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(

@@ -15,7 +15,7 @@ PASS_THROUGH: dict[str, Any] = {
 }
 
 
-@click.command(context_settings=PASS_THROUGH)
+@click.command(short_help="Run a task here and now, without the queue.", context_settings=PASS_THROUGH)
 @click.option(
     "-h", "--help", "show_help", is_flag=True, is_eager=True, help="Show this text; after TASK its own options."
 )

@@ -26,7 +26,7 @@ PASS_THROUGH: dict[str, Any] = {
 }
 
 
-@click.command(context_settings=PASS_THROUGH)
+@click.command(short_help="Submit a task on data IDs of a repository.", context_settings=PASS_THROUGH)
 @click.option(
     "-h", "--help", "show_help", is_flag=True, is_eager=True, help="Show this text; after TASK its own options."
 )

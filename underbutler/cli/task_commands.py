@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["tasks"]
 
 
-@click.command()
+@click.command(short_help="List the tasks and what they write.")
 @json_option()
 def tasks(form: str) -> None:
     """List the tasks that can be submitted: name, one line, dataset types that they write.

@@ -15,7 +15,7 @@ from .session import answer_json, open_records
 __all__ = ["notices", "watch"]
 
 
-@click.command()
+@click.command(short_help="Show notices as they arrive.")
 @click.argument("pattern", default="#")
 @click.option("-n", "--count", type=click.IntRange(min=1), help="Stop after this many notices.")
 @json_option()
@@ -48,7 +48,7 @@ def watch(pattern: str, count: int | None, form: str) -> None:
                 return
 
 
-@click.command()
+@click.command(short_help="Show the recorded notices of a job.")
 @click.argument("job")
 @json_option()
 def notices(job: str, form: str) -> None:

@@ -49,7 +49,7 @@ class DemoError(UsageError):
     """Something that the demo promises did not hold."""
 
 
-@click.command()
+@click.command(short_help="See all of it work on this machine, in minutes.")
 @click.option(
     "--dir",
     "folder",
