@@ -33,7 +33,7 @@ def test_the_task_of_the_readme_is_the_one_in_the_examples() -> None:
 
 
 def environment_with(project: Path, folder: Path) -> Path:
-    """Make a virtual environment that has all of this one's packages, and install a project there; return its Python."""
+    """Make a virtual environment with all of this one's packages and one project more; return its Python."""
     venv.create(folder, with_pip=False)
     python = folder / "bin" / "python"
     (site,) = folder.glob("lib/python*/site-packages")
