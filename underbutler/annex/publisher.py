@@ -18,7 +18,7 @@ from underbutler.model.notice import LargeFileObjectAvailable
 from underbutler.settings import Settings
 
 from .queues import RedisQueues, notice_exchange
-from .subscription import accepted, is_redis, open_connection
+from .subscription import is_redis, open_connection
 
 __all__ = ["NoticePublisher"]
 
@@ -103,12 +103,11 @@ class NoticePublisher:
 
     def _send(self, batch: Sequence[LargeFileObjectAvailable]) -> None:
         link = self._open()
-        with accepted(link):
-            if self._channel is None:
-                self._channel = link.channel()
-                notice_exchange(self._settings)(self._channel).declare()
-            send = self._send_to_each_queue if is_redis(link) else self._send_to_exchange
-            send(self._channel, batch)
+        if self._channel is None:
+            self._channel = link.channel()
+            notice_exchange(self._settings)(self._channel).declare()
+        send = self._send_to_each_queue if is_redis(link) else self._send_to_exchange
+        send(self._channel, batch)
 
     def _open(self) -> Connection:
         if self._link is None or self._owner != os.getpid():
@@ -146,7 +145,7 @@ class NoticePublisher:
                             message_id=notice.id,
                         )
         except BatchPublishError as error:
-            raise error.__cause__ or error from None  # what Redis said: `reachable` and `accepted` know it
+            raise error.__cause__ or error from None  # what Redis said: `reachable` knows it
         queues.cut(written)
 
     def _abandon(self) -> None:

@@ -6,21 +6,19 @@ May import broker, settings and errors.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
 from kombu import Connection, Consumer, Message, Producer, Queue
 
 from underbutler.broker import connection, reachable
-from underbutler.errors import BrokerUnavailableError, ConflictError
+from underbutler.errors import ConflictError
 from underbutler.logs import get_logger
 from underbutler.settings import Settings
 
 from .queues import RedisQueues
 
-__all__ = ["Subscription", "accepted", "is_redis", "open_connection"]
+__all__ = ["Subscription", "is_redis", "open_connection"]
 
 _CONFIRM_S = 30.0
 
@@ -33,41 +31,14 @@ def is_redis(link: Connection) -> bool:
 
 
 def open_connection(settings: Settings) -> Connection:
-    """Open a connection now, so that a broker that is away is told here; call it inside `reachable`.
-
-    Raises
-    ------
-    BrokerUnavailableError
-        If the broker refuses the credentials. Whatever else goes wrong comes as it is.
-    """
+    """Open a connection now, so that a broker that is away is told here; call it inside `reachable`."""
     link = connection(settings)
     try:
-        with accepted(link):
-            link.connect()
+        link.connect()
     except BaseException:
         link.release()
         raise
     return link
-
-
-@contextmanager
-def accepted(link: Connection) -> Iterator[None]:
-    """Translate a refusal of the broker (credentials, rights, memory): its operator can cure it, and then it works.
-
-    Raises
-    ------
-    BrokerUnavailableError
-        Naming the broker, without its password, and its words.
-    """
-    refusals: tuple[type[BaseException], ...] = tuple(link.channel_errors)
-    try:
-        yield
-    except refusals as error:
-        raise BrokerUnavailableError(
-            f"The broker at {link.as_uri()} refuses ({error}). Look at the user's password and rights, at the broker's "
-            "free memory, and at UNDERBUTLER_BROKER_URL.",
-            url=link.as_uri(),
-        ) from error
 
 
 class Subscription:
@@ -156,7 +127,7 @@ class Subscription:
 
     def send_on(self, message: Message, queue: str, headers: dict[str, Any]) -> None:
         """Put a copy of a message into a queue, and only there, with headers added; confirmed by the broker."""
-        with reachable(self.settings), accepted(self._link):
+        with reachable(self.settings):
             self._producer.publish(
                 message.body,
                 routing_key=queue,
