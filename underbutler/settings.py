@@ -6,7 +6,6 @@ the home folder, which a running ``underbutler up`` writes there: so that a comm
 
 from __future__ import annotations
 
-import functools
 import getpass
 import os
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any, Literal
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-__all__ = ["STACK_FILE", "Settings", "default_home", "load_settings"]
+__all__ = ["STACK_FILE", "Settings", "default_home", "load_settings", "usual_home"]
 
 STACK_FILE = "stack.env"
 """File in the home folder in which a running embedded stack says where it listens."""
@@ -26,6 +25,11 @@ def default_home() -> Path:
     chosen = os.environ.get("UNDERBUTLER_HOME")
     if chosen:
         return Path(chosen).expanduser().absolute()
+    return usual_home()
+
+
+def usual_home() -> Path:
+    """Return the folder that a command uses when it is told none."""
     data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(data) / "underbutler"
 
@@ -99,9 +103,3 @@ def load_settings(**overrides: object) -> Settings:
     home = Path(str(overrides.get("home") or default_home()))
     others: dict[str, Any] = {key: value for key, value in overrides.items() if key != "home"}
     return Settings(_env_file=home / STACK_FILE, home=home, **others)
-
-
-@functools.cache
-def settings_of_process() -> Settings:
-    """Return the settings of this process, read once at the first call."""
-    return load_settings()

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from underbutler.annex import deliver
+from underbutler.annex import bucket_for, deliver
 from underbutler.butlers import media_type
 from underbutler.model.message import TargetMessage, now_s
-from underbutler.model.naming import bucket_of, product_key
+from underbutler.model.naming import product_key
 from underbutler.model.notice import LargeFileObjectAvailable
 from underbutler.records import Claim, Product
 
@@ -111,12 +111,6 @@ def _deliver(
 ) -> tuple[Product, LargeFileObjectAvailable]:
     settings, product = context.settings, artifact.product
     instrument = str(product.data_id.get("instrument", "none"))
-    bucket = bucket_of(
-        instrument,
-        s3instance=settings.s3_instance,
-        s3category=settings.s3_category,
-        layout=settings.annex_layout,
-    )
     key = product_key(
         instrument=instrument,
         task=message.task,
@@ -133,7 +127,7 @@ def _deliver(
         placed = deliver(
             context.s3,
             source,
-            bucket=bucket,
+            bucket=bucket_for(settings, instrument),
             key=key,
             size=artifact.size,
             mime_type=artifact.mime_type,

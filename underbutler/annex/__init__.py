@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from underbutler.model.notice import LargeFileObjectAvailable as LargeFileObjectAvailable
 
     from .bucket import AsyncS3Bucket as AsyncS3Bucket
+    from .client import bucket_for as bucket_for
     from .client import ensure_bucket as ensure_bucket
     from .client import make_client as make_client
     from .consumer import NoticeConsumer as NoticeConsumer
@@ -28,6 +29,7 @@ _HOME_OF = {
     "LargeFileObjectAvailable": "underbutler.model.notice",
     "NoticeConsumer": "underbutler.annex.consumer",
     "NoticePublisher": "underbutler.annex.publisher",
+    "bucket_for": "underbutler.annex.client",
     "deliver": "underbutler.annex.delivery",
     "ensure_bucket": "underbutler.annex.client",
     "fetch": "underbutler.annex.retrieval",

@@ -25,9 +25,10 @@ from underbutler.errors import (
     UnderbutlerError,
     UsageError,
 )
+from underbutler.model.naming import bucket_of
 from underbutler.settings import Settings
 
-__all__ = ["S3Client", "answering", "client_config", "connect_arguments", "ensure_bucket", "make_client"]
+__all__ = ["S3Client", "answering", "bucket_for", "client_config", "connect_arguments", "ensure_bucket", "make_client"]
 
 S3Client: TypeAlias = Any
 """A boto3 client of S3; boto3 makes its classes at run time and ships no types."""
@@ -43,6 +44,16 @@ _WRONG_BYTES = {
 _NOT_THERE = {"NoSuchKey", "404", "NotFound"}
 _CREDENTIALS_CURE = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to credentials that may read and write there."
 _ENDPOINT_CURE = "Start one with `underbutler up`, or set S3_ENDPOINT_URL."
+
+
+def bucket_for(settings: Settings, instrument: str) -> str:
+    """Return the name of the bucket that holds an instrument's products at this site."""
+    return bucket_of(
+        instrument,
+        s3instance=settings.s3_instance,
+        s3category=settings.s3_category,
+        layout=settings.annex_layout,
+    )
 
 
 def client_config(settings: Settings, *, timeout_s: float = 60.0) -> Config:

@@ -18,7 +18,16 @@ from underbutler.model.dataref import DataIdValue
 if TYPE_CHECKING:
     from lsst.daf.butler import Butler, DataCoordinate, DimensionUniverse
 
-__all__ = ["Constraint", "FoundDataIds", "Range", "cast_data_id", "cast_value", "find_data_ids", "required_values"]
+__all__ = [
+    "Constraint",
+    "FoundDataIds",
+    "Range",
+    "cast_data_id",
+    "cast_value",
+    "find_data_ids",
+    "instruments",
+    "required_values",
+]
 
 _LARGEST_INT = 2**63 - 1
 
@@ -191,6 +200,11 @@ def find_data_ids(
     return FoundDataIds(data_ids if limit is None else data_ids[:limit], _missing(rows, given))
 
 
+def instruments(butler: Butler) -> list[str]:
+    """Return the instruments that are registered, sorted."""
+    return sorted(record.name for record in butler.query_dimension_records("instrument", explain=False))
+
+
 def required_values(coordinate: DataCoordinate) -> dict[str, DataIdValue]:
     """Return the required values of a coordinate as a plain dict."""
     return {name: coordinate[name] for name in coordinate.dimensions.required}
@@ -222,7 +236,7 @@ def _cast_constraints(universe: DimensionUniverse, name: str, values: Sequence[C
 
 def _only_instrument(butler: Butler) -> list[Constraint]:
     """Return the one instrument of the repository: the Butler answers no query that leaves it open."""
-    known = sorted(record.name for record in butler.query_dimension_records("instrument", explain=False))
+    known = instruments(butler)
     if len(known) != 1:
         raise UsageError(
             f"The data ID leaves the instrument open, and the repository has {', '.join(known) or 'none'}. "

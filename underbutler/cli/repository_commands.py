@@ -141,21 +141,14 @@ def ingest(ctx: click.Context, label: str, files: tuple[Path, ...], map_file: Pa
 
 def _make_buckets(instruments: list[str]) -> None:
     """Make the instruments' buckets; an annex that is away is said and no reason to fail: `up` makes them too."""
-    from underbutler.annex import ensure_bucket, make_client
+    from underbutler.annex import bucket_for, ensure_bucket, make_client
     from underbutler.errors import AnnexUnavailableError
-    from underbutler.model.naming import bucket_of
 
     settings = load_settings()
     client = make_client(settings)
     for instrument in instruments:
-        name = bucket_of(
-            instrument,
-            s3instance=settings.s3_instance,
-            s3category=settings.s3_category,
-            layout=settings.annex_layout,
-        )
         try:
-            ensure_bucket(client, name)
+            ensure_bucket(client, bucket_for(settings, instrument))
         except AnnexUnavailableError as error:
             sayings().print(f"[yellow]No bucket was made:[/yellow] {error}", soft_wrap=True)
             return

@@ -12,7 +12,7 @@ from types import FrameType
 
 import click
 
-from underbutler.settings import Settings, default_home, load_settings
+from underbutler.settings import Settings, default_home, load_settings, usual_home
 
 from .process import ProcessFailedError
 from .stack import PARTS, Stack
@@ -140,7 +140,7 @@ def _banner(stack: Stack) -> str:
         f"  logs     {stack.home / 'stack'}",
         "",
         "In another terminal:",
-        *([] if _is_usual(settings.home) else [f"  export UNDERBUTLER_HOME={shlex.quote(str(settings.home))}"]),
+        *([] if settings.home == usual_home() else [f"  export UNDERBUTLER_HOME={shlex.quote(str(settings.home))}"]),
         "  underbutler repo create DIR --label demo",
         "  underbutler ingest demo FILE...",
         "  underbutler submit processCcd demo --id detector=0 --wait",
@@ -149,12 +149,6 @@ def _banner(stack: Stack) -> str:
         "",
     ]
     return "\n".join(lines + _contradictions(settings))
-
-
-def _is_usual(home: Path) -> bool:
-    """Tell whether a command with no setting at all looks for the stack here."""
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return home == Path(data) / "underbutler"
 
 
 def _contradictions(settings: Settings) -> list[str]:

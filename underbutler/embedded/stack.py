@@ -230,9 +230,8 @@ def make_buckets(settings: Settings) -> list[str]:
     The S3 server of a stack starts empty, while the repositories are kept. One that cannot be opened is said and left
     out: it is not a reason to have no stack.
     """
-    from underbutler.annex import ensure_bucket, make_client
+    from underbutler.annex import bucket_for, ensure_bucket, make_client
     from underbutler.butlers import Repositories
-    from underbutler.model.naming import bucket_of
 
     client = make_client(settings)
     buckets: set[str] = set()
@@ -243,25 +242,19 @@ def make_buckets(settings: Settings) -> list[str]:
             except UnderbutlerError as error:
                 log.warning("repository_left_out", repo=label, reason=str(error))
                 continue
-            buckets |= {
-                bucket_of(
-                    instrument,
-                    s3instance=settings.s3_instance,
-                    s3category=settings.s3_category,
-                    layout=settings.annex_layout,
-                )
-                for instrument in instruments
-            }
+            buckets |= {bucket_for(settings, instrument) for instrument in instruments}
     for bucket in sorted(buckets):
         ensure_bucket(client, bucket)
     return sorted(buckets)
 
 
 def _instruments(repositories: Repositories, label: str) -> list[str]:
+    from underbutler.butlers.data_ids import instruments
+
     if repositories.is_remote(label):
         return []  # nothing is written there
     with repositories.butler(label) as butler:
-        return [record.name for record in butler.query_dimension_records("instrument", explain=False)]
+        return instruments(butler)
 
 
 def _locked(path: Path) -> TextIO:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from underbutler.errors import MessageError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    pass
 
 __all__ = ["MESSAGE_VERSION", "READABLE_VERSIONS", "DataId", "DataIdValue", "DataRef"]
 
@@ -226,8 +226,3 @@ def _universe(value: object) -> tuple[str, int] | None:
         case [str() as namespace, int() as version]:
             return namespace, version
     raise MessageError(f"its field 'universe' is {value!r} and should be [namespace, version].", field="universe")
-
-
-def distinct(refs: Iterable[DataRef]) -> list[DataRef]:
-    """Return the references without repetitions, in order."""
-    return list(dict.fromkeys(refs))

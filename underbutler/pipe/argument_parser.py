@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from underbutler.errors import FatalError, TransientError, UnderbutlerError, UsageError, suggest
 
-from .command import apply_config, choose_run, find_data, searched_collections
+from .command import apply_config, choose_run, find_data, refuse_remote_output, searched_collections
 from .dynamic_types import DynamicDatasetType
 from .id_container import DataIdContainer
 from .id_values import parse_words
@@ -287,12 +287,8 @@ class ArgumentParser(argparse.ArgumentParser):
             find_data(namespace, containers, declared)
 
     def _choose_output(self, namespace: argparse.Namespace, repositories: Repositories) -> None:
-        if repositories.is_remote(namespace.out) and not namespace.show_only:
-            raise UsageError(
-                f"The repository {namespace.out!r} is remote, which can be read and not written. Name a writeable one "
-                "for the output: --out LABEL.",
-                out=namespace.out,
-            )
+        if not namespace.show_only:
+            refuse_remote_output(repositories, namespace)
         if namespace.out == namespace.repo:
             choose_run(namespace, namespace.butler, self._name)
             return

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from underbutler.butlers.data_ids import instruments as registered_instruments
 from underbutler.butlers.data_ids import unknown_collection
 from underbutler.clock import stamp
 from underbutler.errors import UnknownNameError, UsageError
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
 
     from lsst.daf.butler import Butler
 
+    from underbutler.butlers import Repositories
+
     from .datasets import DatasetSpec
     from .id_container import DataIdContainer
 
-__all__ = ["apply_config", "choose_run", "find_data", "searched_collections"]
+__all__ = ["apply_config", "choose_run", "find_data", "refuse_remote_output", "searched_collections"]
 
 
 def apply_config(
@@ -115,7 +118,7 @@ def searched_collections(namespace: argparse.Namespace, containers: Iterable[Dat
             raise unknown_collection(butler, missing)
         return given
     instruments = list(dict.fromkeys(name for container in containers for name in container.instruments()))
-    known = sorted(record.name for record in butler.query_dimension_records("instrument", explain=False))
+    known = registered_instruments(butler)
     for name in instruments:
         if name not in known:
             raise UnknownNameError.of("instrument", name, known, "Ingest its frames first.")
@@ -167,6 +170,23 @@ def choose_run(namespace: argparse.Namespace, output: Butler | None, task: str) 
         raise UsageError(
             f"--clobber-config means a new RUN: {namespace.run!r} exists, and what is in it is never rewritten. Leave "
             f"out -o (the job then gets {own}), or name a RUN that does not exist."
+        )
+
+
+def refuse_remote_output(repositories: Repositories, namespace: argparse.Namespace) -> None:
+    """Refuse a command whose outputs could not be written.
+
+    Raises
+    ------
+    UsageError
+        If its `out` is a remote repository.
+    """
+    if repositories.is_remote(namespace.out):
+        raise UsageError(
+            f"The repository {namespace.out!r} is remote, which can be read and not written. Name a writeable one "
+            "for the output: --out LABEL.",
+            repo=namespace.repo,
+            out=namespace.out,
         )
 
 

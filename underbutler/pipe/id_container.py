@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from underbutler.butlers.bound import bind
-from underbutler.butlers.data_ids import Range, cast_data_id, find_data_ids
+from underbutler.butlers.data_ids import Range, find_data_ids, instruments
 from underbutler.errors import UnknownNameError, UsageError
 from underbutler.model.dataref import DataRef, human_data_id
 
@@ -60,16 +60,6 @@ class DataIdContainer:
     def setDatasetType(self, datasetType: str) -> None:
         """Set the dataset type whose data IDs these are."""
         self.datasetType = datasetType
-
-    def castDataIds(self, butler: Butler) -> None:
-        """Cast the values of `idList` to their dimensions' key types.
-
-        Raises
-        ------
-        UsageError
-            If a key is no dimension, or a value does not cast.
-        """
-        self.idList = [cast_data_id(butler.dimensions, data_id) for data_id in self.idList]
 
     def makeDataRefList(self, namespace: argparse.Namespace) -> None:
         """Make `refList`: one bound reference per data ID that was found."""
@@ -140,7 +130,7 @@ class DataIdContainer:
             found = find_data_ids(
                 butler,
                 self.dimensions,
-                _with_only_instrument(butler, self.dimensions, given, where),
+                given,
                 dataset_type=searched,
                 collections=namespace.collections,
                 where=where,
@@ -262,22 +252,8 @@ def _ordered(data_id: Mapping[str, DataIdValue], given: Mapping[str, Any]) -> di
     return {key: data_id[key] for key in dict.fromkeys([*given, *data_id]) if key in data_id}
 
 
-def _with_only_instrument(
-    butler: Butler, dimensions: Sequence[str], given: dict[str, list[Constraint]], where: str
-) -> dict[str, list[Constraint]]:
-    """Add the repository's instrument, if it has one only and none was given."""
-    if "instrument" not in dimensions or "instrument" in given or "instrument" in where:
-        return given
-    known = _instruments(butler)
-    return {**given, "instrument": [known[0]]} if len(known) == 1 else given
-
-
 def _check_instruments(butler: Butler, given: Mapping[str, Sequence[Any]]) -> None:
-    known = _instruments(butler)
+    known = instruments(butler)
     for name in given.get("instrument", ()):
         if name not in known:
             raise UnknownNameError.of("instrument", str(name), known)
-
-
-def _instruments(butler: Butler) -> list[str]:
-    return sorted(record.name for record in butler.query_dimension_records("instrument", explain=False))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from underbutler.errors import UsageError
 
+from .command import refuse_remote_output
 from .datasets import register_dataset_types
 from .job_types import record_types
 
@@ -72,13 +73,7 @@ def _open_output(parsedCmd: argparse.Namespace) -> Butler:
     """Return the butler that writes the job's RUN, registering it; it becomes the command's butler."""
     repositories = getattr(parsedCmd, "repositories", None)
     if repositories is not None:
-        if repositories.is_remote(parsedCmd.out):
-            raise UsageError(
-                f"The repository {parsedCmd.out!r} is remote, which can be read and not written. Name a writeable one "
-                "for the output: --out LABEL.",
-                repo=parsedCmd.repo,
-                out=parsedCmd.out,
-            )
+        refuse_remote_output(repositories, parsedCmd)
         reading = parsedCmd.butler
         parsedCmd.butler = parsedCmd.resources.enter_context(
             repositories.butler(parsedCmd.out, writeable=True, run=parsedCmd.run, collections=_searched(parsedCmd))

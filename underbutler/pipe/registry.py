@@ -104,12 +104,6 @@ def load_subtask(name: str) -> Any:
     return target
 
 
-def subtask_name(target: object) -> str | None:
-    """Return the registered name of a subtask's class, or None."""
-    where = f"{getattr(target, '__module__', '')}:{getattr(target, '__qualname__', '')}"
-    return next((name for name, points in _points(SUBTASK_GROUP).items() if points[0].value == where), None)
-
-
 def _points(group: str) -> dict[str, list[EntryPoint]]:
     """Return the different entry points of each name: an editable install may list the same one twice."""
     found: dict[str, dict[str, EntryPoint]] = {}
