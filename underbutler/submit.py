@@ -47,8 +47,6 @@ class Prepared:
     ----------
     task
         The task's registered name.
-    job
-        The identity that the job will have.
     command
         The parsed command (an `argparse.Namespace`).
     runner
@@ -58,10 +56,15 @@ class Prepared:
     """
 
     task: str
-    job: uuid.UUID
     command: Any
     runner: TaskRunner
     targets: tuple[NewTarget, ...]
+
+    @property
+    def job(self) -> uuid.UUID:
+        """The identity that the job will have."""
+        identity: uuid.UUID = self.command.job
+        return identity
 
 
 @contextmanager
@@ -97,7 +100,6 @@ def prepare(
         If anything cannot succeed as written.
     """
     task_class: type[CmdLineTask] = load_task(task)
-    job = job or uuid.uuid4()
     parser = task_class._makeArgumentParser()
     command = parser.parse(
         task_class.ConfigClass(),
@@ -110,10 +112,10 @@ def prepare(
         task_class=task_class,
     )
     with command.resources:
-        yield _checked(task, task_class, command, job)
+        yield _checked(task, task_class, command)
 
 
-def _checked(task: str, task_class: type[CmdLineTask], command: Any, job: uuid.UUID) -> Prepared:
+def _checked(task: str, task_class: type[CmdLineTask], command: Any) -> Prepared:
     runner = task_class.RunnerClass(TaskClass=task_class, parsedCmd=command, doReturnResults=True)
     elements = runner.getTargetList(command)
     if not elements and not command.allowEmpty and not command.show_only:
@@ -123,7 +125,6 @@ def _checked(task: str, task_class: type[CmdLineTask], command: Any, job: uuid.U
         )
     return Prepared(
         task=task,
-        job=job,
         command=command,
         runner=runner,
         targets=tuple(_new_target(task, element, command.config_digest) for element in elements),
@@ -136,7 +137,6 @@ def submit(
     jobs: JobStore,
     app: Celery,
     settings: Settings,
-    user: str,
     parent: uuid.UUID | None = None,
     progress: Progress | None = None,
 ) -> JobRow:
@@ -152,8 +152,6 @@ def submit(
         A Celery app that can send.
     settings
         Queue and broker.
-    user
-        Who submits.
     parent
         The job that this one retries, if any.
     progress
@@ -184,7 +182,7 @@ def submit(
                 repo=command.repo,
                 out=command.out,
                 run=command.run,
-                user=user,
+                user=command.user,
                 overrides=command.overrides,
                 config=command.config_json,
                 config_digest=command.config_digest,
@@ -232,8 +230,8 @@ def _publish(app: Celery, producer: Any, outgoing: Outgoing) -> None:
         task_id=message.envelope.task_id,
         queue=outgoing.queue,
         headers={HEADER: message.envelope.to_json()},
-        argsrepr=message.argsrepr,
-        kwargsrepr=message.kwargsrepr,
+        argsrepr=outgoing.argsrepr,
+        kwargsrepr=outgoing.kwargsrepr,
         producer=producer,
         ignore_result=True,
     )

@@ -11,7 +11,7 @@ from underbutler.model.job import Phase, TargetState
 from underbutler.terminal import answers, jobs_table, notices_table, sayings, targets_table
 
 from .main import json_option
-from .session import answer_json, open_records
+from .session import answer_json, counts_json, open_records
 
 if TYPE_CHECKING:
     from underbutler.context import WorkerContext
@@ -93,7 +93,7 @@ def _show_job(context: WorkerContext, row: JobRow, verbose: bool, form: str) -> 
 
 
 def _job_json(row: JobRow, counts: dict[TargetState, int]) -> dict[str, Any]:
-    return asdict(row) | {"counts": {state.value: number for state, number in counts.items() if number}}
+    return asdict(row) | {"counts": counts_json(counts)}
 
 
 @click.command(short_help="Cancel a job.")

@@ -123,6 +123,15 @@ def exit_code_of(error: Exception) -> int:
     return 1
 
 
+def task_words(command: F) -> F:
+    """Add what a command takes that passes a TASK and its own options on: ``-h``, TASK, ARGS."""
+    words = click.argument("args", nargs=-1, type=click.UNPROCESSED)(command)
+    words = click.argument("task", required=False)(words)
+    return click.option(
+        "-h", "--help", "show_help", is_flag=True, is_eager=True, help="Show this text; after TASK its own options."
+    )(words)
+
+
 def json_option() -> Callable[[F], F]:
     """Return the option ``--format text|json``."""
     return click.option(

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from .main import task_words
+
 __all__ = ["run"]
 
 PASS_THROUGH: dict[str, Any] = {
@@ -16,11 +18,7 @@ PASS_THROUGH: dict[str, Any] = {
 
 
 @click.command(short_help="Run a task here and now, without the queue.", context_settings=PASS_THROUGH)
-@click.option(
-    "-h", "--help", "show_help", is_flag=True, is_eager=True, help="Show this text; after TASK its own options."
-)
-@click.argument("task", required=False)
-@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+@task_words
 @click.pass_context
 def run(ctx: click.Context, show_help: bool, task: str | None, args: tuple[str, ...]) -> None:
     """Run TASK in this process (or -j N), without queue and records: `CmdLineTask.parseAndRun`.

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from underbutler.context import WorkerContext
 from underbutler.errors import UsageError
 from underbutler.migrations import is_current, upgrade
+from underbutler.model.job import TargetState
 from underbutler.settings import Settings, load_settings
 
-__all__ = ["answer_json", "open_records", "prepare_records"]
+__all__ = ["answer_json", "counts_json", "open_records", "prepare_records"]
 
 
 def prepare_records(settings: Settings) -> None:
@@ -39,6 +40,11 @@ def open_records() -> Iterator[WorkerContext]:
     prepare_records(settings)
     with WorkerContext(settings) as context:
         yield context
+
+
+def counts_json(counts: Mapping[TargetState, int]) -> dict[str, int]:
+    """Return the states that targets are in, with how many there are, for a JSON answer."""
+    return {state.value: number for state, number in counts.items() if number}
 
 
 def answer_json(document: Any) -> None:

@@ -10,8 +10,8 @@ from underbutler.model.job import Phase
 from underbutler.model.message import describe
 from underbutler.terminal import answers, follow_job, sayings, steps, targets_table
 
-from .main import json_option
-from .session import answer_json, open_records
+from .main import json_option, task_words
+from .session import answer_json, counts_json, open_records
 
 if TYPE_CHECKING:
     from underbutler.context import WorkerContext
@@ -27,11 +27,7 @@ PASS_THROUGH: dict[str, Any] = {
 
 
 @click.command(short_help="Submit a task on data IDs of a repository.", context_settings=PASS_THROUGH)
-@click.option(
-    "-h", "--help", "show_help", is_flag=True, is_eager=True, help="Show this text; after TASK its own options."
-)
-@click.argument("task", required=False)
-@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+@task_words
 @click.option("--dry-run", is_flag=True, help="Check everything and show the targets; write and send nothing.")
 @click.option("--wait", is_flag=True, help="Follow the job to its end; exit 1 if a target failed.")
 @json_option()
@@ -52,7 +48,7 @@ def submit(
       underbutler submit makeFlat demo --id instrument=SIMCAM detector=0 --show config=combine*
       underbutler submit processCcd demo --id instrument=STE3 -C overrides.toml -o u/ann/try1
     """
-    if task is None or (show_help and not task):
+    if not task:
         click.echo(ctx.get_help())
         return
     if show_help:
@@ -85,13 +81,12 @@ def _submit(ctx: click.Context, context: WorkerContext, prepared: Prepared, wait
             jobs=context.jobs,
             app=make_app(context.settings),
             settings=context.settings,
-            user=context.settings.user,
             progress=sent,
         )
     if wait:
         row = follow_job(context.jobs, row.id)
     if form == "json":
-        counts = {state.value: number for state, number in context.jobs.counts(row.id).items() if number}
+        counts = counts_json(context.jobs.counts(row.id))
         answer_json(
             {"job": str(row.id), "phase": row.phase, "targets": row.n_targets, "run": row.run, "counts": counts}
         )

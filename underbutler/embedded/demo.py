@@ -225,7 +225,7 @@ class Story:
     def _submit(self, task: str, args: Sequence[str], label: str = "") -> None:
         settings, jobs = self.settings, self.context.jobs
         with prepare(task, ["demo", *args], repositories=self.context.repositories, user=settings.user) as prepared:
-            row = submit(prepared, jobs=jobs, app=self.app, settings=settings, user=settings.user)
+            row = submit(prepared, jobs=jobs, app=self.app, settings=settings)
         row = follow_job(
             self.context.jobs,
             row.id,
