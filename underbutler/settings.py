@@ -52,6 +52,43 @@ class Settings(BaseSettings):
     visibility_timeout_s: int = Field(120, ge=5, validation_alias=_alias("VISIBILITY_TIMEOUT_S"))
     hard_limit_s: int = Field(3600, ge=1, validation_alias=_alias("HARD_LIMIT_S"))
     """Longest time that this queue lets a target run, in seconds; a task's own limit may be shorter."""
+    redis_transport: Literal["atomic", "stock"] = Field("atomic", validation_alias=_alias("REDIS_TRANSPORT"))
+    """How workers take messages from Redis: popped and booked in one step, or by kombu's own transport."""
+
+    lease_s: float = Field(60.0, ge=1, validation_alias=_alias("LEASE_S"))
+    """A claim that its worker's keeper has not renewed for so long is over, in seconds."""
+    sweep_interval_s: float = Field(5.0, gt=0, validation_alias=_alias("SWEEP_INTERVAL_S"))
+    outbox_grace_s: float = Field(30.0, ge=0, validation_alias=_alias("OUTBOX_GRACE_S"))
+    """The sweeper leaves what was never sent to its submitter for so long, in seconds."""
+    max_deaths: int = Field(3, ge=1, validation_alias=_alias("MAX_DEATHS"))
+    """A target is held when its child has died so often."""
+    max_worker_deaths: int = Field(10, ge=1, validation_alias=_alias("MAX_WORKER_DEATHS"))
+    """A target is held when whole workers have died under it so often."""
+    max_transient_retries: int = Field(8, ge=0, validation_alias=_alias("MAX_TRANSIENT_RETRIES"))
+    """A target fails when a service was away more often than this."""
+    retry_base_s: float = Field(5.0, gt=0, validation_alias=_alias("RETRY_BASE_S"))
+    retry_cap_s: float = Field(600.0, gt=0, validation_alias=_alias("RETRY_CAP_S"))
+    """The wait before a retry doubles from `retry_base_s` up to this, with jitter, in seconds."""
+    unknown_wait_s: float = Field(600.0, ge=0, validation_alias=_alias("UNKNOWN_WAIT_S"))
+    """A target whose task, version or universe no worker knows is held after so long, in seconds."""
+    soft_shutdown_s: float = Field(30.0, ge=0, validation_alias=_alias("SOFT_SHUTDOWN_S"))
+    """A worker that is asked to end gives its running targets back after so long, in seconds."""
+
+    scratch: Path | None = Field(None, validation_alias=_alias("SCRATCH"))
+    """Folder whose free space a worker looks at before it claims; default the system's temporary folder."""
+    scratch_min_bytes: int = Field(256 * 2**20, ge=0, validation_alias=_alias("SCRATCH_MIN_BYTES"))
+    rss_limit_bytes: int | None = Field(None, ge=1, validation_alias=_alias("RSS_LIMIT_BYTES"))
+    """A child whose resident memory is larger takes no target, in bytes; default no limit."""
+    breaker_failures: int = Field(5, ge=1, validation_alias=_alias("BREAKER_FAILURES"))
+    """A repository that could not be opened so many times in a row is left alone for a while."""
+    breaker_open_s: float = Field(30.0, gt=0, validation_alias=_alias("BREAKER_OPEN_S"))
+    breaker_cap_s: float = Field(1800.0, gt=0, validation_alias=_alias("BREAKER_CAP_S"))
+    """The while doubles from `breaker_open_s` up to this, in seconds."""
+
+    token_key: SecretStr | None = Field(None, validation_alias=_alias("TOKEN_KEY"))
+    """Fernet keys, comma-separated, newest first, under which access tokens are kept; default a file in `home`."""
+    job_lifetime_s: float | None = Field(None, gt=0, validation_alias=_alias("JOB_LIFETIME_S"))
+    """A job's rows and logs are destroyed so long after its submission, in seconds; default never."""
 
     database_url: str | None = Field(None, validation_alias=_alias("DATABASE_URL"))
     """SQLAlchemy URL of the records; default a SQLite file in `home`."""
