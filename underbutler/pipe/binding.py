@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from underbutler.butlers import BoundDataRef, PutJournal, Repositories
 
-__all__ = ["bound_element", "plain_element", "references"]
+__all__ = ["bound_element", "moved_element", "plain_element", "references"]
 
 
 @contextmanager
@@ -63,6 +63,11 @@ def references(element: Any) -> Iterator[DataRef]:
 def plain_element(element: Any) -> Any:
     """Return an element with every bound reference replaced by its plain value."""
     return _mapped(element, lambda ref: DataRef.from_json(ref.to_json()))
+
+
+def moved_element(element: Any, before: str, after: str) -> Any:
+    """Return an element whose references that write to the RUN `before` write to the RUN `after`."""
+    return _mapped(element, lambda ref: ref.replaced(run=after) if ref.run == before else ref)
 
 
 def _mapped(value: Any, function: Callable[[DataRef], DataRef]) -> Any:
