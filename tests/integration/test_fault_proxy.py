@@ -15,10 +15,16 @@ def status_of(proxy: FaultyS3, path: str = "/", timeout: float = 20) -> int:
     place = urlsplit(proxy.url)
     link = http.client.HTTPConnection(place.hostname or "", place.port, timeout=timeout)
     try:
-        link.request("GET", path)
-        return link.getresponse().status
+        return answer_of(link, path)
     finally:
         link.close()
+
+
+def answer_of(link: http.client.HTTPConnection, path: str = "/") -> int:
+    link.request("GET", path)
+    answer = link.getresponse()
+    answer.read()
+    return answer.status
 
 
 def statuses(endpoint: S3Endpoint, seed: int) -> list[int]:
@@ -39,14 +45,12 @@ def test_connections_are_refused_and_cut_and_then_taken_again_on_the_same_port(m
         before = proxy.url
         place = urlsplit(before)
         open_link = http.client.HTTPConnection(place.hostname or "", place.port, timeout=20)
-        open_link.request("GET", "/")
-        open_link.getresponse().read()
+        assert answer_of(open_link) == 200
         with proxy.refusing():
             with pytest.raises(ConnectionRefusedError):
                 status_of(proxy)
             with pytest.raises((OSError, http.client.HTTPException)):
-                open_link.request("GET", "/")
-                open_link.getresponse()
+                answer_of(open_link)
         assert proxy.url == before
         assert status_of(proxy) == 200
         open_link.close()
