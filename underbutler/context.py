@@ -17,6 +17,7 @@ from underbutler.butlers import Repositories
 from underbutler.records import JobRow, JobStore
 from underbutler.settings import Settings, load_settings
 from underbutler.sql import open_engine
+from underbutler.tokens import TokenVault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,6 +89,16 @@ class WorkerContext:
                 while len(kept) > KEPT:
                     kept.popitem(last=False)
             return kept[key]
+
+    def token(self, handle: str | None) -> str | None:
+        """Redeem the handle of an access token; None for a job that was given none. It is hidden from logs from now on.
+
+        Raises
+        ------
+        TokenExpiredError
+            If it has expired or is not known any more: the target is to be held with this reason.
+        """
+        return None if handle is None else TokenVault(self.jobs, self.settings).redeem(handle)
 
     @cached_property
     def repositories(self) -> Repositories:

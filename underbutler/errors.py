@@ -19,6 +19,7 @@ __all__ = [
     "LostDatasetError",
     "MessageError",
     "RecordsUnavailableError",
+    "TokenExpiredError",
     "TransientError",
     "UnderbutlerError",
     "UnknownNameError",
@@ -87,6 +88,10 @@ class ConflictError(UsageError):
 
 class LostDatasetError(UsageError, LookupError):
     """A dataset that is needed does not exist."""
+
+
+class TokenExpiredError(UsageError):
+    """A delegated access token cannot be redeemed: it has expired, or is not known here any more."""
 
 
 class BrokerUnavailableError(TransientError, ConnectionError):

@@ -1,4 +1,4 @@
-"""Structured logs: bound once per target, cleared after. May import only errors.
+"""Structured logs: bound once per target, cleared after. May import only errors and redaction.
 
 Standard logging and structlog share one handler on stderr, so that a science library's message carries the same job,
 target and data ID as ours. Nothing of this happens at import: a program calls `configure` once.
@@ -14,6 +14,8 @@ from typing import Literal
 
 import structlog
 
+from .redaction import redacted_text
+
 __all__ = ["bound", "configure", "formatter", "get_logger"]
 
 _SHARED: list[structlog.typing.Processor] = [
@@ -22,6 +24,14 @@ _SHARED: list[structlog.typing.Processor] = [
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
+
+
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    """Renders, then takes out the secrets: whatever the event, its values or its traceback held."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render one record."""
+        return redacted_text(super().format(record))
 
 
 def configure(level: str = "INFO", form: Literal["text", "json"] = "text") -> None:
@@ -48,13 +58,13 @@ def configure(level: str = "INFO", form: Literal["text", "json"] = "text") -> No
 
 
 def formatter(form: Literal["text", "json"] = "text", colors: bool = False) -> logging.Formatter:
-    """Return a formatter that renders our events and those of any library the same way."""
+    """Return a formatter that renders our events and those of any library the same way, without secrets."""
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if form == "json"
         else structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0)
     )
-    return structlog.stdlib.ProcessorFormatter(
+    return _Formatter(
         foreign_pre_chain=_SHARED,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,

@@ -1,4 +1,4 @@
-"""One frozen class of settings, read from the environment. May import only errors.
+"""One frozen class of settings, read from the environment. May import only errors and redaction.
 
 Names are ``UNDERBUTLER_<FIELD>``, and the ecosystem's own where one exists. What is not set comes from ``stack.env`` in
 the home folder, which a running ``underbutler up`` writes there: so that a command in another terminal finds the stack.
@@ -10,9 +10,12 @@ import getpass
 import os
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote
 
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from .redaction import hide
 
 __all__ = ["STACK_FILE", "Settings", "default_home", "load_settings", "usual_home"]
 
@@ -136,7 +139,23 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Read the settings: arguments first, then the environment, then a running stack's file, then defaults."""
+    """Read the settings: arguments first, then the environment, then a running stack's file, then defaults.
+
+    What they hold that is secret is hidden from this process's logs.
+    """
     home = Path(str(overrides.get("home") or default_home()))
     others: dict[str, Any] = {key: value for key, value in overrides.items() if key != "home"}
-    return Settings(_env_file=home / STACK_FILE, home=home, **others)
+    settings = Settings(_env_file=home / STACK_FILE, home=home, **others)
+    hide(*_secrets(settings), always=True)
+    return settings
+
+
+def _secrets(settings: Settings) -> list[str]:
+    """Return what no log may show: keys, and the passwords in URLs, as written there and as meant."""
+    found = [key.get_secret_value() for key in (settings.s3_secret_access_key, settings.token_key) if key]
+    found += [word.strip() for key in found for word in key.split(",")]
+    for url in (settings.broker_url, settings.database_url or "", settings.s3_endpoint_url or ""):
+        credentials, at, _ = url.partition("://")[2].rpartition("@")
+        password = credentials.partition(":")[2] if at else ""
+        found += [password, unquote(password)]
+    return found

@@ -58,6 +58,8 @@ class Envelope:
         Seconds since 1970 UTC, by the sender's clock (for people; nothing is decided by it).
     traceparent
         W3C trace context of the submission, or None.
+    token
+        Handle of the access token that the job was given, or None; the token itself is never in a message.
     """
 
     job: uuid.UUID
@@ -67,6 +69,7 @@ class Envelope:
     config: str
     sent_at: float
     traceparent: str | None = None
+    token: str | None = None
 
     @property
     def task_id(self) -> str:
@@ -96,7 +99,7 @@ class Envelope:
                 f"The header is of version {document.get('v')!r}; this worker reads {sorted(READABLE_VERSIONS)}."
             )
         try:
-            traceparent = document.get("traceparent")
+            traceparent, token = document.get("traceparent"), document.get("token")
             return cls(
                 job=uuid.UUID(document["job"]),
                 target=uuid.UUID(document["target"]),
@@ -105,6 +108,7 @@ class Envelope:
                 config=str(document["config"]),
                 sent_at=float(document["sent_at"]),
                 traceparent=None if traceparent is None else str(traceparent),
+                token=None if token is None else str(token),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise MessageError(f"The {HEADER!r} header does not decode: {type(error).__name__}: {error}.") from error
