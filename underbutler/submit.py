@@ -203,21 +203,50 @@ def submit(
     return jobs.job(row.id)
 
 
-def send(jobs: JobStore, app: Celery, *, job: uuid.UUID | None = None, progress: Progress | None = None) -> int:
+def send(
+    jobs: JobStore,
+    app: Celery,
+    *,
+    job: uuid.UUID | None = None,
+    older_than_s: float = 0.0,
+    at_most: int | None = None,
+    progress: Progress | None = None,
+) -> int:
     """Send the messages of targets that are recorded and not sent; return how many were.
 
     A sending that the broker did not confirm stays unsent in the rows, and its repetition is harmless: a second
     delivery of a target stands down.
+
+    Parameters
+    ----------
+    jobs
+        The records.
+    app
+        A Celery app that can send.
+    job
+        Only those of this job.
+    older_than_s
+        Leave what was never sent and is younger than this to its submitter, in seconds.
+    at_most
+        Leave the rest to another call.
+    progress
+        Called with the number of messages sent so far.
     """
     sent = 0
     with app.producer_pool.acquire(block=True) as producer:
-        while batch := jobs.take_unsent(job=job, limit=SEND_BATCH):
+        while batch := jobs.take_unsent(
+            job=job,
+            limit=SEND_BATCH if at_most is None else min(SEND_BATCH, at_most - sent),
+            older_than_s=older_than_s,
+        ):
             for outgoing in batch:
                 _publish(app, producer, outgoing)
             jobs.mark_sent([(item.message.envelope.target, item.message.envelope.send_no) for item in batch])
             sent += len(batch)
             if progress is not None:
                 progress(sent)
+            if sent == at_most:
+                break
     return sent
 
 
