@@ -120,7 +120,7 @@ class TokenVault:
         """
         handle = secrets.token_urlsafe(18)
         inside = json.dumps({"handle": handle, "token": token.secret}).encode()
-        ciphertext = self._fernet(make=True).encrypt(inside).decode()
+        ciphertext = self._fernet(make=True).encrypt(inside)
         self._jobs.keep_token(handle, user, ciphertext, token.expires_at)
         return handle
 
