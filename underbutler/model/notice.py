@@ -10,7 +10,10 @@ from underbutler.errors import MessageError
 
 from .naming import parse_s3_url, routing_key
 
-__all__ = ["SAL_SIZE_LIMIT", "LargeFileObjectAvailable"]
+__all__ = ["FORMAT_VERSION", "SAL_SIZE_LIMIT", "LargeFileObjectAvailable"]
+
+FORMAT_VERSION = 1.0
+"""Revision of the file formats that our formatters write; a notice's ``version``."""
 
 SAL_SIZE_LIMIT = 2**31 - 1
 """Largest ``byteSize`` that SAL's 32-bit field holds."""
