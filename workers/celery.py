@@ -17,7 +17,9 @@ from underbutler.broker import make_app
 from underbutler.pipe import known_tasks
 from underbutler.settings import Settings, load_settings
 
-from . import process
+from . import process, revoke
+from .fitness import Fitness
+from .shutdown import Ending
 from .target_task import make_target_task
 
 __all__ = ["app"]
@@ -28,17 +30,20 @@ log = logs.get_logger(__name__)
 def worker_settings(settings: Settings) -> dict[str, Any]:
     """Return what a worker is configured with beyond what submitters share.
 
-    One message in flight per child; a child is renewed after some hundred targets; no hijacked root logger; a target is
-    neither retried nor requeued by Celery, because the records decide that.
+    One message in flight per child; a child is renewed after some hundred targets, or when it has grown too large, once
+    its message is acknowledged; no hijacked root logger; a target is neither retried nor requeued by Celery, because the
+    records decide that. Celery's soft shutdown is off: `workers.shutdown` ends a worker.
     """
+    limit = settings.rss_limit_bytes
     return {
         "worker_prefetch_multiplier": 1,
         "worker_max_tasks_per_child": 500,
+        "worker_max_memory_per_child": None if limit is None else max(1, limit // 1024),
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
         "worker_send_task_events": True,
-        "worker_soft_shutdown_timeout": 30.0,
-        "worker_enable_soft_shutdown_on_idle": True,
+        "worker_soft_shutdown_timeout": 0.0,
+        "worker_enable_soft_shutdown_on_idle": False,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "task_time_limit": settings.hard_limit_s,
         "task_soft_time_limit": max(1, settings.hard_limit_s - 30),
@@ -58,6 +63,9 @@ def build(settings: Settings) -> celery.Celery:
     application.set_current()
     application.set_default()
     process.connect()
+    revoke.connect()
+    application.steps["worker"].add(Ending)
+    application.steps["consumer"].add(Fitness)
     return application
 
 

@@ -1,11 +1,13 @@
-"""The life of a worker process: what it has open is made after the fork and closed at its end."""
+"""The life of a worker: its keeper before its pool; what each process has open is made after the fork, closed at its end."""
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
+import uuid
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from celery import signals
 
@@ -13,9 +15,17 @@ from underbutler.context import WorkerContext
 from underbutler.logs import get_logger
 from underbutler.settings import load_settings
 
-__all__ = ["connect", "current"]
+from . import keeper_link
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+__all__ = ["WORKER_ID", "connect", "current", "worker_id"]
 
 log = get_logger(__name__)
+
+WORKER_ID: Final = "UNDERBUTLER_WORKER_ID"
+"""Environment variable by which the children know whose they are."""
 
 _contexts: dict[int, WorkerContext] = {}
 _opening = threading.Lock()
@@ -31,6 +41,11 @@ def current() -> WorkerContext:
         return context
 
 
+def worker_id(otherwise: str) -> str:
+    """Return the identity of the worker that this process belongs to; new for every start of a worker."""
+    return os.environ.get(WORKER_ID, otherwise)
+
+
 def close() -> None:
     """Close what this process has open, if anything."""
     context = _contexts.pop(os.getpid(), None)
@@ -41,9 +56,34 @@ def close() -> None:
 @cache
 def connect() -> None:
     """Connect to Celery's signals, once."""
+    signals.worker_init.connect(_on_worker_start, weak=False)
     signals.worker_process_init.connect(_on_process_start, weak=False)
     signals.worker_process_shutdown.connect(_on_end, weak=False)
-    signals.worker_shutdown.connect(_on_end, weak=False)
+    signals.worker_shutdown.connect(_on_worker_end, weak=False)
+
+
+def _on_worker_start(sender: Any, **_: Any) -> None:
+    """Start the keeper: before the pool, which is forked from this process."""
+    settings = load_settings()
+    app: Celery = sender.app
+    identity = f"{sender.hostname}/{uuid.uuid4().hex[:8]}"
+    os.environ[WORKER_ID] = identity
+    queues = getattr(app.amqp.queues, "consume_from", None) or {settings.queue: None}
+    keeper_link.set_current(
+        keeper_link.KeeperLink(
+            identity,
+            name=str(sender.hostname),
+            queue=",".join(sorted(queues)),
+            concurrency=sender.concurrency if isinstance(sender.concurrency, int) else 0,
+            level=_level(sender.loglevel),
+            limits={name: float(task.time_limit) for name, task in app.tasks.items() if task.time_limit},
+        )
+    )
+
+
+def _level(level: int | str | None) -> str:
+    name = logging.getLevelName(level) if isinstance(level, int) else str(level or "INFO")
+    return name if name in logging.getLevelNamesMapping() else "INFO"
 
 
 def _on_process_start(**_: Any) -> None:
@@ -57,3 +97,11 @@ def _on_process_start(**_: Any) -> None:
 
 def _on_end(**_: Any) -> None:
     close()
+
+
+def _on_worker_end(**_: Any) -> None:
+    """Close, and let the keeper end what is left."""
+    close()
+    link = keeper_link.current()
+    if link is not None:
+        link.close()

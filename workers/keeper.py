@@ -1,0 +1,347 @@
+"""The keeper: a light process beside each worker that holds the leases of what the worker runs.
+
+``python -m workers.keeper``, started by the worker's main process before its pool. It renews the leases of children that
+live, ends those of children that are gone, ends what was cancelled or runs beyond every limit, and ends with its worker.
+It is a process, because science code may hold the interpreter's lock and the main process forks. May import records,
+sql, settings and logs, and neither Celery nor the science stack.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from underbutler import logs
+from underbutler.errors import RecordsUnavailableError
+from underbutler.records import HeldClaim, JobStore, Worker
+from underbutler.settings import Settings, load_settings
+from underbutler.sql import open_engine
+
+from .wards import Wards
+
+__all__ = ["Keeper", "Orders"]
+
+log = logs.get_logger(__name__)
+
+POLL_S: Final = 1.0
+"""How often cancels and children are looked at, in seconds; more often under a short lease."""
+SOON_S: Final = 0.2
+"""The same while something is being ended."""
+TERM_GRACE_S: Final = 3.0
+"""Seconds between asking a child to end and killing it."""
+GONE_GRACE_S: Final = 0.5
+"""A child is gone when it was so twice, this many seconds apart: what its main process says of its end comes first."""
+LIMIT_MARGIN_S: Final = 30.0
+"""A claim that is older than its hard limit by this was not ended by Celery: its pool cannot, or its main hangs."""
+LAST_WILL_S: Final = 15.0
+"""So long the keeper of a dead worker tries to reach the records; then the leases run out by themselves."""
+
+Key = tuple[uuid.UUID, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the main process says of the end of a message, by target and number of sending."""
+
+    event: str
+    pid: int | None
+    reason: str
+
+
+@dataclass(slots=True)
+class Cut:
+    """A child that is being ended, for the sake of which claim, and how that one ends."""
+
+    claim: Key
+    end: str
+    reason: str
+    since: float
+
+
+@dataclass(slots=True)
+class Orders:
+    """Lines of JSON from the main process, read without waiting longer than asked."""
+
+    descriptor: int
+    ended: bool = False
+    _rest: bytes = b""
+
+    def read(self, timeout_s: float) -> list[dict[str, Any]]:
+        """Return what has come until now; wait for it at most so long. `ended` tells that no more will come."""
+        lines: list[bytes] = []
+        while not self.ended and select.select([self.descriptor], [], [], 0 if lines else max(timeout_s, 0))[0]:
+            chunk = os.read(self.descriptor, 65536)
+            self.ended = not chunk
+            *whole, self._rest = (self._rest + chunk).split(b"\n")
+            lines += whole
+        return [json.loads(line) for line in lines if line]
+
+
+@dataclass
+class Keeper:
+    """Keeps the claims of one worker.
+
+    Parameters
+    ----------
+    jobs
+        The records.
+    settings
+        Lease, limits and bounds.
+    worker
+        Who the worker is.
+    orders
+        What its main process says.
+    tell
+        Tells the main process which child is ended, and why.
+    limits
+        Hard time limit of each task, in seconds; default the queue's.
+    """
+
+    jobs: JobStore
+    settings: Settings
+    worker: Worker
+    orders: Orders
+    tell: Callable[[Mapping[str, Any]], None]
+    limits: Mapping[str, float] = field(default_factory=dict)
+    _wards: Wards = field(init=False)
+    _cuts: dict[int, Cut] = field(default_factory=dict)
+    _said: dict[tuple[uuid.UUID, int], Said] = field(default_factory=dict)
+    _revoked: set[uuid.UUID] = field(default_factory=set)
+    _held: list[HeldClaim] = field(default_factory=list)
+    _stop_at: float | None = None
+    _unfit: tuple[str | None] | None = None
+    _renew_at: float = 0.0
+    _away_since: float | None = None
+
+    def __post_init__(self) -> None:
+        self._wards = Wards(self.worker.pid, GONE_GRACE_S)
+
+    def run(self) -> None:
+        """Keep until the main process is gone, then end what it left."""
+        pause_s = 0.0
+        while True:
+            for order in self.orders.read(pause_s):
+                self.take(order)
+            if self.orders.ended or os.getppid() != self.worker.pid:
+                return self._bury()
+            pause_s = self._round()
+
+    def _round(self) -> float:
+        """Look at every claim once; return how long the next look may wait, in seconds."""
+        try:
+            self._held = self.jobs.claims_of_worker(self.worker.id)
+            self._look()
+            self._settle()
+            self._renew()
+        except RecordsUnavailableError as error:
+            if self._away_since is None:
+                log.warning("records_away", error=str(error))
+                self._away_since = time.monotonic()
+        else:
+            if self._away_since is not None:
+                log.info("records_back", seconds=round(time.monotonic() - self._away_since, 1))
+                self._away_since = None
+        busy = bool(self._cuts) or self._wards.any_missing
+        return SOON_S if busy else min(POLL_S, self.settings.lease_s / 4)
+
+    # What the main process says
+
+    def take(self, order: Mapping[str, Any]) -> None:
+        """Take note of what the main process says."""
+        event = order.get("event")
+        if event in {"lost", "timed_out"}:
+            said = Said(str(event), order.get("pid"), str(order.get("reason", "")))
+            self._said[uuid.UUID(order["target"]), int(order["send_no"])] = said
+        elif event == "revoked":
+            self._revoked.add(uuid.UUID(order["target"]))
+        elif event == "stopping":
+            stop_at = time.monotonic() + float(order["in_s"])
+            self._stop_at = stop_at if self._stop_at is None else min(stop_at, self._stop_at)
+        elif event == "unfit":
+            self._unfit = (order.get("reason"),)
+        else:
+            log.warning("order_unknown", order=order)
+
+    def _settle(self) -> None:
+        """Tell the records what the main process said; what they could not be told stays for the next round."""
+        while self._revoked:
+            target = next(iter(self._revoked))
+            state = self.jobs.cancel_target(target)
+            log.info("target_revoked", target=str(target), state=state)
+            self._revoked.discard(target)
+        held = {(claim.target, claim.send_no) for claim in self._held}
+        for target, send_no in [key for key in self._said if key not in held]:
+            if self.jobs.lost(target, send_no):
+                log.info("message_to_be_sent_again", target=str(target), send_no=send_no)
+            self._said.pop((target, send_no))
+        if self._unfit is not None:
+            self.jobs.worker_unfit(self.worker.id, self._unfit[0])
+            self._unfit = None
+
+    def _renew(self) -> None:
+        now = time.monotonic()
+        if now < self._renew_at:
+            return
+        self.jobs.worker_alive(self.worker)
+        self.jobs.renew_worker(self.worker.id, self._wards.living(self._held), self.settings.lease_s)
+        self._renew_at = now + self.settings.lease_s / 3
+
+    # What the children do
+
+    def _look(self) -> None:
+        """End the claims of children that are gone, and the children whose claims are to end."""
+        now = time.monotonic()
+        missing = [claim for claim in self._held if not self._wards.lives(claim)]
+        if missing:
+            for order in self.orders.read(0):
+                self.take(order)
+        for claim in self._held:
+            if claim in missing:
+                if self._wards.is_gone(claim):
+                    self._end(claim, *self._end_of(claim))
+            elif claim.cancel_requested:
+                self._cut(claim, "aborted", "cancelled while it ran", now)
+            elif claim.age_s > self.limits.get(claim.task, self.settings.hard_limit_s) + LIMIT_MARGIN_S:
+                self._cut(claim, "timed_out", f"stopped after {claim.age_s:.0f} s by its time limit", now)
+            elif self._stop_at is not None and now >= self._stop_at:
+                self._cut(claim, "given_back", "its worker was asked to end", now)
+        pids = {claim.pid for claim in self._held}
+        for pid in [pid for pid in self._cuts if pid not in pids and now > self._cuts[pid].since + 3 * TERM_GRACE_S]:
+            self._cuts.pop(pid)  # what it held was completed first: nothing is left to be ended
+        self._wards.forget_others(self._held)
+
+    def _end_of(self, claim: HeldClaim) -> tuple[str, str]:
+        """Say how the claim of a child that is gone ends, and why."""
+        cut = self._cuts.get(claim.pid)
+        said = self._said.get((claim.target, claim.send_no))
+        if cut is not None and cut.claim == (claim.target, claim.claim_no):
+            return cut.end, cut.reason
+        if cut is not None:
+            return "given_back", "its process was ended because of the target before"
+        if said is not None and said.event == "timed_out":
+            return "timed_out", said.reason
+        if self._stop_at is not None:
+            return "given_back", "its worker was asked to end"
+        if said is not None:
+            return "died", said.reason
+        return "died", f"its process {claim.pid} is gone: it was killed, or ran out of memory"
+
+    def _cut(self, claim: HeldClaim, end: str, reason: str, now: float) -> None:
+        """End a child: asked first, killed later. Where the main process runs its targets itself, end the claim alone."""
+        if claim.pid == self.worker.pid:
+            self._end(claim, end, reason)
+            return
+        cut = self._cuts.get(claim.pid)
+        if cut is None:
+            self._cuts[claim.pid] = Cut((claim.target, claim.claim_no), end, reason, now)
+            self.tell({"pid": claim.pid, "target": str(claim.target), "end": end, "reason": reason})
+            log.info("child_is_ended", pid=claim.pid, target=str(claim.target), end=end)
+            self._wards.signal(claim, signal.SIGTERM)
+        elif now >= cut.since + TERM_GRACE_S:
+            self._wards.signal(claim, signal.SIGKILL)
+
+    def _end(self, claim: HeldClaim, end: str, reason: str) -> None:
+        state = self.jobs.end_claim(
+            claim.target,
+            claim.claim_no,
+            end=end,
+            reason=reason,
+            max_deaths=self.settings.max_deaths,
+            max_worker_deaths=self.settings.max_worker_deaths,
+        )
+        cut = self._cuts.get(claim.pid)
+        if cut is not None and claim.pid != self.worker.pid and self._wards.is_gone(claim):
+            self._cuts.pop(claim.pid)
+        log.info(
+            "claim_ended",
+            target=str(claim.target),
+            claim=claim.claim_no,
+            pid=claim.pid,
+            end=end,
+            reason=reason,
+            state=state,
+        )
+
+    # The end
+
+    def _bury(self) -> None:
+        """End what a dead worker left: its children, its claims, its row."""
+        log.info("worker_gone", worker=self.worker.id, asked=self._stop_at is not None)
+        deadline = time.monotonic() + min(LAST_WILL_S, self.settings.lease_s)
+        while time.monotonic() < deadline:
+            for claim in self._held:
+                self._wards.signal(claim, signal.SIGKILL)
+            try:
+                self._held = self.jobs.claims_of_worker(self.worker.id)
+                for claim in self._held:
+                    self._wards.signal(claim, signal.SIGKILL)
+                    self._wards.wait(claim, 2.0)
+                    self._end(claim, *self._last_end(claim))
+                self._held = []
+                self._settle()
+                self.jobs.worker_ended(self.worker.id)
+            except RecordsUnavailableError as error:
+                log.warning("records_away", error=str(error))
+                time.sleep(SOON_S)
+            else:
+                return
+        log.error("claims_left_to_the_sweeper", worker=self.worker.id, claims=len(self._held))
+
+    def _last_end(self, claim: HeldClaim) -> tuple[str, str]:
+        cut = self._cuts.get(claim.pid)
+        if cut is not None or (claim.target, claim.send_no) in self._said or self._stop_at is not None:
+            return self._end_of(claim)
+        return "worker_died", f"the main process {self.worker.pid} of its worker is gone"
+
+
+def main() -> None:
+    """Keep the claims of the worker that started this process."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)  # it ends when its worker has ended, and not before
+    orders = Orders(sys.stdin.fileno())
+    first: list[dict[str, Any]] = []
+    while not first and not orders.ended:
+        first = orders.read(POLL_S)
+    if not first:
+        return
+    start, *others = first
+    settings = load_settings()
+    logs.configure(start["level"], settings.log_format)
+    worker = Worker(
+        id=start["worker"],
+        name=start["name"],
+        host=socket.gethostname(),
+        pid=int(start["pid"]),
+        keeper_pid=os.getpid(),
+        queue=start["queue"],
+        concurrency=int(start["concurrency"]),
+    )
+    wait_s = max(1.0, min(settings.database_wait_s, settings.lease_s / 6))
+    keeper = Keeper(
+        JobStore(open_engine(settings.records_url, wait_s)), settings, worker, orders, _tell, start["limits"]
+    )
+    for order in others:
+        keeper.take(order)
+    log.info("keeper_started", worker=worker.id, main=worker.pid)
+    keeper.run()
+
+
+def _tell(what: Mapping[str, Any]) -> None:
+    """Tell the main process; one that is gone needs not to know."""
+    try:
+        os.write(sys.stdout.fileno(), json.dumps(what).encode() + b"\n")
+    except OSError as error:
+        log.info("nobody_listens", error=str(error))
+
+
+if __name__ == "__main__":
+    main()

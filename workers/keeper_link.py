@@ -1,0 +1,206 @@
+"""The main process' side of its keeper: starts it, tells it, hears it, and starts another when it dies.
+
+Nothing here waits for the keeper: a line is written into a pipe that never blocks, and a thread hears what it answers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections import OrderedDict, deque
+from contextlib import suppress
+from typing import Any, Final
+
+from underbutler.logs import get_logger
+
+__all__ = ["KeeperLink", "current", "set_current"]
+
+log = get_logger(__name__)
+
+REASON_LIMIT: Final = 500
+"""Longest reason that is told, in characters: a line stays shorter than what a pipe takes in one piece."""
+REMEMBERED: Final = 200
+"""So many last events are told again to a keeper that takes over; each is harmless when it was heard before."""
+HASTE_S: Final = 5.0
+"""A keeper that lived shorter than this is followed by the next one only after a pause."""
+
+
+class KeeperLink:
+    """The keeper of this worker, seen from its main process.
+
+    Parameters
+    ----------
+    worker
+        Identity of the worker.
+    **start
+        What else a keeper must know: ``name``, ``queue``, ``concurrency``, ``level``, ``limits``.
+    """
+
+    def __init__(self, worker: str, **start: Any) -> None:
+        self.worker = worker
+        self._start = {"worker": worker, "pid": os.getpid(), **start}
+        self._events: deque[bytes] = deque(maxlen=REMEMBERED)
+        self._stop_at: float | None = None
+        self._unfit: str | None = None
+        self._cuts: OrderedDict[int, tuple[str, str]] = OrderedDict()
+        self._closing = False
+        reading, self._descriptor = os.pipe()
+        os.set_blocking(self._descriptor, False)
+        self._process = self._spawn(reading)
+        os.register_at_fork(after_in_child=self._forget)
+        threading.Thread(target=self._watch, name="keeper-watch", daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """Process id of the keeper."""
+        return self._process.pid
+
+    def lost(self, task_id: str, pid: int | None, reason: str) -> None:
+        """Tell that a message's child is gone, or that the message was never given to one."""
+        self._tell_of(task_id, "lost", pid=pid, reason=reason)
+
+    def timed_out(self, task_id: str, pid: int | None, reason: str) -> None:
+        """Tell that Celery ends a child at its hard time limit."""
+        self._tell_of(task_id, "timed_out", pid=pid, reason=reason)
+
+    def revoked(self, target: uuid.UUID) -> None:
+        """Tell that one target is to be cancelled."""
+        self._tell({"event": "revoked", "target": str(target)}, keep=True)
+
+    def stopping(self, in_s: float) -> None:
+        """Tell that running targets are to be given back so many seconds from now. May be called by a signal handler."""
+        stop_at = time.monotonic() + in_s
+        self._stop_at = stop_at if self._stop_at is None else min(stop_at, self._stop_at)
+        self._tell({"event": "stopping", "in_s": in_s})
+
+    def unfit(self, reason: str | None) -> None:
+        """Tell why this worker takes nothing, or None when it is fit again."""
+        self._unfit = reason
+        self._tell({"event": "unfit", "reason": reason})
+
+    def why_ended(self, pid: int | None) -> tuple[str, str] | None:
+        """Return how and why the keeper ended a child, if it did: ``aborted``, ``given_back``, ``timed_out``."""
+        return None if pid is None else self._cuts.get(pid)
+
+    def close(self, patience_s: float = 10.0) -> None:
+        """Let the keeper end what is left, and wait for its end."""
+        if self._closing:
+            return
+        self._closing = True
+        with suppress(OSError):
+            os.close(self._descriptor)
+        try:
+            self._process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            log.warning("keeper_does_not_end", pid=self.pid)
+            self._process.kill()
+            self._process.wait()
+
+    def _tell_of(self, task_id: str, event: str, **fields: Any) -> None:
+        target, _, send_no = task_id.rpartition(".")
+        try:
+            order = {"event": event, "target": str(uuid.UUID(target)), "send_no": int(send_no), **fields}
+        except ValueError:
+            log.warning("no_target_of_ours", id=task_id)
+            return
+        order["reason"] = str(fields.get("reason", ""))[:REASON_LIMIT]
+        self._tell(order, keep=True)
+
+    def _tell(self, order: dict[str, Any], *, keep: bool = False) -> None:
+        line = _line(order)
+        if keep:
+            self._events.append(line)
+        with suppress(OSError):  # a keeper that is gone is followed by one that is told all of it again
+            os.write(self._descriptor, line)
+
+    def _spawn(self, reading: int) -> subprocess.Popen[bytes]:
+        """Start a keeper whose orders come from a pipe, and tell it all that matters."""
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "workers.keeper"],
+                stdin=reading,
+                stdout=subprocess.PIPE,
+                start_new_session=True,  # a terminal's Ctrl-C is for the worker
+            )
+        finally:
+            os.close(reading)
+        with suppress(OSError):
+            os.write(self._descriptor, b"".join([_line(self._start), *self._memory()]))
+        self._started_at = time.monotonic()
+        return process
+
+    def _memory(self) -> list[bytes]:
+        lines = list(self._events)
+        if self._unfit is not None:
+            lines.append(_line({"event": "unfit", "reason": self._unfit}))
+        if self._stop_at is not None:
+            lines.append(_line({"event": "stopping", "in_s": max(0.0, self._stop_at - time.monotonic())}))
+        return lines
+
+    def _watch(self) -> None:
+        """Hear the keeper, and start another one when it is gone."""
+        while True:
+            self._hear()
+            code = self._process.wait()
+            if self._closing:
+                return
+            log.error("keeper_ended", pid=self.pid, exit_code=code)
+            if time.monotonic() - self._started_at < HASTE_S:
+                time.sleep(1.0)
+            while not self._closing and not self._respawned():
+                time.sleep(1.0)
+
+    def _hear(self) -> None:
+        for line in self._process.stdout or ():
+            try:
+                said = json.loads(line)
+                self._cuts[int(said["pid"])] = (str(said["end"]), str(said["reason"]))
+            except (ValueError, KeyError, TypeError):
+                log.warning("keeper_not_understood", line=line.decode(errors="replace"))
+            while len(self._cuts) > REMEMBERED:
+                self._cuts.popitem(last=False)
+
+    def _respawned(self) -> bool:
+        """Start the next keeper on a new pipe under the old number, which no other thread may see closed."""
+        try:
+            reading, writing = os.pipe()
+            os.set_blocking(writing, False)
+            os.dup2(writing, self._descriptor, inheritable=False)
+            os.close(writing)
+            self._process = self._spawn(reading)
+        except OSError as error:
+            log.error("keeper_does_not_start", error=str(error))
+            return False
+        log.info("keeper_started_again", pid=self.pid)
+        return True
+
+    def _forget(self) -> None:
+        """Close a forked child's copy of the pipe: else the keeper would not see the end of the main process."""
+        if not self._closing:
+            self._closing = True
+            with suppress(OSError):
+                os.close(self._descriptor)
+
+
+def _line(order: dict[str, Any]) -> bytes:
+    return json.dumps(order).encode() + b"\n"
+
+
+_links: dict[int, KeeperLink] = {}
+
+
+def current() -> KeeperLink | None:
+    """Return the keeper of this process' worker; None in a child, and where no worker runs."""
+    return _links.get(os.getpid())
+
+
+def set_current(link: KeeperLink | None) -> None:
+    """Say which keeper this process has."""
+    _links.clear()
+    if link is not None:
+        _links[os.getpid()] = link

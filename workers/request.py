@@ -1,0 +1,87 @@
+"""How the main process takes the end of a message: the records judge, and Celery neither retries nor requeues.
+
+A child that was lost and a hard time limit are told to the keeper, and the message is acknowledged: what is to run again
+is sent again by its target's row.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from billiard.einfo import ExceptionWithTraceback
+from celery.exceptions import TimeLimitExceeded, WorkerLostError
+from celery.worker.request import Request
+from celery.worker.state import task_ready
+
+from underbutler.logs import get_logger
+
+from . import keeper_link
+
+__all__ = ["TargetRequest"]
+
+log = get_logger(__name__)
+
+
+class TargetRequest(Request):  # type: ignore[misc]
+    """One message of ours in the main process."""
+
+    _over = False
+
+    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
+        """Take the end of a child that said nothing; what a task raised goes Celery's way."""
+        error = exc_info.exception
+        if isinstance(error, ExceptionWithTraceback):
+            error = error.exc
+        if isinstance(error, TimeLimitExceeded):
+            self.on_timeout(soft=False, timeout=error.args[0] if error.args else None)
+        elif not return_ok and isinstance(error, WorkerLostError | SystemExit | KeyboardInterrupt):
+            self._lost(error)
+        else:
+            super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
+
+    def on_timeout(self, soft: bool, timeout: float | None) -> None:
+        """Take a time limit: the soft one is the task's own affair, at the hard one Celery kills the child."""
+        if soft:
+            super().on_timeout(soft, timeout)
+        elif not self._over:
+            reason = f"stopped after {timeout:g} s by its time limit" if timeout else "stopped by its time limit"
+            link = keeper_link.current()
+            if link is not None:
+                link.timed_out(self.id, self.worker_pid, reason)
+            self._end("TimeLimitExceeded", reason)
+
+    def _lost(self, error: BaseException) -> None:
+        if self._over:
+            return
+        link = keeper_link.current()
+        ended = link.why_ended(self.worker_pid) if link is not None else None
+        if ended is None:
+            reason = f"its process {self.worker_pid} died: {_how(error)}"
+            if link is not None:
+                link.lost(self.id, self.worker_pid, reason)
+            self._end("WorkerLostError", reason)
+            return
+        how, reason = ended
+        if link is not None:
+            link.lost(self.id, self.worker_pid, reason)
+        if how == "aborted":
+            self._over = True
+            task_ready(self)
+            self.acknowledge()
+            self.send_event("task-revoked", terminated=True, signum="TERM", expired=False)
+        else:
+            self._end("WorkerLostError", reason)
+
+    def _end(self, kind: str, reason: str) -> None:
+        """Acknowledge, and tell Celery's events."""
+        self._over = True
+        task_ready(self)
+        self.acknowledge()
+        log.error("child_lost", id=self.id, task=self.name, pid=self.worker_pid, reason=reason)
+        self.send_event("task-failed", exception=f"{kind}({reason!r})", traceback=None)
+
+
+def _how(error: BaseException) -> str:
+    """Say in the words of the pool how a child ended, without the number that the pool gave its job."""
+    text = str(error).partition(" Job:")[0].removeprefix("Worker exited prematurely: ").rstrip(".")
+    return text if isinstance(error, WorkerLostError) else f"{type(error).__name__} {text}".rstrip()
