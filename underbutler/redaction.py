@@ -137,7 +137,8 @@ class _ErrorRedaction:
 
     def _made_again(self, error: BaseException) -> BaseException | None:
         """Make the error as pickle would, of redacted parts."""
-        kind, args, *rest = error.__reduce__()  # type: ignore[misc]
+        parts: Any = error.__reduce__()
+        kind, args, *rest = parts
         made = kind(*_redacted(args))
         if not isinstance(made, BaseException):
             return None

@@ -2,133 +2,58 @@
 
 Nothing is written before everything that can be wrong has been looked at; then precall writes into the Butler once, job
 and targets become rows in one transaction, and after the commit the messages are sent. What could not be sent stays in
-the rows. May import annex, records, pipe and what is below.
+the rows.
+
+What precall is going to write is recorded before it writes: if no job comes of it, it is removed again, by the
+submitter or, when that has died, by the sweeper. May import preparing, sending, tokens and what is below.
 """
 
 from __future__ import annotations
 
-import logging
+import json
+import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from underbutler.broker import connection, reachable
-from underbutler.errors import UsageError
+from underbutler.errors import ConflictError, RecordsUnavailableError, TransientError, UnknownNameError, UsageError
 from underbutler.logs import get_logger
-from underbutler.model.dataref import DataRef
-from underbutler.model.message import HEADER, Element, describe, digest_of, encode_element
-from underbutler.pipe import load_task
-from underbutler.records import JobRow, JobStore, NewJob, NewTarget
+from underbutler.pipe.precall import remove_run
+from underbutler.preparing import Prepared, prepare
+from underbutler.records import JobRow, JobStore, NewJob, Submission
+from underbutler.sending import SEND_BATCH, Progress, send
+from underbutler.tokens import AccessToken, TokenVault
 
 if TYPE_CHECKING:
     from celery import Celery
 
     from underbutler.butlers import Repositories
-    from underbutler.pipe import CmdLineTask, TaskRunner
-    from underbutler.records import Outgoing
     from underbutler.settings import Settings
 
-__all__ = ["Prepared", "prepare", "send", "submit"]
+__all__ = ["SEND_BATCH", "Prepared", "prepare", "send", "submit", "undo_submission"]
 
 log = get_logger(__name__)
 
-Progress = Callable[[int], None]
-SEND_BATCH = 500
-"""Messages that one broker round trip carries."""
+ASK_AGAIN_S = 0.5
+"""Records that went away are asked again after so long, in seconds."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """A submission that was understood and checked, of which nothing is written yet.
-
-    Parameters
-    ----------
-    task
-        The task's registered name.
-    command
-        The parsed command (an `argparse.Namespace`).
-    runner
-        The task's runner, whose `precall` is still to come.
-    targets
-        One new target per element of the runner's target list.
-    """
-
-    task: str
-    command: Any
-    runner: TaskRunner
-    targets: tuple[NewTarget, ...]
+class _Opened(Protocol):
+    """Of a `WorkerContext`, what undoing a submission needs."""
 
     @property
-    def job(self) -> uuid.UUID:
-        """The identity that the job will have."""
-        identity: uuid.UUID = self.command.job
-        return identity
+    def jobs(self) -> JobStore: ...
+
+    @property
+    def repositories(self) -> Repositories: ...
 
 
-@contextmanager
-def prepare(
-    task: str,
-    args: Sequence[str],
-    *,
-    repositories: Repositories,
-    user: str,
-    job: uuid.UUID | None = None,
-    log: logging.Logger | None = None,
-) -> Iterator[Prepared]:
-    """Parse and check a submission without writing anything; its butlers are open inside the block.
+class _Here(NamedTuple):
+    """The same of a submitter."""
 
-    Parameters
-    ----------
-    task
-        Registered name of the task.
-    args
-        Repository label and options, as on the command line.
-    repositories
-        Where labels lead to.
-    user
-        Who submits; part of the default RUN collection's name.
-    job
-        Identity of the job to be; default a new one.
-    log
-        Parent of the task's log.
-
-    Raises
-    ------
-    UsageError
-        If anything cannot succeed as written.
-    """
-    task_class: type[CmdLineTask] = load_task(task)
-    parser = task_class._makeArgumentParser()
-    command = parser.parse(
-        task_class.ConfigClass(),
-        list(args),
-        log,
-        override=task_class.applyOverrides,
-        repositories=repositories,
-        job=job,
-        user=user,
-        task_class=task_class,
-    )
-    with command.resources:
-        yield _checked(task, task_class, command)
-
-
-def _checked(task: str, task_class: type[CmdLineTask], command: Any) -> Prepared:
-    runner = task_class.RunnerClass(TaskClass=task_class, parsedCmd=command, doReturnResults=True)
-    elements = runner.getTargetList(command)
-    if not elements and not command.allowEmpty and not command.show_only:
-        raise UsageError(
-            f"{task}: the data IDs given match nothing in {command.repo!r}. "
-            "Look at what exists with `--show data`, or pass --allow-empty."
-        )
-    return Prepared(
-        task=task,
-        command=command,
-        runner=runner,
-        targets=tuple(_new_target(task, element, command.config_digest) for element in elements),
-    )
+    jobs: JobStore
+    repositories: Repositories
 
 
 def submit(
@@ -138,9 +63,12 @@ def submit(
     app: Celery,
     settings: Settings,
     parent: uuid.UUID | None = None,
+    token: AccessToken | None = None,
+    lifetime_s: float | None = None,
     progress: Progress | None = None,
+    on_unsent: Callable[[int, str], None] | None = None,
 ) -> JobRow:
-    """Make the job: precall, rows, messages.
+    """Make the job: precall, rows, messages. Either the whole job exists afterwards, or nothing of it.
 
     Parameters
     ----------
@@ -151,140 +79,217 @@ def submit(
     app
         A Celery app that can send.
     settings
-        Queue and broker.
+        Queue, broker and keys.
     parent
         The job that this one retries, if any.
+    token
+        Delegated access token that its targets may use.
+    lifetime_s
+        Its rows and logs are destroyed so long from now, in seconds; default `Settings.job_lifetime_s`.
     progress
         Called with the number of messages sent so far.
+    on_unsent
+        Called with the number of messages sent and the reason why no more could be.
 
     Returns
     -------
     job
-        The job as recorded, its messages sent.
+        The job as recorded. Once it is, nothing is an error any more: what could not be sent is sent by the sweeper.
 
     Raises
     ------
     TransientError
-        If database or broker are away: then nothing exists, in the records or in the Butler.
+        If database or broker are away: then nothing exists, in the records or in the Butler. Only a database that goes
+        away while the job is recorded, and does not come back for `Settings.database_wait_s`, leaves open whether it
+        exists. The text says so, and if it does not exist the sweeper removes what precall wrote.
     UsageError
-        If precall refuses, e.g. because the RUN given by ``-o`` holds another config.
+        If precall refuses, e.g. because the RUN given by ``-o`` holds another config; or if the token stands in what
+        would be recorded.
     """
     command = prepared.command
+    _refuse_in_clear(prepared, token)
     jobs.ping()
     with reachable(settings), connection(settings) as probe:
         probe.ensure_connection(max_retries=1, timeout=3)
-    written = prepared.runner.precall_or_raise(command)
-    try:
-        row = jobs.create_job(
-            NewJob(
-                id=prepared.job,
-                task=prepared.task,
-                repo=command.repo,
-                out=command.out,
-                run=command.run,
-                user=command.user,
-                overrides=command.overrides,
-                config=command.config_json,
-                config_digest=command.config_digest,
-                options=command.options,
-                versions=command.versions,
-                collections=list(command.collections),
-                queue=settings.queue,
-                parent_id=parent,
-                targets=prepared.targets,
-            )
+    submission = Submission(
+        job=prepared.job,
+        repo=command.repo,
+        out=command.out,
+        run=command.run,
+        own_run=command.ownRun,
+        user=command.user,
+    )
+    jobs.record_submission(submission)
+    lifetime_s = lifetime_s or settings.job_lifetime_s
+    kept: list[str] = []
+
+    def record() -> JobRow:
+        if token is not None and not kept:
+            kept.append(TokenVault(jobs, settings).keep(token, command.user))
+        handle = kept[0] if kept else None
+        return jobs.create_job(
+            _new_job(prepared, queue=settings.queue, parent=parent, token_handle=handle, lifetime_s=lifetime_s)
         )
+
+    try:
+        prepared.runner.precall_or_raise(command)
+        row = _recorded(record, jobs, prepared.job, settings.database_wait_s)
+    except RecordsUnavailableError:
+        raise  # nobody knows whether the job exists: its submission stays recorded, and the sweeper asks again
     except BaseException:
-        prepared.runner.undo_precall(command, written)
+        _undo_now(submission, jobs, command.repositories)
         raise
     log.info("job_recorded", job=str(row.id), task=row.task, targets=len(prepared.targets), run=row.run)
-    with reachable(settings):
-        send(jobs, app, job=row.id, progress=progress)
-    return jobs.job(row.id)
+    _send(row, jobs, app, settings, progress, on_unsent)
+    return row
 
 
-def send(
-    jobs: JobStore,
-    app: Celery,
-    *,
-    job: uuid.UUID | None = None,
-    older_than_s: float = 0.0,
-    at_most: int | None = None,
-    progress: Progress | None = None,
-) -> int:
-    """Send the messages of targets that are recorded and not sent; return how many were.
+def undo_submission(context: _Opened, submission: Submission) -> bool:
+    """Remove what a submission wrote into the Butler whose job was never recorded, and forget it.
 
-    A sending that the broker did not confirm stays unsent in the rows, and its repetition is harmless: a second
-    delivery of a target stands down.
+    Only for one that cannot become a job any more: its submitter has failed, or `JobStore.stale_submissions` has taken
+    it. A RUN that was named with ``-o`` is left as it is, because others may write there.
 
     Parameters
     ----------
-    jobs
-        The records.
-    app
-        A Celery app that can send.
-    job
-        Only those of this job.
-    older_than_s
-        Leave what was never sent and is younger than this to its submitter, in seconds.
-    at_most
-        Leave the rest to another call.
-    progress
-        Called with the number of messages sent so far.
+    context
+        What this process has open.
+    submission
+        As it was recorded before its precall.
+
+    Returns
+    -------
+    removed
+        Whether a RUN was removed. False also when the job exists: then its submission was complete.
+
+    Raises
+    ------
+    TransientError
+        If records or Butler are away; then it is still recorded.
     """
+    removed = False
+    if submission.own_run and _job(context.jobs, submission.job) is None:
+        removed = _remove_run(context.repositories, submission)
+    context.jobs.forget_submission(submission.job)
+    if removed:
+        log.info("submission_undone", job=str(submission.job), repo=submission.out, run=submission.run)
+    return removed
+
+
+def _recorded(record: Callable[[], JobRow], jobs: JobStore, job: uuid.UUID, wait_s: float) -> JobRow:
+    """Record a job; whether a commit whose answer was lost took place is asked until the records answer."""
+    deadline = time.monotonic() + wait_s
+    again = False
+    while True:
+        try:
+            row = _job(jobs, job) if again else None
+            return row or record()
+        except ConflictError:
+            # The first commit may have ended after we had asked for it.
+            if again and (row := _job(jobs, job)) is not None:
+                return row
+            raise
+        except RecordsUnavailableError as error:
+            if time.monotonic() > deadline:
+                raise RecordsUnavailableError(
+                    f"{error} They went away while job {job} was recorded. When they are back, `underbutler status "
+                    f"{job}` says whether it exists; if it does not, `underbutler sweep` removes what was prepared for "
+                    "it. Then submit again.",
+                    **error.fields | {"job": str(job)},
+                ) from error
+        again = True
+        time.sleep(ASK_AGAIN_S)
+
+
+def _send(
+    row: JobRow,
+    jobs: JobStore,
+    app: Celery,
+    settings: Settings,
+    progress: Progress | None,
+    on_unsent: Callable[[int, str], None] | None,
+) -> None:
+    """Send a recorded job's messages as far as possible."""
     sent = 0
-    with app.producer_pool.acquire(block=True) as producer:
-        while batch := jobs.take_unsent(
-            job=job,
-            limit=SEND_BATCH if at_most is None else min(SEND_BATCH, at_most - sent),
-            older_than_s=older_than_s,
-        ):
-            for outgoing in batch:
-                _publish(app, producer, outgoing)
-            jobs.mark_sent([(item.message.envelope.target, item.message.envelope.send_no) for item in batch])
-            sent += len(batch)
-            if progress is not None:
-                progress(sent)
-            if sent == at_most:
-                break
-    return sent
+
+    def count(number: int) -> None:
+        nonlocal sent
+        sent = number
+        if progress is not None:
+            progress(number)
+
+    try:
+        with reachable(settings):
+            send(jobs, app, job=row.id, progress=count)
+    except TransientError as error:
+        log.warning("messages_left_to_the_sweeper", job=str(row.id), sent=sent, of=row.n_targets, reason=str(error))
+        if on_unsent is not None:
+            on_unsent(sent, str(error))
 
 
-def _publish(app: Celery, producer: Any, outgoing: Outgoing) -> None:
-    message = outgoing.message
-    app.send_task(
-        message.task,
-        args=message.args,
-        kwargs={},
-        task_id=message.envelope.task_id,
-        queue=outgoing.queue,
-        headers={HEADER: message.envelope.to_json()},
-        argsrepr=outgoing.argsrepr,
-        kwargsrepr=outgoing.kwargsrepr,
-        producer=producer,
-        ignore_result=True,
+def _new_job(
+    prepared: Prepared,
+    *,
+    queue: str,
+    parent: uuid.UUID | None,
+    token_handle: str | None,
+    lifetime_s: float | None,
+) -> NewJob:
+    command = prepared.command
+    return NewJob(
+        id=prepared.job,
+        task=prepared.task,
+        repo=command.repo,
+        out=command.out,
+        run=command.run,
+        user=command.user,
+        overrides=command.overrides,
+        config=command.config_json,
+        config_digest=command.config_digest,
+        options=command.options,
+        versions=command.versions,
+        collections=list(command.collections),
+        queue=queue,
+        parent_id=parent,
+        targets=prepared.targets,
+        token_handle=token_handle,
+        lifetime_s=lifetime_s,
+        announced=True,
     )
 
 
-def _new_target(task: str, element: Element, config_digest: str) -> NewTarget:
-    args = encode_element(element)
-    argsrepr, kwargsrepr = describe(args)
-    return NewTarget(
-        id=uuid.uuid4(),
-        args=list(args),
-        digest=digest_of(task, args, config_digest),
-        data_id=_data_id(element),
-        argsrepr=argsrepr,
-        kwargsrepr=kwargsrepr,
-    )
+def _undo_now(submission: Submission, jobs: JobStore, repositories: Repositories) -> None:
+    """Undo a submission that has failed; if that fails too, the sweeper does it."""
+    try:
+        undo_submission(_Here(jobs, repositories), submission)
+    except Exception as error:  # noqa: BLE001 - the submission's own error is the one to tell
+        log.warning("submission_left_to_the_sweeper", job=str(submission.job), reason=str(error))
 
 
-def _data_id(element: Element) -> dict[str, int | str]:
-    """Return the data ID of a target: that of its reference, or what all references of its list share."""
-    match element:
-        case (DataRef() as ref, _):
-            return ref.dataId
-        case [DataRef() as first, *rest]:
-            others = [ref.data_id for ref in rest if isinstance(ref, DataRef)]
-            return {key: value for key, value in first.data_id.items() if all(o.get(key) == value for o in others)}
-    return {}
+def _remove_run(repositories: Repositories, submission: Submission) -> bool:
+    try:
+        with repositories.butler(submission.out, writeable=True) as butler:
+            return remove_run(butler, submission.run)
+    except UsageError as error:  # the label or the repository is gone, and the RUN with it
+        log.warning("submission_has_no_repository", job=str(submission.job), repo=submission.out, reason=str(error))
+        return False
+
+
+def _job(jobs: JobStore, job: uuid.UUID) -> JobRow | None:
+    try:
+        return jobs.job(job)
+    except UnknownNameError:
+        return None
+
+
+def _refuse_in_clear(prepared: Prepared, token: AccessToken | None) -> None:
+    """Refuse a submission whose own words hold its access token: records and messages would show it."""
+    if token is None:
+        return
+    command = prepared.command
+    words = [command.overrides, command.options, command.run, *(target.args for target in prepared.targets)]
+    if any(token.secret in json.dumps(word, ensure_ascii=False, default=str) for word in words):
+        raise UsageError(
+            "The access token stands in the task's own options or arguments, where everybody could read it. Leave it "
+            "out: a remote repository is opened with the token that is given by --access-token-file."
+        )

@@ -12,7 +12,6 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,14 +98,11 @@ class TokenVault:
         The records, which hold what is encrypted.
     settings
         The keys, or the home folder that has the key file.
-    clock
-        Tells the time, in seconds since 1970 UTC.
     """
 
-    def __init__(self, jobs: JobStore, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, jobs: JobStore, settings: Settings) -> None:
         self._jobs = jobs
         self._settings = settings
-        self._clock = clock
 
     def keep(self, token: AccessToken, user: str) -> str:
         """Keep a token and return its handle. The key file is made when there is none.
@@ -141,7 +137,7 @@ class TokenVault:
                 "new one.",
                 handle=handle,
             )
-        if row.expires_at <= self._clock():
+        if row.expired:
             raise TokenExpiredError(
                 f"The access token of this job expired at {_utc(row.expires_at)}. Submit again with a new one.",
                 handle=handle,

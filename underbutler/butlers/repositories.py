@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,21 @@ if TYPE_CHECKING:
 
     from underbutler.settings import Settings
 
-__all__ = ["Repositories"]
+__all__ = ["Repositories", "delegated"]
 
 _log = get_logger(__name__)
+
+_access_token: ContextVar[str | None] = ContextVar("access_token", default=None)
+
+
+@contextlib.contextmanager
+def delegated(access_token: str | None) -> Iterator[None]:
+    """Open remote repositories with this token inside the block, where no other is given: in this thread alone."""
+    before = _access_token.set(access_token)
+    try:
+        yield
+    finally:
+        _access_token.reset(before)
 
 
 @dataclass
@@ -244,7 +257,9 @@ class Repositories:
     def _create(self, label: str, writeable: bool, access_token: str | None) -> Butler:
         uri = self.uri(label)
         with _opening(label, uri):
-            return self._factory(label, uri, writeable).create_butler(label, access_token=access_token)
+            return self._factory(label, uri, writeable).create_butler(
+                label, access_token=access_token or _access_token.get()
+            )
 
     def _factory(self, label: str, uri: str, writeable: bool) -> LabeledButlerFactory:
         from lsst.daf.butler import LabeledButlerFactory

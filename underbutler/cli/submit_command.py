@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from underbutler.errors import UsageError
 from underbutler.model.job import Phase
 from underbutler.model.message import describe
 from underbutler.terminal import answers, follow_job, sayings, steps, targets_table
@@ -15,7 +19,9 @@ from .session import answer_json, counts_json, open_records
 
 if TYPE_CHECKING:
     from underbutler.context import WorkerContext
+    from underbutler.records import JobRow
     from underbutler.submit import Prepared
+    from underbutler.tokens import AccessToken
 
 __all__ = ["submit"]
 
@@ -25,19 +31,50 @@ PASS_THROUGH: dict[str, Any] = {
     "help_option_names": [],
 }
 
+TOKEN_VARIABLE = "UNDERBUTLER_ACCESS_TOKEN"  # noqa: S105 - a name
+HOUR_S, DAY_S = 3600.0, 86400.0
+
 
 @click.command(short_help="Submit a task on data IDs of a repository.", context_settings=PASS_THROUGH)
 @task_words
 @click.option("--dry-run", is_flag=True, help="Check everything and show the targets; write and send nothing.")
 @click.option("--wait", is_flag=True, help="Follow the job to its end; exit 1 if a target failed.")
+@click.option(
+    "--lifetime",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="DAYS",
+    help="Destroy the job's rows and logs so long from now, never its datasets. Default: UNDERBUTLER_JOB_LIFETIME_S.",
+)
+@click.option(
+    "--access-token-file",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help=f"File with the access token that a remote repository needs; - reads stdin. Default: ${TOKEN_VARIABLE}.",
+)
+@click.option(
+    "--token-lifetime",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="HOURS",
+    help="Forget the token after so long, or when it says itself that it ends. Default: its own end, else 24.",
+)
 @json_option()
 @click.pass_context
 def submit(
-    ctx: click.Context, show_help: bool, task: str | None, args: tuple[str, ...], dry_run: bool, wait: bool, form: str
+    ctx: click.Context,
+    show_help: bool,
+    task: str | None,
+    args: tuple[str, ...],
+    dry_run: bool,
+    wait: bool,
+    lifetime: float | None,
+    access_token_file: Path | None,
+    token_lifetime: float | None,
+    form: str,
 ) -> None:
     """Submit TASK on the data IDs of a repository, given by its label.
 
-    `underbutler submit TASK --help` lists all options of a task; `underbutler tasks` lists the tasks.
+    `underbutler submit TASK --help` lists all options of a task; `underbutler tasks` lists the tasks. Prints the job's
+    id and exits with 0 as soon as the job is recorded: what the broker does not take then is sent when it is back.
 
     \b
     Examples:
@@ -47,6 +84,7 @@ def submit(
       underbutler submit processCcd demo --id instrument=SIMCAM -d "exposure.observation_type='science'" --dry-run
       underbutler submit makeFlat demo --id instrument=SIMCAM detector=0 --show config=combine*
       underbutler submit processCcd demo --id instrument=STE3 -C overrides.toml -o u/ann/try1
+      underbutler submit processCcd remote --out demo --id instrument=STE3 --access-token-file ~/.butler-token
     """
     if not task:
         click.echo(ctx.get_help())
@@ -54,12 +92,19 @@ def submit(
     if show_help:
         _show_task_help(task)
         return
+    token = _access_token(args, access_token_file, token_lifetime)
     from underbutler.pipe import show
     from underbutler.submit import prepare
 
     with (
         open_records() as context,
-        prepare(task, args, repositories=context.repositories, user=context.settings.user) as prepared,
+        prepare(
+            task,
+            args,
+            repositories=context.repositories,
+            user=context.settings.user,
+            access_token=token and token.secret,
+        ) as prepared,
     ):
         if prepared.command.show:
             click.echo(show(prepared.command, prepared.runner.TaskClass), nl=False)
@@ -68,27 +113,79 @@ def submit(
         if dry_run:
             _show_targets(prepared, form)
             return
-        _submit(ctx, context, prepared, wait, form)
+        row, left = _make_job(context, prepared, token, lifetime)
+        _follow(ctx, context, row, wait, form, sent=row.n_targets - left)
 
 
-def _submit(ctx: click.Context, context: WorkerContext, prepared: Prepared, wait: bool, form: str) -> None:
+def _access_token(args: tuple[str, ...], path: Path | None, lifetime_h: float | None) -> AccessToken | None:
+    """Read the access token, if one is given; it is in no child process's environment after."""
+    from underbutler.tokens import read_token
+
+    if any(word.split("=")[0] == "--access-token" for word in args):
+        raise UsageError(
+            "An access token is never given on the command line, where every user of this machine can read it. Write "
+            f"it to a file that only you can read and give --access-token-file PATH, or set {TOKEN_VARIABLE}."
+        )
+    text = os.environ.pop(TOKEN_VARIABLE, "")
+    if path is not None:
+        text = _file_text(path)
+    elif not text:
+        if lifetime_h is not None:
+            raise UsageError(f"--token-lifetime needs a token: give --access-token-file PATH, or set {TOKEN_VARIABLE}.")
+        return None
+    return read_token(text, lifetime_s=None if lifetime_h is None else lifetime_h * HOUR_S)
+
+
+def _file_text(path: Path) -> str:
+    try:
+        return sys.stdin.read() if str(path) == "-" else path.expanduser().read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--access-token-file {path} cannot be read: {error}") from error
+
+
+def _make_job(
+    context: WorkerContext, prepared: Prepared, token: AccessToken | None, lifetime_days: float | None
+) -> tuple[JobRow, int]:
+    """Make the job; return it, and how many of its messages the broker has not."""
     from underbutler.broker import make_app
     from underbutler.submit import submit as make_job
 
+    left: list[tuple[int, str]] = []
     with steps("sending", len(prepared.targets)) as sent:
         row = make_job(
             prepared,
             jobs=context.jobs,
             app=make_app(context.settings),
             settings=context.settings,
+            token=token,
+            lifetime_s=None if lifetime_days is None else lifetime_days * DAY_S,
             progress=sent,
+            on_unsent=lambda number, reason: left.append((number, reason)),
         )
+    for number, reason in left:
+        sayings().print(
+            f"Job {str(row.id)[:8]} is recorded. {number} of {row.n_targets} messages were sent, then: {reason} The "
+            "rest is sent when that is over, by beat or by `underbutler sweep`. Do not submit it again.",
+            style="yellow",
+            soft_wrap=True,
+        )
+    return row, row.n_targets - left[0][0] if left else 0
+
+
+def _follow(ctx: click.Context, context: WorkerContext, row: JobRow, wait: bool, form: str, sent: int) -> None:
     if wait:
         row = follow_job(context.jobs, row.id)
     if form == "json":
         counts = counts_json(context.jobs.counts(row.id))
         answer_json(
-            {"job": str(row.id), "phase": row.phase, "targets": row.n_targets, "run": row.run, "counts": counts}
+            {
+                "job": str(row.id),
+                "phase": row.phase,
+                "targets": row.n_targets,
+                "sent": sent,
+                "run": row.run,
+                "counts": counts,
+            }
         )
     elif wait:
         console = answers()
@@ -96,7 +193,7 @@ def _submit(ctx: click.Context, context: WorkerContext, prepared: Prepared, wait
         console.print(f"job {row.id} {row.phase}  RUN {row.run}", soft_wrap=True)
     else:
         click.echo(str(row.id))
-        sayings().print(f"{row.n_targets} targets sent. Follow it: `underbutler status {str(row.id)[:8]}`.")
+        sayings().print(f"{sent} targets sent. Follow it: `underbutler status {str(row.id)[:8]}`.")
     if wait and row.phase != Phase.COMPLETED:
         ctx.exit(1)
 

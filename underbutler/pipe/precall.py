@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .task_runner import TaskRunner
 
-__all__ = ["Written", "prepare_run", "undo"]
+__all__ = ["Written", "prepare_run", "remove_run", "undo"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,18 @@ def prepare_run(runner: TaskRunner, parsedCmd: argparse.Namespace) -> Written:
 def undo(parsedCmd: argparse.Namespace, written: Written) -> None:
     """Remove the job's own RUN with all that is in it; one that was named with ``-o`` is left as it is."""
     if written.run is not None and written.own:
-        parsedCmd.butler.removeRuns([written.run])
+        remove_run(parsedCmd.butler, written.run)
+
+
+def remove_run(butler: Butler, run: str) -> bool:
+    """Remove a RUN collection with all that is in it; return False if there is none."""
+    from lsst.daf.butler import MissingCollectionError
+
+    try:
+        butler.removeRuns([run])
+    except MissingCollectionError:
+        return False
+    return True
 
 
 def _open_output(parsedCmd: argparse.Namespace) -> Butler:
