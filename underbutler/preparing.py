@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from underbutler.butlers import Repositories
     from underbutler.pipe import CmdLineTask, TaskRunner
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["Prepared", "new_target", "prepare"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +37,15 @@ class Prepared:
         The task's runner, whose `precall` is still to come.
     targets
         One new target per element of the runner's target list.
+    replaces
+        Ended targets of another job that these run again: each may be run again once.
     """
 
     task: str
     command: Any
     runner: TaskRunner
     targets: tuple[NewTarget, ...]
+    replaces: tuple[uuid.UUID, ...] = ()
 
     @property
     def job(self) -> uuid.UUID:
@@ -115,11 +118,29 @@ def _checked(task: str, task_class: type[CmdLineTask], command: Any) -> Prepared
         task=task,
         command=command,
         runner=runner,
-        targets=tuple(_new_target(task, element, command.config_digest) for element in elements),
+        targets=tuple(new_target(task, element, command.config_digest) for element in elements),
     )
 
 
-def _new_target(task: str, element: Element, config_digest: str) -> NewTarget:
+def new_target(task: str, element: Element, config_digest: str, *, delay_s: float = 0.0) -> NewTarget:
+    """Return a new target of an element of a target list.
+
+    Parameters
+    ----------
+    task
+        Registered name of the task.
+    element
+        What `getTargetList` yields.
+    config_digest
+        Digest of the job's effective config.
+    delay_s
+        Nobody may claim it earlier, seconds after it was recorded.
+
+    Raises
+    ------
+    UsageError
+        If a message cannot carry it.
+    """
     args = encode_element(element)
     argsrepr, kwargsrepr = describe(args)
     return NewTarget(
@@ -129,6 +150,7 @@ def _new_target(task: str, element: Element, config_digest: str) -> NewTarget:
         data_id=_data_id(element),
         argsrepr=argsrepr,
         kwargsrepr=kwargsrepr,
+        delay_s=delay_s,
     )
 
 

@@ -252,6 +252,7 @@ def _new_job(
         queue=queue,
         parent_id=parent,
         targets=prepared.targets,
+        replaces=prepared.replaces,
         token_handle=token_handle,
         lifetime_s=lifetime_s,
         announced=True,
