@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lsst.pipe.base import Struct, Task
 
 from underbutler.errors import UnderbutlerError
+from underbutler.redaction import redacted
 
 from .argument_parser import ArgumentParser
 from .datasets import DatasetSpec
@@ -62,6 +63,13 @@ class CmdLineTask(Task):
         """Empty the metadata of this task and all its subtasks."""
         super().emptyMetadata()
         speak_gen2(self.getTaskDict())
+
+    def getFullMetadata(self) -> Any:
+        """Return the metadata of this task and all its subtasks, without secrets: it is read by everybody."""
+        metadata = super().getFullMetadata()
+        document = metadata.model_dump()
+        clean = redacted(document)
+        return metadata if clean == document else type(metadata).model_validate(clean)
 
     @classmethod
     def applyOverrides(cls, config: Any) -> None:
