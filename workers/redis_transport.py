@@ -1,0 +1,106 @@
+"""A kombu transport that takes a message from Redis and books it in one step: nothing is lost in between.
+
+Stock kombu pops with BRPOP and books afterwards: a worker that is killed in between has lost the message. Here one Lua
+call acknowledges what is done, pops and books; an idle worker waits by ``BLMOVE queue queue RIGHT RIGHT``, which blocks
+until there is a message and leaves it where it is. Keys are stock kombu's: producers, Flower and beat need nothing.
+"""
+
+from __future__ import annotations
+
+from ssl import CERT_NONE
+from typing import Any
+
+from kombu.transport import TRANSPORT_ALIASES, redis
+
+from underbutler.logs import get_logger
+from underbutler.settings import Settings
+
+from .redis_channel import Channel
+
+__all__ = ["SecureTransport", "Transport", "worker_transport"]
+
+log = get_logger(__name__)
+
+ALIASES = {"redis": "underbutler-redis", "rediss": "underbutler-rediss"}
+"""URL scheme → the name under which kombu knows the transport."""
+
+
+def worker_transport(settings: Settings) -> dict[str, Any]:
+    """Return the Celery settings by which a worker consumes with this transport; empty where stock kombu's is used."""
+    scheme = settings.broker_url.partition("://")[0]
+    if settings.redis_transport == "stock" or not scheme.startswith(("redis", "sentinel")):
+        return {}
+    if scheme not in ALIASES or ";" in settings.broker_url:
+        log.warning(
+            "stock_redis_transport",
+            scheme=scheme,
+            reason="sentinels, sockets and several servers are reached by kombu's own transport, which can lose a "
+            "message when a worker is killed; the sweeper finds and sends it again",
+        )
+        return {}
+    TRANSPORT_ALIASES[ALIASES["redis"]] = f"{__name__}:Transport"
+    TRANSPORT_ALIASES[ALIASES["rediss"]] = f"{__name__}:SecureTransport"
+    return {"broker_transport": ALIASES[scheme]}
+
+
+class Poller(redis.MultiChannelPoller):
+    """Lets each channel ask before the loop sleeps, and wakes the one whose connection is readable."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._handed_over: dict[int, Any] = {}
+
+    @property
+    def fds(self) -> dict[int, Any]:
+        """File descriptors that the event loop does not watch yet: it need not be told the others at every tick."""
+        known, self._handed_over = self._handed_over, dict(self._fd_to_chan)
+        return {fd: kind for fd, kind in self._fd_to_chan.items() if known.get(fd) != kind}
+
+    def on_poll_start(self) -> None:
+        """Let channels ask for messages."""
+        for channel in list(self._channels):
+            channel.tick()
+            if channel.active_fanout_queues:
+                self._register_LISTEN(channel)
+
+    def on_readable(self, fileno: int) -> Any:
+        """Let the channel read whose connection it is."""
+        found = self._fd_to_chan.get(fileno)
+        if found is None:
+            return None
+        channel, kind = found
+        if kind == "LISTEN" and not channel.qos.can_consume():
+            return None
+        return channel.handlers[kind]()
+
+    def maybe_check_brpop_health(self) -> None:
+        """Drop connections that have been silent for too long."""
+        for channel in list(self._channels):
+            channel.drop_stale()
+
+
+class Transport(redis.Transport):
+    """Redis, with messages taken and booked in one step."""
+
+    Channel = Channel
+    in_event_loop = False
+    """Whether an event loop runs: then acknowledgements travel with the next call."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.cycle = Poller()
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        """Let an event loop watch the connections."""
+        super().register_with_event_loop(connection, loop)
+        self.in_event_loop = True
+
+
+class SecureTransport(Transport):
+    """The same over TLS (``rediss://``). Without options in the URL certificates are not checked, as in stock kombu."""
+
+    def __init__(self, client: Any, **kwargs: Any) -> None:
+        if not client.ssl:
+            log.warning("broker_certificate_unchecked", cure="add ?ssl_cert_reqs=required to the broker's URL")
+            client.ssl = {"ssl_cert_reqs": CERT_NONE}
+        super().__init__(client, **kwargs)
