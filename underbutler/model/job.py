@@ -12,11 +12,14 @@ A target's state::
     queued -> running -> delivering -> done
       ^          |  '----------------> done | no_work | failed | held | aborted
       '----------'  give-back, dead claim, TransientError
-    queued -> aborted | held;   delivering -> failed | aborted
+    queued -> aborted | held;   delivering -> failed | held | aborted
+
+A delivery whose claim ended early stays ``delivering`` without a lease: another claim resumes it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 __all__ = ["CLAIM_ENDS", "Phase", "TargetState", "may_follow", "phase_when_ended"]
@@ -73,12 +76,15 @@ _ENDED_STATES = frozenset(set(TargetState) - _OPEN_STATES)
 _NEXT_STATES: dict[TargetState, frozenset[TargetState]] = {
     TargetState.QUEUED: frozenset({TargetState.RUNNING, TargetState.ABORTED, TargetState.HELD}),
     TargetState.RUNNING: frozenset({TargetState.QUEUED, TargetState.DELIVERING}) | _ENDED_STATES,
-    TargetState.DELIVERING: frozenset({TargetState.DONE, TargetState.FAILED, TargetState.ABORTED}),
+    TargetState.DELIVERING: _ENDED_STATES - {TargetState.NO_WORK},
     **{state: frozenset() for state in _ENDED_STATES},
 }
 
-CLAIM_ENDS = ("done", "no_work", "failed", "transient", "died", "given_back", "expired", "fenced_out", "aborted")
-"""How a claim can end."""
+CLAIM_ENDS = (
+    "done", "no_work", "failed", "transient", "given_back", "aborted", "timed_out", "fenced_out",
+    "died", "worker_died", "expired",
+)  # fmt: skip
+"""How a claim can end; the last three without a word from its child."""
 
 
 def may_follow(before: Phase | TargetState, after: Phase | TargetState) -> bool:
@@ -88,14 +94,18 @@ def may_follow(before: Phase | TargetState, after: Phase | TargetState) -> bool:
     return after in _NEXT_STATES[before]
 
 
-def phase_when_ended(counts: dict[TargetState, int]) -> Phase:
+def phase_when_ended(counts: Mapping[TargetState, int], *, cancelled: bool = False) -> Phase:
     """Return the phase of a job whose targets have all ended.
 
     Parameters
     ----------
     counts
         Number of targets per state.
+    cancelled
+        Whether the job's cancellation was asked for: one that was in time for a target outweighs failures.
     """
+    if cancelled and counts.get(TargetState.ABORTED, 0):
+        return Phase.ABORTED
     if any(counts.get(state, 0) for state in (TargetState.FAILED, TargetState.HELD)):
         return Phase.ERROR
     if counts.get(TargetState.ABORTED, 0):

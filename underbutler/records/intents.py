@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
-from underbutler.errors import ConflictError, FencedOutError
+from underbutler.errors import ConflictError
 from underbutler.model.job import TargetState
-from underbutler.sql import database_now, is_postgresql, read, write
+from underbutler.sql import database_now, read, write
 
+from .fence import fenced_out
+from .insertion import insertion
 from .tables import AnnexDecision, Job, Target
 from .tables import Intent as IntentTable
 from .values import Claim, Intent
 
-__all__ = ["decide_large", "forget_intents", "intend", "intents_of_dead_claims"]
+__all__ = ["decide_large", "forget_intents", "intend", "intents_of", "intents_of_dead_claims"]
 
 
 def intend(engine: Engine, held: Claim, intents: Sequence[Intent]) -> None:
@@ -26,7 +28,7 @@ def intend(engine: Engine, held: Claim, intents: Sequence[Intent]) -> None:
         return
     with write(engine) as connection:
         _check_live(connection, held)
-        insert = _insert(connection)(IntentTable).values(
+        insert = insertion(connection)(IntentTable).values(
             [
                 {
                     "dataset_id": intent.dataset_id,
@@ -55,12 +57,28 @@ def intend(engine: Engine, held: Claim, intents: Sequence[Intent]) -> None:
 def intents_of_dead_claims(engine: Engine, held: Claim) -> list[Intent]:
     """Return what earlier claims of the same target meant to write; see `JobStore.intents_of_dead_claims`."""
     with read(engine) as connection:
-        rows = connection.execute(
-            select(IntentTable.dataset_id, IntentTable.dataset_type, IntentTable.run, IntentTable.data_id)
-            .where(IntentTable.target_id == held.target, IntentTable.claim_no < held.claim_no)
-            .order_by(IntentTable.claim_no, IntentTable.dataset_type, IntentTable.dataset_id)
-        ).all()
+        rows = connection.execute(_intents(held.target).where(IntentTable.claim_no < held.claim_no)).all()
     return [Intent(**row._mapping) for row in rows]
+
+
+def intents_of(engine: Engine, target: uuid.UUID) -> list[Intent]:
+    """Return what all claims of a target meant to write; see `JobStore.intents_of`."""
+    with read(engine) as connection:
+        return [Intent(**row._mapping) for row in connection.execute(_intents(target))]
+
+
+def _intents(target: uuid.UUID) -> Any:
+    return (
+        select(
+            IntentTable.dataset_id,
+            IntentTable.dataset_type,
+            IntentTable.run,
+            IntentTable.data_id,
+            IntentTable.claim_no,
+        )
+        .where(IntentTable.target_id == target)
+        .order_by(IntentTable.claim_no, IntentTable.dataset_type, IntentTable.dataset_id)
+    )
 
 
 def forget_intents(engine: Engine, dataset_ids: Iterable[uuid.UUID]) -> None:
@@ -80,31 +98,26 @@ def decide_large(engine: Engine, job: uuid.UUID, dataset_type: str, size: int, t
         return decided
     with write(engine) as connection:
         connection.execute(
-            _insert(connection)(AnnexDecision)
+            insertion(connection)(AnnexDecision)
             .values(job_id=job, dataset_type=dataset_type, large=size >= threshold)
             .on_conflict_do_nothing()
         )
         return connection.execute(wanted).scalar_one()
 
 
-def _insert(connection: Connection) -> type[postgresql.Insert] | type[sqlite.Insert]:
-    """Return the ``INSERT`` that knows ``ON CONFLICT``."""
-    return postgresql.Insert if is_postgresql(connection) else sqlite.Insert
-
-
 def _check_live(connection: Connection, held: Claim) -> None:
     live = connection.execute(
         select(Target.id)
-        .where(Target.id == held.target, Target.claim_no == held.claim_no, Target.state == TargetState.RUNNING)
-        .with_for_update()
+        .where(
+            Target.id == held.target,
+            Target.claim_no == held.claim_no,
+            Target.state == TargetState.RUNNING,
+            Target.lease_until.is_not(None),
+        )
+        .with_for_update(key_share=True)
     ).one_or_none()
     if live is None:
-        raise FencedOutError(
-            f"Claim {held.claim_no} of target {held.target} no longer holds: it may write nothing. "
-            "Look at `underbutler status JOB -v`.",
-            target=str(held.target),
-            claim_no=held.claim_no,
-        )
+        raise fenced_out(held, "it may write nothing")
 
 
 def _owned_by_another(connection: Connection, intent: Intent) -> ConflictError:

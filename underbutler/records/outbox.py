@@ -13,12 +13,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, Select, or_, select, tuple_, update
 from sqlalchemy.orm import InstrumentedAttribute
 
-from underbutler.model.job import TargetState
 from underbutler.model.message import Envelope, TargetMessage
 from underbutler.model.notice import LargeFileObjectAvailable
 from underbutler.sql import database_now, write
 
-from .tables import Job, Notice, Target
+from .tables import TO_BE_SENT, Job, Notice, Target
 from .values import Outgoing
 
 __all__ = ["mark_notices_sent", "mark_sent", "take_unsent", "take_unsent_notices"]
@@ -32,8 +31,7 @@ def take_unsent(
     wanted = (
         select(Target.id)
         .where(
-            Target.state == TargetState.QUEUED,
-            Target.sent_at.is_(None),
+            TO_BE_SENT,
             _free(Target.send_lease_until),
             or_(Target.not_before.is_(None), Target.not_before <= now),
             or_(Target.send_no > 0, Target.queued_at <= now - older_than_s),
@@ -134,7 +132,9 @@ def _locked(wanted: Select[Any], key: InstrumentedAttribute[Any]) -> Select[Any]
 
 
 def _jobs(connection: Connection, ids: set[uuid.UUID]) -> dict[uuid.UUID, Any]:
-    rows = connection.execute(select(Job.id, Job.config_digest, Job.traceparent).where(Job.id.in_(ids)))
+    rows = connection.execute(
+        select(Job.id, Job.config_digest, Job.traceparent, Job.token_handle).where(Job.id.in_(ids))
+    )
     return {row.id: row for row in rows}
 
 
@@ -147,6 +147,7 @@ def _outgoing(row: Any, job: Any) -> Outgoing:
         config=job.config_digest,
         sent_at=round(row.now, 3),
         traceparent=job.traceparent,
+        token=job.token_handle,
     )
     return Outgoing(
         message=TargetMessage(row.task, tuple(row.args), envelope),

@@ -14,10 +14,21 @@ from underbutler.model.job import TargetState
 from underbutler.model.notice import LargeFileObjectAvailable
 from underbutler.sql import Base, read
 
+from .rows import ClaimRow, JobRow, ProductRow, TargetRow
 from .tables import Claim, Job, Notice, Product, Target
-from .values import ClaimRow, JobRow, ProductRow, TargetRow
 
-__all__ = ["claims", "counts", "counts_of_jobs", "find_job", "jobs", "notices", "products", "target", "targets"]
+__all__ = [
+    "claims",
+    "counts",
+    "counts_of_jobs",
+    "find_job",
+    "id_range",
+    "jobs",
+    "notices",
+    "products",
+    "target",
+    "targets",
+]
 
 _SHOWN: Final = 5
 """Candidates that an ambiguous prefix names."""
@@ -25,7 +36,7 @@ _SHOWN: Final = 5
 
 def find_job(engine: Engine, name: uuid.UUID | str) -> JobRow:
     """Return a job by its id or the first characters of it; see `JobStore.job`."""
-    low, high = _range(name)
+    low, high = id_range(name, "status")
     with read(engine) as connection:
         rows = connection.execute(
             _all(Job).where(Job.id >= low, Job.id <= high).order_by(Job.scan_id.desc()).limit(_SHOWN + 1)
@@ -129,15 +140,22 @@ def _all(table: type[Base]) -> Any:
     return select(*table.__table__.columns)
 
 
-def _range(name: uuid.UUID | str) -> tuple[uuid.UUID, uuid.UUID]:
-    """Return the lowest and the highest id that begin so: an index serves it, on every database."""
+def id_range(name: uuid.UUID | str, command: str) -> tuple[uuid.UUID, uuid.UUID]:
+    """Return the lowest and the highest id that begin so: an index serves it, on every database.
+
+    Raises
+    ------
+    UnknownNameError
+        If it is no beginning of an id; `command` is what lists those that exist.
+    """
     if isinstance(name, uuid.UUID):
         return name, name
     digits = name.strip().lower().replace("-", "")
     if not re.fullmatch(r"[0-9a-f]{1,32}", digits):
+        kind = "job id" if command == "status" else "id"
         raise UnknownNameError(
-            f"{name!r} is no job id and no beginning of one: ids are hexadecimal, like 1a2b3c4d. "
-            "List the jobs: `underbutler status`.",
+            f"{name!r} is no {kind} and no beginning of one: ids are hexadecimal, like 1a2b3c4d. "
+            f"List them: `underbutler {command}`.",
             name=name,
         )
     return uuid.UUID(digits.ljust(32, "0")), uuid.UUID(digits.ljust(32, "f"))

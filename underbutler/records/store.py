@@ -12,16 +12,25 @@ from underbutler.model.job import TargetState
 from underbutler.model.notice import LargeFileObjectAvailable
 from underbutler.sql import read
 
-from . import claims, intents, outbox, reading, submission
-from .claims import GiveBackEnd
+from . import cancelling, claims, completion, ending, intents, outbox, reading, submission
+from .breakers import Breakers
+from .ending import GiveBackEnd
+from .keeping import Keeping
+from .quarantine import Quarantine
+from .rows import ClaimRow, JobRow, ProductRow, TargetRow
+from .sweeping import Sweeping
 from .tables import Job
-from .values import Claim, ClaimRow, Intent, JobRow, NewJob, Outcome, Outgoing, Product, ProductRow, TargetRow
+from .tokens import Tokens
+from .uploads import Uploads
+from .values import Claim, Intent, NewJob, Outcome, Outgoing, Product, Upload
+from .waiting import Waiting
+from .workers import Workers
 
 __all__ = ["JobStore"]
 
 
-class JobStore:
-    """Jobs, targets, claims, intents, products and notices in one SQL database.
+class JobStore(Keeping, Waiting, Sweeping, Uploads, Workers, Breakers, Quarantine, Tokens):
+    """Jobs, targets, claims, intents, products and notices in one SQL database, and the service around them.
 
     Every change of a target is guarded by its claim number and its state. Times are the database's clock. The store
     holds nothing but the engine: make it after a fork, share it between threads. Everything here raises
@@ -34,7 +43,7 @@ class JobStore:
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
 
     def ping(self) -> None:
         """Ask whether the records are there and have their tables.
@@ -55,7 +64,8 @@ class JobStore:
         Raises
         ------
         ConflictError
-            If the job or a target is recorded already, or `parent_id` is not; then nothing is written.
+            If the job or a target is recorded already, or `parent_id` is not, or a sweeper has given the submission
+            up; then nothing is written.
         """
         submission.create_job(self._engine, new)
         return self.job(new.id)
@@ -70,22 +80,35 @@ class JobStore:
         ConflictError
             If it is already being executed or has ended.
         """
-        submission.fail_job(self._engine, self.job(job).id, error)
+        cancelling.fail_job(self._engine, self.job(job).id, error)
 
     def cancel(self, job: uuid.UUID | str) -> list[str]:
-        """Abort whatever is open of a job; what has ended stays.
+        """Abort what is open of a job: what nobody holds at once, what is held when its claim ends.
+
+        What has ended stays, and so does what completes before its claim is cut. The phase is ABORTED with the last
+        target, if any was aborted.
 
         Returns
         -------
         task_ids
-            Celery task ids of aborted targets whose message was sent, or was being sent: to be revoked.
+            Celery task ids of targets that were aborted at once and whose message was sent, or was being sent.
 
         Raises
         ------
         UnknownNameError
             If there is no such job.
         """
-        return submission.cancel(self._engine, self.job(job).id)
+        return cancelling.cancel(self._engine, self.job(job).id)
+
+    def cancel_target(self, target: uuid.UUID) -> TargetState:
+        """Abort one target, as `cancel` does a job's; return its state: one that is held is aborted later.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such target.
+        """
+        return cancelling.cancel_target(self._engine, target)
 
     # The outbox
 
@@ -93,6 +116,8 @@ class JobStore:
         self, *, job: uuid.UUID | None = None, limit: int = 500, older_than_s: float = 0.0, lease_s: float = 30.0
     ) -> list[Outgoing]:
         """Take messages that are to be sent, oldest first. Each gets a new number of sending.
+
+        They are of queued targets, and of deliveries that nobody holds.
 
         Parameters
         ----------
@@ -129,33 +154,70 @@ class JobStore:
 
     # Claims
 
-    def claim(self, *, target: uuid.UUID, digest: str, send_no: int, worker: str, pid: int, lease_s: float) -> Claim:
-        """Claim a target for one try. A running target whose lease ran out is taken over, and its old claim expired.
+    def claim(
+        self,
+        *,
+        target: uuid.UUID,
+        digest: str,
+        send_no: int,
+        worker: str,
+        pid: int,
+        lease_s: float,
+        pid_started: float | None = None,
+    ) -> Claim:
+        """Claim a queued target, or a delivery that nobody holds, for one try. What runs is never taken over.
 
         Parameters
         ----------
         target, digest, send_no
             As in the message's header.
-        worker, pid
-            Who claims.
+        worker, pid, pid_started
+            Who claims, and when that process began, seconds since 1970 UTC.
         lease_s
-            For how long nobody else may claim it unless it is renewed, in seconds.
+            The claim is judged dead after so long unless it is renewed, in seconds.
 
         Raises
         ------
         StandDown
-            If the message is not to be run: unknown, old digest, cancelled, ended, live elsewhere, or to wait.
+            If the message is not to be run: unknown, old digest, cancelled, ended, live elsewhere, or to wait (also
+            for a repository whose breaker is open).
         """
         return claims.claim(
-            self._engine, target=target, digest=digest, send_no=send_no, worker=worker, pid=pid, lease_s=lease_s
+            self._engine,
+            target=target,
+            digest=digest,
+            send_no=send_no,
+            worker=worker,
+            pid=pid,
+            lease_s=lease_s,
+            pid_started=pid_started,
         )
 
     def renew(self, claim: Claim, lease_s: float) -> bool:
         """Let the lease end `lease_s` seconds from now; False when the claim no longer holds."""
         return claims.renew(self._engine, claim, lease_s)
 
-    def begin_delivery(self, claim: Claim, products: Sequence[Product]) -> None:
+    def begin_delivery(
+        self,
+        claim: Claim,
+        products: Sequence[Product],
+        *,
+        scalars: Mapping[str, Any] | None = None,
+        seconds: float | None = None,
+        uploads: Sequence[Upload] = (),
+    ) -> None:
         """Go from running to delivering: the science is done and in the Butler, the large products are on their way.
+
+        Parameters
+        ----------
+        claim
+            Whose.
+        products
+            Everything that it made.
+        scalars, seconds
+            What the science measured, and how long it took; kept for whichever claim completes the target.
+        uploads
+            Keys of the annex that are going to be written.
 
         Raises
         ------
@@ -164,7 +226,7 @@ class JobStore:
         ConflictError
             If a product is recorded as another target's.
         """
-        claims.begin_delivery(self._engine, claim, products)
+        claims.begin_delivery(self._engine, claim, products, scalars=scalars, seconds=seconds, uploads=uploads)
 
     def complete(self, claim: Claim, outcome: Outcome) -> None:
         """Bring a target to its end, in one transaction: state, claim, products, notices, and with the last the job.
@@ -180,7 +242,7 @@ class JobStore:
         UsageError
             If the outcome's state is no last state.
         """
-        claims.complete(self._engine, claim, outcome)
+        completion.complete(self._engine, claim, outcome)
 
     def give_back(
         self,
@@ -191,8 +253,11 @@ class JobStore:
         end: GiveBackEnd = "given_back",
         log: str | None = None,
         metadata: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Queue a running target again; its message is to be sent anew.
+    ) -> TargetState:
+        """Let a child end its own claim early: the message is to be sent anew.
+
+        A running target is queued again, a delivery is resumed by another claim. If its cancellation was asked for, it
+        is aborted.
 
         Parameters
         ----------
@@ -207,12 +272,17 @@ class JobStore:
         log, metadata
             What the claim said; kept with the claim.
 
+        Returns
+        -------
+        state
+            What the target is now. A repetition after a lost answer is accepted.
+
         Raises
         ------
         FencedOutError
             If the claim no longer holds.
         """
-        claims.give_back(
+        return ending.give_back(
             self._engine, claim, reason=reason, not_before_in_s=not_before_in_s, end=end, log=log, metadata=metadata
         )
 

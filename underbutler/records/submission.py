@@ -1,4 +1,4 @@
-"""A job's rows: made in one transaction, cancelled in one, failed before anything ran."""
+"""A job's rows, made in one transaction; and the mark of a submission that is on its way there."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import uuid
 from collections.abc import Iterator
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, func, insert, literal, select, text, update
+from sqlalchemy import Connection, Engine, delete, func, insert, select, text, update
 
 from underbutler.errors import ConflictError
 from underbutler.model.job import Phase, TargetState
 from underbutler.sql import database_now, is_postgresql, write
 
 from .integrity import conflicts
-from .tables import Claim, Job, Target
+from .service_tables import Submission
+from .tables import Job, Target
 from .values import NewJob, NewTarget
 
-__all__ = ["cancel", "create_job", "fail_job"]
+__all__ = ["create_job"]
 
 BATCH: Final = 2000
 """Rows that are handed to the driver at once: memory stays small however many targets a job has."""
@@ -30,11 +31,46 @@ def create_job(engine: Engine, new: NewJob) -> None:
     """Record a job and its targets; see `JobStore.create_job`."""
     words = f"Job {new.id} or a target of it is recorded already, or its parent is not. Submit it under a new identity."
     with conflicts(words), write(engine) as connection:
+        _mark_replaced(connection, new)
         now = connection.execute(select(database_now())).scalar_one()
         for batch in _batches(new, now):
             connection.execute(insert(Target), batch)
         # The job comes last: `scan_id` is counted under a lock, which other submitters must not wait for.
         connection.execute(insert(Job).values(_job_values(new, now, _next_scan_id(connection))))
+        _end_submission(connection, new)
+
+
+def _mark_replaced(connection: Connection, new: NewJob) -> None:
+    """Mark the targets that this job runs again; of two jobs that would, one is refused."""
+    wanted = sorted(new.replaces)
+    for start in range(0, len(wanted), BATCH):
+        batch = wanted[start : start + BATCH]
+        free = select(Target.id).where(Target.id.in_(batch), Target.ended_at.is_not(None), Target.replayed_as.is_(None))
+        locked = free.order_by(Target.id).with_for_update(key_share=True).cte("locked")
+        marked = connection.execute(
+            update(Target).where(Target.id.in_(select(locked.c.id))).values(replayed_as=new.id).returning(Target.id)
+        ).scalars()
+        if left := set(batch).difference(marked):
+            raise ConflictError(
+                f"Target {min(left)} runs still, or was run again by another job in the meantime. Look at it: "
+                "`underbutler status JOB -v`.",
+                target=str(min(left)),
+            )
+
+
+def _end_submission(connection: Connection, new: NewJob) -> None:
+    """Remove the mark of the submission: from here on the job's rows answer for what it wrote into the Butler."""
+    ended = connection.execute(delete(Submission).where(Submission.job_id == new.id, Submission.taken_at.is_(None)))
+    if ended.rowcount == 0 and (new.announced or _is_taken(connection, new.id)):
+        raise ConflictError(
+            f"The submission of job {new.id} took so long that it was given up, and what it wrote into the Butler is "
+            "being removed. Submit again.",
+            job=str(new.id),
+        )
+
+
+def _is_taken(connection: Connection, job: uuid.UUID) -> bool:
+    return connection.execute(select(Submission.job_id).where(Submission.job_id == job)).one_or_none() is not None
 
 
 def _next_scan_id(connection: Connection) -> int:
@@ -68,6 +104,8 @@ def _target_values(new: NewJob, ordinal: int, target: NewTarget, now: float) -> 
         "deaths": 0,
         "worker_deaths": 0,
         "transient_retries": 0,
+        "cancel_requested": False,
+        "not_before": now + target.delay_s if target.delay_s > 0 else None,
     }
 
 
@@ -98,73 +136,6 @@ def _job_values(new: NewJob, now: float, scan_id: int) -> dict[str, Any]:
         "parent_id": new.parent_id,
         "cancel_requested": False,
         "traceparent": new.traceparent,
+        "token_handle": new.token_handle,
+        "destruction_at": None if new.lifetime_s is None else now + new.lifetime_s,
     }
-
-
-_OPEN = tuple(state for state in TargetState if not state.ended)
-
-
-def cancel(engine: Engine, job: uuid.UUID) -> list[str]:
-    """Abort what is open of a job; see `JobStore.cancel`."""
-    with write(engine) as connection:
-        sent = _abort_targets(connection, job, "its job was cancelled")
-        connection.execute(
-            update(Job)
-            .where(Job.id == job, Job.phase.in_([Phase.PENDING, Phase.QUEUED, Phase.EXECUTING]))
-            .values(_ended(Phase.ABORTED) | {"cancel_requested": True})
-        )
-    return sent
-
-
-def fail_job(engine: Engine, job: uuid.UUID, error: str) -> None:
-    """End a job whose submission failed; see `JobStore.fail_job`."""
-    with write(engine) as connection:
-        _abort_targets(connection, job, "its job's submission failed")
-        ended = connection.execute(
-            update(Job)
-            .where(Job.id == job, Job.phase.in_([Phase.PENDING, Phase.QUEUED]))
-            .values(_ended(Phase.ERROR) | {"error": error})
-        )
-        if not ended.rowcount:
-            raise ConflictError(
-                f"Job {job} has begun or ended: its submission cannot fail any more. "
-                f"Cancel it: `underbutler cancel {job}`.",
-                job=str(job),
-            )
-
-
-def _ended(phase: Phase) -> dict[str, Any]:
-    return {
-        "phase": phase,
-        "n_aborted": Job.n_aborted + Job.n_open,
-        "n_open": 0,
-        "ended_at": database_now(),
-    }
-
-
-def _abort_targets(connection: Connection, job: uuid.UUID, reason: str) -> list[str]:
-    """Abort the open targets and their claims; return the Celery ids of messages that are on their way or being run.
-
-    Rows are locked in one order, targets before their job, as every other transaction does.
-    """
-    locked = (
-        select(Target.id)
-        .where(Target.job_id == job, Target.state.in_(_OPEN))
-        .order_by(Target.id)
-        .with_for_update()
-        .cte("locked")
-    )
-    now = literal(connection.execute(select(database_now())).scalar_one())
-    aborted = connection.execute(
-        update(Target)
-        .where(Target.id.in_(select(locked.c.id)))
-        .values(state=TargetState.ABORTED, ended_at=now, lease_until=None, lease_worker=None, lease_pid=None)
-        .returning(Target.id, Target.send_no, Target.sent_at, Target.send_lease_until)
-    ).all()
-    connection.execute(
-        update(Claim)
-        .where(Claim.target_id == Target.id, Claim.claim_no == Target.claim_no)
-        .where(Target.job_id == job, Target.state == TargetState.ABORTED, Claim.ended_at.is_(None))
-        .values(ended_at=now, end="aborted", reason=reason)
-    )
-    return [f"{row.id}.{row.send_no}" for row in aborted if row.sent_at is not None or row.send_lease_until is not None]

@@ -7,15 +7,35 @@ from __future__ import annotations
 
 import uuid
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Enum, ForeignKey, Index, String, text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Enum, ForeignKey, Index, String, TextClause, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from underbutler.model.job import Phase, TargetState
 from underbutler.sql import Base
 
-__all__ = ["AnnexDecision", "Claim", "Intent", "Job", "Notice", "Product", "Target"]
+__all__ = [
+    "SENT",
+    "TO_BE_SENT",
+    "UNCHECKED",
+    "AnnexDecision",
+    "Claim",
+    "Intent",
+    "Job",
+    "Notice",
+    "Product",
+    "Target",
+    "Upload",
+]
+
+# Conditions of partial indexes: queries say them in the same words, or no database finds the index.
+TO_BE_SENT: Final = text("state IN ('queued', 'delivering') AND lease_until IS NULL AND sent_at IS NULL")
+"""A target nobody holds, whose message is not on its way."""
+SENT: Final = text("state IN ('queued', 'delivering') AND lease_until IS NULL AND sent_at IS NOT NULL")
+"""A target nobody holds, whose message should be in the broker."""
+UNCHECKED: Final = text("ended_at IS NOT NULL AND checked_at IS NULL")
+"""An ended target of which nobody knows yet what it left in the Butler."""
 
 
 def _words(kind: type[StrEnum]) -> Enum:
@@ -27,6 +47,10 @@ def _words(kind: type[StrEnum]) -> Enum:
         length=16,
         values_callable=lambda members: [member.value for member in members],
     )
+
+
+def _partial(name: str, *columns: str, where: TextClause) -> Index:
+    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
 class Job(Base):
@@ -57,36 +81,31 @@ class Job(Base):
     queued_at: Mapped[float | None]
     started_at: Mapped[float | None]
     ended_at: Mapped[float | None]
-    destruction_at: Mapped[float | None]
+    destruction_at: Mapped[float | None] = mapped_column(index=True)
     parent_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("job.id"), index=True)
     cancel_requested: Mapped[bool]
     error: Mapped[str | None]
     traceparent: Mapped[str | None]
+    token_handle: Mapped[str | None]
 
 
 class Target(Base):
     """One element of a job's target list, and the outbox of its message.
 
-    It is to be sent when it is queued, `sent_at` is null, `not_before` has passed and nobody holds the send lease.
+    It is to be sent when it is queued, or delivering without a lease, `sent_at` is null, `not_before` has passed and
+    nobody holds the send lease. A job's `cancel_requested` is also said of each target that was open then: one row
+    decides.
     """
 
     __tablename__ = "target"
     __table_args__ = (
         Index("ix_target_job_id_ordinal", "job_id", "ordinal", unique=True),
         Index("ix_target_job_id_state", "job_id", "state"),
-        Index(
-            "ix_target_unsent",
-            "queued_at",
-            "ordinal",
-            sqlite_where=text("state = 'queued' AND sent_at IS NULL"),
-            postgresql_where=text("state = 'queued' AND sent_at IS NULL"),
-        ),
-        Index(
-            "ix_target_leased",
-            "lease_until",
-            sqlite_where=text("lease_until IS NOT NULL"),
-            postgresql_where=text("lease_until IS NOT NULL"),
-        ),
+        _partial("ix_target_unsent", "queued_at", "ordinal", where=TO_BE_SENT),
+        _partial("ix_target_sent", "queue", "sent_at", where=SENT),
+        _partial("ix_target_leased", "lease_until", where=text("lease_until IS NOT NULL")),
+        _partial("ix_target_unchecked", "ended_at", where=UNCHECKED),
+        _partial("ix_target_held", "fingerprint", where=text("state = 'held'")),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
@@ -119,6 +138,13 @@ class Target(Base):
     error_text: Mapped[str | None]
     seconds: Mapped[float | None]
     scalars: Mapped[dict[str, Any] | None]
+    cancel_requested: Mapped[bool] = mapped_column(server_default=false())
+    waiting_since: Mapped[float | None]
+    waiting_reason: Mapped[str | None]
+    replayed_as: Mapped[uuid.UUID | None]
+    discarded_at: Mapped[float | None]
+    fingerprint: Mapped[str | None]
+    checked_at: Mapped[float | None]
 
 
 class Claim(Base):
@@ -130,6 +156,7 @@ class Claim(Base):
     claim_no: Mapped[int] = mapped_column(primary_key=True)
     worker: Mapped[str]
     pid: Mapped[int]
+    pid_started: Mapped[float | None]
     send_no: Mapped[int]
     started_at: Mapped[float]
     ended_at: Mapped[float | None]
@@ -177,14 +204,7 @@ class Notice(Base):
     """A notice, and its outbox."""
 
     __tablename__ = "notice"
-    __table_args__ = (
-        Index(
-            "ix_notice_unsent",
-            "created_at",
-            sqlite_where=text("sent_at IS NULL"),
-            postgresql_where=text("sent_at IS NULL"),
-        ),
-    )
+    __table_args__ = (_partial("ix_notice_unsent", "created_at", where=text("sent_at IS NULL")),)
 
     id: Mapped[str] = mapped_column(primary_key=True)
     job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("job.id"), index=True)
@@ -204,3 +224,20 @@ class AnnexDecision(Base):
     job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("job.id"), primary_key=True)
     dataset_type: Mapped[str] = mapped_column(primary_key=True)
     large: Mapped[bool]
+
+
+class Upload(Base):
+    """A key of the annex that a claim is going to write: recorded before the first byte, so that it can be removed.
+
+    It refers to its target by value: what a destroyed job's dead claims left is still removed.
+    """
+
+    __tablename__ = "upload"
+    __table_args__ = (Index("ix_upload_target_id_claim_no", "target_id", "claim_no"),)
+
+    bucket: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    target_id: Mapped[uuid.UUID]
+    claim_no: Mapped[int]
+    created_at: Mapped[float]
+    cleaned_at: Mapped[float | None]

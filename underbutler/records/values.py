@@ -1,4 +1,4 @@
-"""What goes into the records and what comes out: frozen values. Times are seconds since 1970 UTC."""
+"""What goes into the records, what is granted and refused: frozen values. Times are seconds since 1970 UTC."""
 
 from __future__ import annotations
 
@@ -8,24 +8,21 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from underbutler.model.job import Phase, TargetState
+from underbutler.model.job import TargetState
 from underbutler.model.message import TargetMessage
 from underbutler.model.notice import LargeFileObjectAvailable
 
 __all__ = [
     "Claim",
-    "ClaimRow",
     "Intent",
-    "JobRow",
     "NewJob",
     "NewTarget",
     "Outcome",
     "Outgoing",
     "Product",
-    "ProductRow",
     "StandDown",
     "StandDownReason",
-    "TargetRow",
+    "Upload",
 ]
 
 
@@ -45,6 +42,8 @@ class NewTarget:
         Data ID, for people and queries.
     argsrepr, kwargsrepr
         The same in words.
+    delay_s
+        Nobody may claim it before, seconds from now.
     """
 
     id: uuid.UUID
@@ -53,6 +52,7 @@ class NewTarget:
     data_id: Mapping[str, int | str] = field(default_factory=dict)
     argsrepr: str = ""
     kwargsrepr: str = ""
+    delay_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +91,14 @@ class NewJob:
         The job that this one retries.
     traceparent
         W3C trace context of the submission.
+    token_handle
+        Handle of the access token that its targets may use.
+    lifetime_s
+        Its rows and logs are destroyed so long from now, in seconds; None: never.
+    replaces
+        Ended targets that this job runs again; each may be run again by one job only.
+    announced
+        Whether `JobStore.record_submission` was called: then a submission that was given up meanwhile is refused.
     """
 
     id: uuid.UUID
@@ -109,75 +117,10 @@ class NewJob:
     collections: Sequence[str] = ()
     parent_id: uuid.UUID | None = None
     traceparent: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobRow:
-    """A job as recorded. `n_failed` counts failed and held targets."""
-
-    id: uuid.UUID
-    scan_id: int
-    task: str
-    repo: str
-    out: str
-    run: str
-    user: str
-    phase: Phase
-    overrides: list[Any]
-    config: Any
-    config_digest: str
-    options: dict[str, Any]
-    versions: dict[str, Any]
-    collections: list[str]
-    n_targets: int
-    n_open: int
-    n_failed: int
-    n_aborted: int
-    created_at: float
-    queued_at: float | None
-    started_at: float | None
-    ended_at: float | None
-    destruction_at: float | None
-    parent_id: uuid.UUID | None
-    cancel_requested: bool
-    error: str | None
-    traceparent: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetRow:
-    """A target as recorded."""
-
-    id: uuid.UUID
-    job_id: uuid.UUID
-    ordinal: int
-    state: TargetState
-    task: str
-    queue: str
-    data_id: dict[str, int | str]
-    args: list[Any]
-    digest: str
-    argsrepr: str
-    kwargsrepr: str
-    queued_at: float
-    send_no: int
-    sent_at: float | None
-    send_lease_until: float | None
-    claim_no: int
-    deaths: int
-    worker_deaths: int
-    transient_retries: int
-    not_before: float | None
-    lease_until: float | None
-    lease_worker: str | None
-    lease_pid: int | None
-    started_at: float | None
-    ended_at: float | None
-    exit_status: int | None
-    error_type: str | None
-    error_text: str | None
-    seconds: float | None
-    scalars: dict[str, Any] | None
+    token_handle: str | None = None
+    lifetime_s: float | None = None
+    replaces: Sequence[uuid.UUID] = ()
+    announced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +138,11 @@ class Claim:
     deaths, worker_deaths, transient_retries
         How often the target's child died, its worker died, and a service was away.
     started_at, lease_until
-        When it began, and when it may be taken by another unless it is renewed.
+        When it began, and when it is judged dead unless it is renewed.
+    delivering
+        Whether the science is done already: this claim resumes the delivery.
+    traceparent, token_handle
+        Of the job: trace context and handle of the access token.
     """
 
     target: uuid.UUID
@@ -209,33 +156,28 @@ class Claim:
     transient_retries: int
     started_at: float
     lease_until: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimRow:
-    """A claim as recorded. `end` is one of `underbutler.model.job.CLAIM_ENDS`, or None while it lives."""
-
-    target_id: uuid.UUID
-    claim_no: int
-    worker: str
-    pid: int
-    send_no: int
-    started_at: float
-    ended_at: float | None
-    end: str | None
-    reason: str | None
-    log: str | None
-    metadata: dict[str, Any] | None
+    delivering: bool = False
+    traceparent: str | None = None
+    token_handle: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """A dataset that a claim is going to write."""
+    """A dataset that a claim is going to write; `claim_no` says which, when it is read."""
 
     dataset_id: uuid.UUID
     dataset_type: str
     run: str
     data_id: Mapping[str, int | str] = field(default_factory=dict)
+    claim_no: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A key of the annex that a claim is going to write."""
+
+    bucket: str
+    key: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,24 +196,6 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProductRow:
-    """A product as recorded."""
-
-    dataset_id: uuid.UUID
-    target_id: uuid.UUID
-    claim_no: int
-    dataset_type: str
-    data_id: dict[str, int | str]
-    large: bool
-    url: str | None
-    byte_size: int | None
-    sha256: str | None
-    etag: str | None
-    mime_type: str | None
-    delivered_at: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How a target ended.
 
@@ -286,9 +210,9 @@ class Outcome:
     reason
         Why the claim ended so, for people.
     seconds
-        Wall clock of the target.
+        Wall clock of the target; None keeps what `JobStore.begin_delivery` was given.
     scalars
-        Scalar task metadata, for tables.
+        Scalar task metadata, for tables; None likewise.
     log, metadata
         What the claim said, and all of its metadata; kept with the claim.
     products
@@ -352,6 +276,7 @@ class StandDownReason(StrEnum):
     LIVE = "live"
     DELIVERING = "delivering"
     NOT_BEFORE = "not_before"
+    BREAKER = "breaker"
 
 
 class StandDown(Exception):  # noqa: N818 - it is no error: another copy of the message does the work, or nobody shall
@@ -365,9 +290,12 @@ class StandDown(Exception):  # noqa: N818 - it is no error: another copy of the 
         The target that the message names.
     text
         Why, for people.
+    **fields
+        What the text speaks of: `wait_s` for ``not_before`` and ``breaker``; `label`, `open_until` for the latter.
     """
 
-    def __init__(self, reason: StandDownReason, target: uuid.UUID, text: str) -> None:
+    def __init__(self, reason: StandDownReason, target: uuid.UUID, text: str, **fields: Any) -> None:
         super().__init__(f"Target {target}: {text}")
         self.reason = reason
         self.target = target
+        self.fields = fields

@@ -1,0 +1,108 @@
+"""Cancellation in two steps: what nobody holds is aborted at once, what is held when its claim ends.
+
+The wish is said of each open target, because its row alone is locked by whoever ends its claim.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from sqlalchemy import Connection, Engine, case, select, true, update
+
+from underbutler.errors import ConflictError, UnknownNameError
+from underbutler.model.job import Phase, TargetState
+from underbutler.sql import database_now, write
+
+from .counting import count_ended
+from .fence import kept
+from .tables import Job, Target
+
+__all__ = ["cancel", "cancel_target", "fail_job"]
+
+_OPEN = tuple(state for state in TargetState if not state.ended)
+_ACTIVE = tuple(phase for phase in Phase if not phase.ended)
+
+
+def cancel(engine: Engine, job: uuid.UUID) -> list[str]:
+    """Cancel a job; see `JobStore.cancel`."""
+    with write(engine) as connection:
+        asked = _ask_targets(connection, job)
+        connection.execute(update(Job).where(Job.id == job, Job.phase.in_(_ACTIVE)).values(cancel_requested=true()))
+        aborted = [row for row in asked if row.state is TargetState.ABORTED]
+        if aborted:
+            count_ended(connection, job, aborted=len(aborted))
+    return [f"{row.id}.{row.send_no}" for row in aborted if row.sent_at is not None or row.send_lease_until is not None]
+
+
+def cancel_target(engine: Engine, target: uuid.UUID) -> TargetState:
+    """Cancel one target; see `JobStore.cancel_target`."""
+    with write(engine) as connection:
+        row = connection.execute(
+            select(Target.job_id, Target.state, Target.lease_until)
+            .where(Target.id == target)
+            .with_for_update(key_share=True)
+        ).one_or_none()
+        if row is None:
+            raise UnknownNameError(
+                f"No target has the id {target}. List a job's: `underbutler status JOB`.", name=str(target)
+            )
+        if row.state.ended:
+            return TargetState(row.state)
+        connection.execute(update(Target).where(Target.id == target).values(_asked()))
+        if row.lease_until is not None:
+            return TargetState(row.state)
+        count_ended(connection, row.job_id, aborted=1)
+        return TargetState.ABORTED
+
+
+def fail_job(engine: Engine, job: uuid.UUID, error: str) -> None:
+    """End a job whose submission failed; see `JobStore.fail_job`."""
+    with write(engine) as connection:
+        _ask_targets(connection, job)
+        ended = connection.execute(
+            update(Job)
+            .where(Job.id == job, Job.phase.in_([Phase.PENDING, Phase.QUEUED]))
+            .values(
+                phase=Phase.ERROR,
+                n_aborted=Job.n_aborted + Job.n_open,
+                n_open=0,
+                ended_at=database_now(),
+                error=kept(error),
+            )
+        )
+        if not ended.rowcount:
+            raise ConflictError(
+                f"Job {job} has begun or ended: its submission cannot fail any more. "
+                f"Cancel it: `underbutler cancel {job}`.",
+                job=str(job),
+            )
+
+
+def _asked() -> dict[str, Any]:
+    """Return what a target's row says when it is to be aborted: what nobody holds is aborted with it."""
+    free = Target.lease_until.is_(None)
+    return {
+        "cancel_requested": true(),
+        "state": case((free, TargetState.ABORTED), else_=Target.state),
+        "ended_at": case((free, database_now()), else_=Target.ended_at),
+    }
+
+
+def _ask_targets(connection: Connection, job: uuid.UUID) -> list[Any]:
+    """Ask all open targets of a job to be aborted. They are locked in order, before their job, as everywhere."""
+    locked = (
+        select(Target.id)
+        .where(Target.job_id == job, Target.state.in_(_OPEN))
+        .order_by(Target.id)
+        .with_for_update(key_share=True)
+        .cte("locked")
+    )
+    return list(
+        connection.execute(
+            update(Target)
+            .where(Target.id.in_(select(locked.c.id)))
+            .values(_asked())
+            .returning(Target.id, Target.state, Target.send_no, Target.sent_at, Target.send_lease_until)
+        ).all()
+    )

@@ -1,0 +1,82 @@
+"""The one transaction that brings a target to its end and makes its work visible."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from sqlalchemy import Engine
+
+from underbutler.errors import UsageError
+from underbutler.model.fingerprint import fingerprint_of
+from underbutler.model.job import CLAIM_ENDS, TargetState, may_follow
+
+from .chain import Chain, Kind, json_text, rows_parameter
+from .counting import COUNT_ENDED
+from .fence import END_CLAIM, HOLDS, accept_repeated, fence, kept, of_claim
+from .integrity import conflicts
+from .products import FOREIGN_PRODUCT, PRODUCT, RECORD_PRODUCTS, product_rows
+from .values import Claim, Outcome
+
+__all__ = ["complete"]
+
+_NOTICE: Final[Mapping[str, Kind]] = {"id": "text", "body": "json", "routing_key": "text"}
+
+_COMPLETE: Final = Chain(
+    first=f"""
+        UPDATE target SET
+            state = :state, ended_at = {{now}}, lease_until = NULL, lease_worker = NULL, lease_pid = NULL,
+            deaths = deaths + :died, transient_retries = transient_retries + :transient,
+            exit_status = :exit_status, error_type = :error_type, error_text = :error_text,
+            fingerprint = :fingerprint, seconds = coalesce(:seconds, seconds), scalars = coalesce(:scalars, scalars)
+        WHERE {HOLDS} AND (state = 'running' OR state = :other_before)
+        RETURNING id, job_id, claim_no, ended_at AS moment""",  # noqa: S608 - our own words
+    columns=("id", "job_id", "claim_no", "moment"),
+    followers=(
+        END_CLAIM,
+        RECORD_PRODUCTS,
+        """INSERT INTO notice (job_id, target_id, created_at, id, body, routing_key)
+            SELECT first.job_id, first.id, first.moment, made.id, body, routing_key
+            FROM first, {notices} AS made WHERE true
+            ON CONFLICT (id) DO NOTHING""",
+        f"{COUNT_ENDED} FROM first WHERE job.id = first.job_id",
+    ),
+    rows={"products": PRODUCT, "notices": _NOTICE},
+)
+
+
+def complete(engine: Engine, held: Claim, outcome: Outcome) -> None:
+    """Bring the target to its end; see `JobStore.complete`."""
+    state = TargetState(outcome.state)
+    if not state.ended:
+        raise UsageError(f"{state.value!r} is no last state of a target.", state=state.value)
+    claim_end = outcome.claim_end or ("failed" if state is TargetState.HELD else state.value)
+    if claim_end not in CLAIM_ENDS:
+        raise UsageError(f"A claim does not end as {claim_end!r}; known: {', '.join(CLAIM_ENDS)}.", end=claim_end)
+    delivering = TargetState.DELIVERING if may_follow(TargetState.DELIVERING, state) else TargetState.RUNNING
+    fingerprint = fingerprint_of(outcome.error_type or "Held", outcome.error_text or outcome.reason or "")
+    parameters = {
+        **fence(held),
+        **of_claim(claim_end, outcome.reason, outcome.log, outcome.metadata),
+        "died": int(claim_end == "died"),
+        "transient": int(claim_end == "transient"),
+        "state": state.value,
+        "other_before": delivering.value,
+        "exit_status": outcome.exit_status,
+        "error_type": kept(outcome.error_type),
+        "error_text": kept(outcome.error_text),
+        "fingerprint": fingerprint if state is TargetState.HELD else None,
+        "seconds": outcome.seconds,
+        "scalars": json_text(None if outcome.scalars is None else dict(outcome.scalars)),
+        "ended": 1,
+        "failed": int(state in {TargetState.FAILED, TargetState.HELD}),
+        "aborted": int(state is TargetState.ABORTED),
+        "products": product_rows(outcome.products, engine),
+        "notices": rows_parameter(
+            ({"id": n.id, "body": n.to_json(), "routing_key": n.routing_key} for n in outcome.notices), _NOTICE, engine
+        ),
+    }
+    with conflicts(FOREIGN_PRODUCT):
+        row = _COMPLETE.run(engine, parameters)
+    if row is None:
+        accept_repeated(engine, held, claim_end, state)

@@ -1,0 +1,218 @@
+"""How a claim ends when its target does not end with it, or ends without it: given back, dead, cut, past its time.
+
+One function decides where the target goes; child, keeper and sweeper all go through it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any, Final, Literal, get_args
+
+from sqlalchemy import Connection, Engine, select, update
+
+from underbutler.errors import UsageError
+from underbutler.model.fingerprint import fingerprint_of
+from underbutler.model.job import TargetState
+from underbutler.sql import database_now, read, write
+
+from .counting import count_ended
+from .fence import accept_repeated, kept, kept_log
+from .tables import Claim as ClaimTable
+from .tables import Target
+from .values import Claim
+
+__all__ = ["ClaimEnd", "GiveBackEnd", "end_claim", "give_back", "state_after"]
+
+GiveBackEnd = Literal["given_back", "transient", "died"]
+ClaimEnd = Literal["given_back", "died", "worker_died", "expired", "aborted", "timed_out"]
+
+_OF_WORKERS: Final = ("worker_died", "expired")
+_DEAD: Final = ("died", *_OF_WORKERS)
+_SHOWN: Final = 30
+"""Dead claims whose reasons a held target names."""
+
+
+def state_after(
+    end: str,
+    state: TargetState,
+    *,
+    cancel_requested: bool,
+    deaths: int,
+    worker_deaths: int,
+    max_deaths: float,
+    max_worker_deaths: float,
+) -> TargetState:
+    """Tell where a target goes when its claim ends.
+
+    Parameters
+    ----------
+    end
+        How the claim ends.
+    state
+        Running or delivering.
+    cancel_requested
+        Whether the target is to be aborted: then it is, however its claim ends.
+    deaths, worker_deaths
+        How often its child and its worker have died, this time counted.
+    max_deaths, max_worker_deaths
+        From how many on it is held.
+    """
+    if end == "aborted" or cancel_requested:
+        return TargetState.ABORTED
+    if end == "timed_out":
+        return TargetState.FAILED
+    if end == "died" and deaths >= max_deaths:
+        return TargetState.HELD
+    if end in _OF_WORKERS and worker_deaths >= max_worker_deaths:
+        return TargetState.HELD
+    return TargetState.DELIVERING if state is TargetState.DELIVERING else TargetState.QUEUED
+
+
+def end_claim(
+    engine: Engine,
+    target: uuid.UUID,
+    claim_no: int,
+    *,
+    end: ClaimEnd,
+    reason: str,
+    max_deaths: int,
+    max_worker_deaths: int,
+    delay_s: float,
+) -> TargetState | None:
+    """End a claim from outside its child; see `JobStore.end_claim`."""
+    if end not in get_args(ClaimEnd):
+        raise UsageError(f"A claim is not ended as {end!r}; say one of {', '.join(get_args(ClaimEnd))}.", end=end)
+    with write(engine) as connection:
+        row = _lock(connection, target, claim_no)
+        if row is not None:
+            if end == "expired" and row.lease_until >= row.now:
+                return None
+            state = state_after(
+                end,
+                row.state,
+                cancel_requested=row.cancel_requested,
+                deaths=row.deaths + (end == "died"),
+                worker_deaths=row.worker_deaths + (end in _OF_WORKERS),
+                max_deaths=max_deaths,
+                max_worker_deaths=max_worker_deaths,
+            )
+            _end(connection, row, state, end=end, reason=reason, delay_s=delay_s)
+            return state
+    return _as_it_was_left(engine, target, claim_no, end)
+
+
+def give_back(
+    engine: Engine,
+    held: Claim,
+    *,
+    reason: str,
+    not_before_in_s: float,
+    end: GiveBackEnd,
+    log: str | None,
+    metadata: Mapping[str, Any] | None,
+) -> TargetState:
+    """Let a child end its own claim; see `JobStore.give_back`."""
+    if end not in get_args(GiveBackEnd):
+        raise UsageError(f"A claim is not given back as {end!r}; say given_back, transient or died.", end=end)
+    with write(engine) as connection:
+        row = _lock(connection, held.target, held.claim_no)
+        if row is not None:
+            unbounded = {"deaths": 0, "worker_deaths": 0, "max_deaths": 1, "max_worker_deaths": 1}
+            state = state_after(end, row.state, cancel_requested=row.cancel_requested, **unbounded)
+            _end(connection, row, state, end=end, reason=reason, delay_s=not_before_in_s, log=log, metadata=metadata)
+            return state
+    return accept_repeated(engine, held, end, TargetState.QUEUED, TargetState.DELIVERING, TargetState.ABORTED)
+
+
+def _lock(connection: Connection, target: uuid.UUID, claim_no: int) -> Any:
+    """Lock the target of a claim that holds; None when it does not hold."""
+    return connection.execute(
+        select(
+            Target.id,
+            Target.job_id,
+            Target.state,
+            Target.claim_no,
+            Target.deaths,
+            Target.worker_deaths,
+            Target.transient_retries,
+            Target.cancel_requested,
+            Target.lease_until,
+            Target.lease_worker,
+            database_now().label("now"),
+        )
+        .where(Target.id == target, Target.claim_no == claim_no, Target.lease_until.is_not(None))
+        .with_for_update(key_share=True)
+    ).one_or_none()
+
+
+def _end(
+    connection: Connection,
+    row: Any,
+    state: TargetState,
+    *,
+    end: str,
+    reason: str,
+    delay_s: float,
+    log: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> None:
+    """End a locked claim, and bring its target to a state: targets first, then their job."""
+    connection.execute(
+        update(ClaimTable)
+        .where(ClaimTable.target_id == row.id, ClaimTable.claim_no == row.claim_no)
+        .values(
+            ended_at=row.now,
+            end=end,
+            reason=kept(reason),
+            log=kept_log(log),
+            metadata_=None if metadata is None else dict(metadata),
+        )
+    )
+    values: dict[str, Any] = {
+        "state": state,
+        "lease_until": None,
+        "lease_worker": None,
+        "lease_pid": None,
+        "deaths": row.deaths + (end == "died"),
+        "worker_deaths": row.worker_deaths + (end in _OF_WORKERS),
+        "transient_retries": row.transient_retries + (end == "transient"),
+    }
+    if state.ended:
+        values |= {"ended_at": row.now} | _words_of_end(connection, row, state, reason)
+    else:
+        values |= {
+            "queued_at": row.now,
+            "sent_at": None,
+            "send_lease_until": None,
+            "not_before": row.now + delay_s if delay_s > 0 else None,
+        }
+    connection.execute(update(Target).where(Target.id == row.id).values(values))
+    if state.ended:
+        aborted = int(state is TargetState.ABORTED)
+        count_ended(connection, row.job_id, failed=1 - aborted, aborted=aborted)
+
+
+def _words_of_end(connection: Connection, row: Any, state: TargetState, reason: str) -> dict[str, Any]:
+    if state is TargetState.FAILED:
+        return {"exit_status": 1, "error_type": "TimedOut", "error_text": kept(reason)}
+    if state is not TargetState.HELD:
+        return {}
+    dead = connection.execute(
+        select(ClaimTable.claim_no, ClaimTable.worker, ClaimTable.end, ClaimTable.reason)
+        .where(ClaimTable.target_id == row.id, ClaimTable.end.in_(_DEAD))
+        .order_by(ClaimTable.claim_no.desc())
+        .limit(_SHOWN)
+    ).all()
+    words = "\n".join(f"claim {one.claim_no} by {one.worker} {one.end}: {one.reason}" for one in reversed(dead))
+    return {"error_type": "Held", "error_text": kept(words), "fingerprint": fingerprint_of("Held", words)}
+
+
+def _as_it_was_left(engine: Engine, target: uuid.UUID, claim_no: int, end: str) -> TargetState | None:
+    """Return the state that the same call has led to before, as long as nobody has claimed the target anew."""
+    with read(engine) as connection:
+        return connection.execute(
+            select(Target.state)
+            .join(ClaimTable, (ClaimTable.target_id == Target.id) & (ClaimTable.claim_no == Target.claim_no))
+            .where(Target.id == target, Target.claim_no == claim_no, ClaimTable.end == end)
+        ).scalar_one_or_none()
