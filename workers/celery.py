@@ -31,8 +31,8 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
     """Return what a worker is configured with beyond what submitters share.
 
     One message in flight per child; a child is renewed after some hundred targets, or when it has grown too large, once
-    its message is acknowledged; no hijacked root logger; a target is neither retried nor requeued by Celery, because the
-    records decide that. Celery's soft shutdown is off: `workers.shutdown` ends a worker.
+    its message is acknowledged; no hijacked root logger; a target is neither retried nor requeued by Celery, because
+    the records decide that. Celery's soft shutdown is off: `workers.shutdown` ends a worker.
     """
     limit = settings.rss_limit_bytes
     return {

@@ -29,7 +29,7 @@ MIB: Final = 2**20
 
 
 class Unfit(Exception):  # noqa: N818 - it is no error: another worker, or this one later, takes the target
-    """This process takes no target now.
+    """The process takes no target now.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def memory_problem(settings: Settings) -> str | None:
     )
 
 
-class Fitness(bootsteps.StartStopStep):  # type: ignore[misc]
+class Fitness(bootsteps.StartStopStep):
     """Stops the consumer while its worker is unfit. Connected anew with every connection to the broker."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)

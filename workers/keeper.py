@@ -1,9 +1,9 @@
 """The keeper: a light process beside each worker that holds the leases of what the worker runs.
 
-``python -m workers.keeper``, started by the worker's main process before its pool. It renews the leases of children that
-live, ends those of children that are gone, ends what was cancelled or runs beyond every limit, and ends with its worker.
-It is a process, because science code may hold the interpreter's lock and the main process forks. May import records,
-sql, settings and logs, and neither Celery nor the science stack.
+``python -m workers.keeper``, started by the worker's main process before its pool. It renews the leases of children
+that live, ends those of children that are gone, ends what was cancelled or runs beyond every limit, and ends with its
+worker. It is a process, because science code may hold the interpreter's lock and the main process forks. May import
+records, sql, settings and logs, and neither Celery nor the science stack.
 """
 
 from __future__ import annotations
@@ -132,16 +132,16 @@ class Keeper:
             for order in self.orders.read(pause_s):
                 self.take(order)
             if self.orders.ended or os.getppid() != self.worker.pid:
-                return self._bury()
-            pause_s = self._round()
+                return self.bury()
+            pause_s = self.turn()
 
-    def _round(self) -> float:
+    def turn(self) -> float:
         """Look at every claim once; return how long the next look may wait, in seconds."""
         try:
             self._held = self.jobs.claims_of_worker(self.worker.id)
             self._look()
-            self._settle()
             self._renew()
+            self._settle()
         except RecordsUnavailableError as error:
             if self._away_since is None:
                 log.warning("records_away", error=str(error))
@@ -236,7 +236,7 @@ class Keeper:
         return "died", f"its process {claim.pid} is gone: it was killed, or ran out of memory"
 
     def _cut(self, claim: HeldClaim, end: str, reason: str, now: float) -> None:
-        """End a child: asked first, killed later. Where the main process runs its targets itself, end the claim alone."""
+        """End a child: asked first, killed later; where the main process runs its targets itself, the claim alone."""
         if claim.pid == self.worker.pid:
             self._end(claim, end, reason)
             return
@@ -273,7 +273,7 @@ class Keeper:
 
     # The end
 
-    def _bury(self) -> None:
+    def bury(self) -> None:
         """End what a dead worker left: its children, its claims, its row."""
         log.info("worker_gone", worker=self.worker.id, asked=self._stop_at is not None)
         deadline = time.monotonic() + min(LAST_WILL_S, self.settings.lease_s)

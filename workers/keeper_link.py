@@ -27,7 +27,8 @@ REASON_LIMIT: Final = 500
 REMEMBERED: Final = 200
 """So many last events are told again to a keeper that takes over; each is harmless when it was heard before."""
 HASTE_S: Final = 5.0
-"""A keeper that lived shorter than this is followed by the next one only after a pause."""
+"""A keeper that lived shorter than this is followed by the next one only after a pause, which grows to `LONGEST_S`."""
+LONGEST_S: Final = 30.0
 
 
 class KeeperLink:
@@ -73,7 +74,7 @@ class KeeperLink:
         self._tell({"event": "revoked", "target": str(target)}, keep=True)
 
     def stopping(self, in_s: float) -> None:
-        """Tell that running targets are to be given back so many seconds from now. May be called by a signal handler."""
+        """Tell when running targets are to be given back, in seconds from now; a signal handler may call it."""
         stop_at = time.monotonic() + in_s
         self._stop_at = stop_at if self._stop_at is None else min(stop_at, self._stop_at)
         self._tell({"event": "stopping", "in_s": in_s})
@@ -144,14 +145,16 @@ class KeeperLink:
 
     def _watch(self) -> None:
         """Hear the keeper, and start another one when it is gone."""
+        pause_s = 0.0
         while True:
             self._hear()
             code = self._process.wait()
             if self._closing:
                 return
             log.error("keeper_ended", pid=self.pid, exit_code=code)
-            if time.monotonic() - self._started_at < HASTE_S:
-                time.sleep(1.0)
+            lived_s = time.monotonic() - self._started_at
+            pause_s = min(max(1.0, 2 * pause_s), LONGEST_S) if lived_s < HASTE_S else 0.0
+            time.sleep(pause_s)
             while not self._closing and not self._respawned():
                 time.sleep(1.0)
 

@@ -1,4 +1,4 @@
-"""The life of a worker: its keeper before its pool; what each process has open is made after the fork, closed at its end."""
+"""The life of a worker: its keeper starts before its pool; what a process has open is made after the fork."""
 
 from __future__ import annotations
 

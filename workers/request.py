@@ -1,14 +1,14 @@
 """How the main process takes the end of a message: the records judge, and Celery neither retries nor requeues.
 
-A child that was lost and a hard time limit are told to the keeper, and the message is acknowledged: what is to run again
-is sent again by its target's row.
+A child that was lost and a hard time limit are told to the keeper, and the message is acknowledged: what is to run
+again is sent again by its target's row.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from billiard.einfo import ExceptionWithTraceback
+from billiard.einfo import ExceptionWithTraceback  # type: ignore[attr-defined]
 from celery.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.worker.request import Request
 from celery.worker.state import task_ready
@@ -22,9 +22,10 @@ __all__ = ["TargetRequest"]
 log = get_logger(__name__)
 
 
-class TargetRequest(Request):  # type: ignore[misc]
+class TargetRequest(Request):
     """One message of ours in the main process."""
 
+    worker_pid: Any
     _over = False
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
@@ -33,13 +34,13 @@ class TargetRequest(Request):  # type: ignore[misc]
         if isinstance(error, ExceptionWithTraceback):
             error = error.exc
         if isinstance(error, TimeLimitExceeded):
-            self.on_timeout(soft=False, timeout=error.args[0] if error.args else None)
+            self.on_timeout(soft=False, timeout=float(error.args[0]) if error.args else 0.0)
         elif not return_ok and isinstance(error, WorkerLostError | SystemExit | KeyboardInterrupt):
             self._lost(error)
         else:
             super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
 
-    def on_timeout(self, soft: bool, timeout: float | None) -> None:
+    def on_timeout(self, soft: bool, timeout: float) -> None:
         """Take a time limit: the soft one is the task's own affair, at the hard one Celery kills the child."""
         if soft:
             super().on_timeout(soft, timeout)

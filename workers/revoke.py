@@ -24,24 +24,18 @@ log = get_logger(__name__)
 
 def connect() -> None:
     """Put our commands into the place of Celery's."""
-    control.Panel.register(
-        revoke, name="revoke", type="control", variadic="task_id", signature="[id1 [id2 [... [idN]]]]"
-    )
-    control.Panel.register(
-        terminate,
+    control.control_command(name="revoke", variadic="task_id", signature="[id1 [id2 [... [idN]]]]")(revoke)
+    control.control_command(
         name="terminate",
-        type="control",
         variadic="task_id",
         args=[("signal", str)],
         signature="<signal> [id1 [id2 [... [idN]]]]",
-    )
-    control.Panel.register(
-        revoke_by_stamped_headers,
+    )(terminate)
+    control.control_command(
         name="revoke_by_stamped_headers",
-        type="control",
         variadic="headers",
         signature="[key1=value1 [key2=value2 [... [keyN=valueN]]]]",
-    )
+    )(revoke_by_stamped_headers)
 
 
 def revoke(_state: Any, task_id: str | list[str], **_options: Any) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """How a worker ends: no new targets, running ones go on for a while, then they are given back and the process is gone.
 
-SIGTERM, SIGINT, SIGQUIT and ``celery control shutdown`` all lead here. Celery's own cold shutdown waits inside its signal
-handler, so that nothing that finishes meanwhile is acknowledged, and cancels by retries; the keeper gives back instead.
+SIGTERM, SIGINT, SIGQUIT and ``celery control shutdown`` all lead here. Celery's own cold shutdown waits inside its
+signal handler, so that nothing that finishes meanwhile is acknowledged, and cancels by retries; the keeper gives back
+instead.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ POOL_PATIENCE_S: Final = 10.0
 _SIGNALS: Final = ("SIGTERM", "SIGINT", "SIGQUIT")
 
 
-class Ending(bootsteps.StartStopStep):  # type: ignore[misc]
+class Ending(bootsteps.StartStopStep):
     """Ends the worker in bounded time, however it is asked to.
 
     A first signal starts a warm shutdown, a second one gives the running targets back at once, a third one ends the
@@ -86,7 +87,7 @@ class Ending(bootsteps.StartStopStep):  # type: ignore[misc]
                 self._begin(0.0)
         finally:
             if state.should_stop is None:
-                state.should_stop = EX_OK
+                state.should_stop = EX_OK  # type: ignore[assignment]
 
     def _begin(self, in_s: float) -> None:
         if self._asked_at is not None and in_s:

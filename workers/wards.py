@@ -88,9 +88,10 @@ class Wards:
     def forget_others(self, claims: Iterable[HeldClaim]) -> None:
         """Forget what was known of claims that are over."""
         keys = {_key(claim) for claim in claims}
-        for known in (self._processes, self._missing):
-            for key in [key for key in known if key not in keys]:
-                known.pop(key)  # type: ignore[attr-defined]
+        for key in [key for key in self._processes if key not in keys]:
+            self._processes.pop(key)
+        for key in [key for key in self._missing if key not in keys]:
+            self._missing.pop(key)
 
     def _process(self, claim: HeldClaim) -> psutil.Process | None:
         key = _key(claim)
