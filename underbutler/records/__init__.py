@@ -1,6 +1,8 @@
 """SQL is the truth: jobs, targets, claims, intents, products, notices. May import sql, model and what is below."""
 
+from .deliveries import Announcement, Delivery, TargetFate
 from .ending import ClaimEnd, GiveBackEnd
+from .overview import Overview, QuarantineGroup, WaitingGroup
 from .rows import ClaimRow, HeldClaim, JobRow, ProductRow, TargetRow, UploadRow
 from .service_values import BreakerRow, Parked, ParkedRow, Remembered, Submission, TokenRow, Worker, WorkerRow
 from .store import JobStore
@@ -18,10 +20,12 @@ from .values import (
 )
 
 __all__ = [
+    "Announcement",
     "BreakerRow",
     "Claim",
     "ClaimEnd",
     "ClaimRow",
+    "Delivery",
     "GiveBackEnd",
     "HeldClaim",
     "Intent",
@@ -31,18 +35,22 @@ __all__ = [
     "NewTarget",
     "Outcome",
     "Outgoing",
+    "Overview",
     "Parked",
     "ParkedRow",
     "Product",
     "ProductRow",
+    "QuarantineGroup",
     "Remembered",
     "StandDown",
     "StandDownReason",
     "Submission",
+    "TargetFate",
     "TargetRow",
     "TokenRow",
     "Upload",
     "UploadRow",
+    "WaitingGroup",
     "Worker",
     "WorkerRow",
 ]

@@ -14,8 +14,10 @@ from underbutler.sql import read
 
 from . import cancelling, claims, completion, ending, intents, outbox, reading, submission
 from .breakers import Breakers
+from .deliveries import Deliveries
 from .ending import GiveBackEnd
 from .keeping import Keeping
+from .overview import Overviews
 from .quarantine import Quarantine
 from .rows import ClaimRow, JobRow, ProductRow, TargetRow
 from .sweeping import Sweeping
@@ -29,7 +31,7 @@ from .workers import Workers
 __all__ = ["JobStore"]
 
 
-class JobStore(Keeping, Waiting, Sweeping, Uploads, Workers, Breakers, Quarantine, Tokens):
+class JobStore(Keeping, Waiting, Sweeping, Uploads, Workers, Breakers, Quarantine, Tokens, Deliveries, Overviews):
     """Jobs, targets, claims, intents, products and notices in one SQL database, and the service around them.
 
     Every change of a target is guarded by its claim number and its state. Times are the database's clock. The store
@@ -369,6 +371,10 @@ class JobStore(Keeping, Waiting, Sweeping, Uploads, Workers, Breakers, Quarantin
     def products(self, job: uuid.UUID) -> list[ProductRow]:
         """Return what a job's targets made."""
         return reading.products(self._engine, job)
+
+    def products_of(self, target: uuid.UUID) -> list[ProductRow]:
+        """Return what a target made."""
+        return reading.products_of(self._engine, target)
 
     def notices(self, job: uuid.UUID) -> list[LargeFileObjectAvailable]:
         """Return what a job's targets announced, in order."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -11,11 +10,13 @@ from rich.text import Text
 
 from underbutler.model.job import Phase, TargetState
 
+from .moments import when_text
+
 if TYPE_CHECKING:
     from underbutler.model.notice import LargeFileObjectAvailable
-    from underbutler.records import JobRow, TargetRow
+    from underbutler.records import ClaimRow, JobRow, TargetRow
 
-__all__ = ["jobs_table", "notice_line", "notices_table", "targets_table"]
+__all__ = ["claims_table", "jobs_table", "notice_line", "notices_table", "targets_table"]
 
 _STYLES: dict[str, str] = {
     Phase.COMPLETED: "green",
@@ -29,6 +30,21 @@ _STYLES: dict[str, str] = {
     TargetState.ABORTED: "yellow",
     TargetState.RUNNING: "cyan",
     TargetState.DELIVERING: "cyan",
+}
+
+_CLAIM_STYLES: dict[str, str] = {
+    "live": "cyan",
+    "done": "green",
+    "no_work": "green",
+    "failed": "red",
+    "died": "red",
+    "worker_died": "red",
+    "expired": "red",
+    "timed_out": "red",
+    "fenced_out": "red",
+    "aborted": "yellow",
+    "transient": "yellow",
+    "given_back": "yellow",
 }
 
 HEADINGS = {
@@ -47,7 +63,9 @@ def jobs_table(rows: Sequence[tuple[JobRow, dict[TargetState, int]]]) -> Table:
         table.add_column(heading, justify="right" if heading == "took" else "left")
     for row, counts in rows:
         words = " ".join(f"{state.value} {number}" for state, number in counts.items() if number) or "none"
-        table.add_row(str(row.id)[:8], row.task, row.repo, _styled(row.phase), words, _when(row.created_at), _took(row))
+        table.add_row(
+            str(row.id)[:8], row.task, row.repo, _styled(row.phase), words, when_text(row.created_at), _took(row)
+        )
     return table
 
 
@@ -88,6 +106,32 @@ def targets_table(
         measured = [_number(values.get(name)) for name in scalars]
         reason = [f"{row.error_type}: {row.error_text}"] if row.error_text else []
         table.add_row(*cells, _styled(row.state), *measured, _number(row.seconds), *reason)
+    return table
+
+
+def claims_table(claims: Iterable[ClaimRow]) -> Table:
+    """Return a table of claims: who tried which target when (UTC), and how and why each try ended."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("target", "claim", "sent"):
+        table.add_column(heading, justify="left" if heading == "target" else "right", no_wrap=True)
+    table.add_column("worker", overflow="fold", min_width=8)
+    for heading in ("pid", "start", "end", "how"):
+        table.add_column(heading, justify="right" if heading == "pid" else "left", no_wrap=True)
+    table.add_column("reason", overflow="fold", min_width=10)
+    for claim in claims:
+        start, end = when_text(claim.started_at)[5:-1], when_text(claim.ended_at)[5:-1]
+        how = claim.end or "live"
+        table.add_row(
+            str(claim.target_id)[:8],
+            str(claim.claim_no),
+            str(claim.send_no),
+            claim.worker,
+            str(claim.pid),
+            start,
+            end[6:] if end[:5] == start[:5] else end,
+            Text(how, style=_CLAIM_STYLES.get(how, "")),
+            claim.reason or "",
+        )
     return table
 
 
@@ -138,10 +182,6 @@ def _number(value: Any) -> str:
         case int():
             return str(value)
     return f"{value:.2f}"
-
-
-def _when(seconds: float | None) -> str:
-    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def _took(row: JobRow) -> str:
