@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from sqlalchemy import delete, exists, select, update
 
+from underbutler.model.job import TargetState
 from underbutler.sql import database_now, read, write
 
 from . import destruction, intents
@@ -17,7 +18,7 @@ from .rows import TargetRow
 from .service_tables import Submission as SubmissionTable
 from .service_tables import SweepState
 from .service_values import Remembered, Submission
-from .tables import UNCHECKED, Target
+from .tables import UNCHECKED, Job, Product, Target
 from .tables import Intent as IntentTable
 from .values import Intent
 
@@ -47,6 +48,22 @@ class Sweeping(Face):
             insert = insertion(connection)(SweepState).values(name=name, **values)
             changed = {"at": insert.excluded["at"], "body": insert.excluded["body"]}
             connection.execute(insert.on_conflict_do_update(index_elements=[SweepState.name], set_=changed))
+
+    def remember_next(self, name: str, body: Any, before: Remembered | None) -> bool:
+        """Remember a JSON value in place of what was remembered before.
+
+        Returns
+        -------
+        remembered
+            False when somebody else has remembered something under this name meanwhile; then that stays.
+        """
+        values = {"at": database_now(), "body": body}
+        with write(self._engine) as connection:
+            if before is None:
+                first = insertion(connection)(SweepState).values(name=name, **values).on_conflict_do_nothing()
+                return bool(connection.execute(first).rowcount)
+            unchanged = (SweepState.name == name, SweepState.at == before.at)
+            return bool(connection.execute(update(SweepState).where(*unchanged).values(values)).rowcount)
 
     # Submissions
 
@@ -98,7 +115,9 @@ class Sweeping(Face):
 
     # What ended targets left in the Butler
 
-    def ended_unchecked(self, limit: int = 100, older_than_s: float = 0.0) -> list[TargetRow]:
+    def ended_unchecked(
+        self, limit: int = 100, older_than_s: float = 0.0, not_in: Collection[str] = ()
+    ) -> list[TargetRow]:
         """Return ended targets that meant to write datasets and whose intents nobody has compared with the registry.
 
         Parameters
@@ -107,10 +126,14 @@ class Sweeping(Face):
             How many at most, the oldest first.
         older_than_s
             Only those that ended so long ago, in seconds.
+        not_in
+            Leave out what writes into these repositories.
         """
         before = database_now() - older_than_s
         meant = exists().where(IntentTable.target_id == Target.id)
         unchecked = select(*Target.__table__.columns).where(UNCHECKED, Target.ended_at <= before)
+        if not_in:
+            unchecked = unchecked.where(Target.job_id.not_in(select(Job.id).where(Job.out.in_(not_in))))
         with read(self._engine) as connection:
             idle = connection.execute(
                 select(Target.id).where(UNCHECKED, Target.ended_at <= before, ~meant).limit(limit * 20)
@@ -123,6 +146,18 @@ class Sweeping(Face):
     def intents_of(self, target: uuid.UUID) -> list[Intent]:
         """Return what all claims of a target meant to write."""
         return intents.intents_of(self._engine, target)
+
+    def product_ids(self, targets: Iterable[uuid.UUID]) -> dict[uuid.UUID, uuid.UUID]:
+        """Return the datasets that are recorded as products of targets, each with its target."""
+        with read(self._engine) as connection:
+            made = select(Product.dataset_id, Product.target_id).where(Product.target_id.in_(sorted(set(targets))))
+            return dict(connection.execute(made).tuples().all())
+
+    def forget_products(self, dataset_ids: Iterable[uuid.UUID]) -> None:
+        """Remove products of aborted targets: what such a target has made is no product, and was pruned."""
+        aborted = exists().where(Target.id == Product.target_id, Target.state == TargetState.ABORTED)
+        with write(self._engine) as connection:
+            connection.execute(delete(Product).where(Product.dataset_id.in_(sorted(set(dataset_ids))), aborted))
 
     def mark_checked(self, targets: Iterable[uuid.UUID]) -> None:
         """Say that what ended targets left in the Butler was compared with the registry, and pruned."""

@@ -152,14 +152,12 @@ class Waiting(Face):
             )
             return [(row.id, row.send_no) for row in rows]
 
-    def queued_and_sent(self, queue: str) -> int:
-        """Return how many messages a queue should hold."""
+    def queued_and_sent(self, queue: str, older_than_s: float = 0.0) -> int:
+        """Return how many messages a queue should hold; parameters as of `oldest_sent`."""
+        sent_before = Target.sent_at <= database_now() - older_than_s
+        counting = select(func.count()).select_from(Target).where(SENT, Target.queue == queue, sent_before)
         with read(self._engine) as connection:
-            return int(
-                connection.execute(
-                    select(func.count()).select_from(Target).where(SENT, Target.queue == queue)
-                ).scalar_one()
-            )
+            return int(connection.execute(counting).scalar_one())
 
     def queues(self) -> list[str]:
         """Return the queues that should hold messages."""
