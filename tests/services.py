@@ -17,7 +17,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import run
 from tempfile import mkdtemp
@@ -105,9 +105,33 @@ def with_other_ports(start: Callable[[], T]) -> T:
 # PostgreSQL
 
 
+@dataclass
+class PostgresServer:
+    """A PostgreSQL server that can be ended and started again on its port: the URL of its ``postgres`` database."""
+
+    url: str
+    begin: Callable[[], Process]
+    process: Process
+
+    def end(self, by: signal.Signals = signal.SIGINT) -> None:
+        """End it: SIGINT cuts its clients off in order, SIGQUIT is a crash."""
+        self.process.stop(by=by)
+
+    def start(self) -> None:
+        """Start it again."""
+        self.process = self.begin()
+
+
 @contextmanager
 def postgres_server() -> Iterator[str]:
     """Run a PostgreSQL server and yield the URL of its ``postgres`` database."""
+    with postgres_node(synchronous_commit="off", full_page_writes="off") as server:
+        yield server.url
+
+
+@contextmanager
+def postgres_node(**options: str) -> Iterator[PostgresServer]:
+    """Run a PostgreSQL server with options of one's own."""
     folders = ("/usr/lib/postgresql/*/bin", "/usr/local/pgsql/bin", "/opt/homebrew/opt/postgresql*/bin")
     initdb = find_program("initdb", *folders)
     server = initdb.with_name("postgres") if initdb else None  # of the same version
@@ -128,31 +152,33 @@ def postgres_server() -> Iterator[str]:
         if made.returncode:
             pytest.fail(f"initdb failed: {made.stderr}")
 
-        def start() -> tuple[Process, str]:
+        def start() -> PostgresServer:
             port = free_port()
-            options = {
+            given = {
                 "listen_addresses": "127.0.0.1",
                 "port": port,
                 "unix_socket_directories": folder,
                 "max_connections": 200,
                 "shared_buffers": "64MB",
                 "fsync": "off",
-                "synchronous_commit": "off",
-                "full_page_writes": "off",
+                **options,
             }
-            words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
-            process = Process(
-                "PostgreSQL", [server, "-D", data, *words], directory=folder, guard=guard, user=account, environment={}
-            )
+            words = [word for name, value in given.items() for word in ("-c", f"{name}={value}")]
             url = f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
-            process.wait_until(lambda: _postgres_answers(url), 30)
-            return process, url
 
-        process, url = with_other_ports(start)
+            def begin() -> Process:
+                command = [server, "-D", data, *words]
+                process = Process("PostgreSQL", command, directory=folder, guard=guard, user=account, environment={})
+                process.wait_until(lambda: _postgres_answers(url), 30)
+                return process
+
+            return PostgresServer(url, begin, begin())
+
+        node = with_other_ports(start)
         try:
-            yield url
+            yield node
         finally:
-            process.stop(by=signal.SIGINT)  # "fast": it does not wait for its clients
+            node.end()  # "fast": it does not wait for its clients
 
 
 def postgres_execute(url: str, statement: str) -> None:
@@ -206,6 +232,17 @@ class RabbitServer:
 
     amqp_port: int
     management_port: int
+    processes: list[Process] = field(default_factory=list)
+    begin: Callable[[], Process] | None = None
+
+    def end(self) -> None:
+        """End the node, and leave its names."""
+        self.processes.pop().stop(patience_s=15)
+
+    def start(self) -> None:
+        """Start it again, on its ports and with what it kept."""
+        assert self.begin is not None
+        self.processes.append(self.begin())
 
     @contextmanager
     def fresh_vhost(self) -> Iterator[str]:
@@ -244,17 +281,15 @@ def rabbitmq_server() -> Iterator[RabbitServer]:
     if program is None or epmd is None:
         missing("RabbitMQ", "apt-get install rabbitmq-server")
     with short_folder() as folder, Guard() as guard:
-        server, processes = with_other_ports(
-            lambda: _start_rabbitmq(behind if behind.exists() else program, epmd, folder, guard)
-        )
+        server = with_other_ports(lambda: _start_rabbitmq(behind if behind.exists() else program, epmd, folder, guard))
         try:
             yield server
         finally:
-            for process in reversed(processes):
+            for process in reversed(server.processes):
                 process.stop(patience_s=15)
 
 
-def _start_rabbitmq(program: Path, epmd: Path, folder: Path, guard: Guard) -> tuple[RabbitServer, list[Process]]:
+def _start_rabbitmq(program: Path, epmd: Path, folder: Path, guard: Guard) -> RabbitServer:
     amqp, management, distribution, mapper = (free_port() for _ in range(4))
     (folder / "plugins").write_text("[rabbitmq_management].\n")
     (folder / "rabbitmq.conf").write_text(
@@ -283,14 +318,19 @@ def _start_rabbitmq(program: Path, epmd: Path, folder: Path, guard: Guard) -> tu
         "ERL_EPMD_ADDRESS": "127.0.0.1",
     }
     names = Process("epmd", [epmd, "-port", str(mapper), "-address", "127.0.0.1"], guard=guard, environment=environment)
-    node = RabbitServer(amqp_port=amqp, management_port=management)
-    try:
+
+    def begin() -> Process:
         broker = Process("RabbitMQ", [program], directory=folder, guard=guard, environment=environment)
         broker.wait_until(lambda: _rabbitmq_answers(node), 90)
+        return broker
+
+    node = RabbitServer(amqp_port=amqp, management_port=management, processes=[names], begin=begin)
+    try:
+        node.start()
     except ProcessFailedError:
         names.stop()
         raise
-    return node, [names, broker]
+    return node
 
 
 def _rabbitmq_answers(node: RabbitServer) -> bool:
