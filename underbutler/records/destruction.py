@@ -13,7 +13,7 @@ from underbutler.sql import database_now, read, write
 from . import cancelling
 from .tables import AnnexDecision, Claim, Intent, Job, Notice, Product, Target, Upload
 
-__all__ = ["close_jobs", "destroy_due"]
+__all__ = ["close_jobs", "destroy", "destroy_due", "may_be_destroyed"]
 
 _ACTIVE: Final = tuple(phase for phase in Phase if not phase.ended)
 _OPEN: Final = tuple(state for state in TargetState if not state.ended)
@@ -54,13 +54,34 @@ def _close(engine: Engine, job: uuid.UUID) -> bool:
     return True
 
 
+_NOTHING_LEFT: Final = (
+    ~exists().where(Notice.job_id == Job.id, Notice.sent_at.is_(None)),
+    ~exists().where(
+        Target.job_id == Job.id, Target.checked_at.is_(None), exists().where(Intent.target_id == Target.id)
+    ),
+)
+"""Nothing has still to be done that only the rows of a job know."""
+
+
+def may_be_destroyed(engine: Engine, job: uuid.UUID) -> bool:
+    """Tell whether a job can be destroyed now; see `JobStore.may_be_destroyed`."""
+    with read(engine) as connection:
+        wanted = select(Job.id).where(Job.id == job, Job.phase.in_(_ENDED), *_NOTHING_LEFT)
+        return connection.execute(wanted).one_or_none() is not None
+
+
+def destroy(engine: Engine, job: uuid.UUID) -> bool:
+    """Destroy an ended job now, or as soon as may be; see `JobStore.destroy`."""
+    with write(engine) as connection:
+        connection.execute(
+            update(Job).where(Job.id == job, Job.phase.in_(_ENDED)).values(destruction_at=database_now())
+        )
+    return may_be_destroyed(engine, job) and _destroy(engine, job)
+
+
 def destroy_due(engine: Engine, limit: int) -> list[uuid.UUID]:
     """Destroy jobs past their time; see `JobStore.destroy_due`."""
     due = Job.destruction_at <= database_now()
-    unsent = exists().where(Notice.job_id == Job.id, Notice.sent_at.is_(None))
-    unchecked = exists().where(
-        Target.job_id == Job.id, Target.checked_at.is_(None), exists().where(Intent.target_id == Target.id)
-    )
     oldest = select(Job.id).order_by(Job.destruction_at).limit(limit)
     with read(engine) as connection:
         still_open = (
@@ -68,7 +89,7 @@ def destroy_due(engine: Engine, limit: int) -> list[uuid.UUID]:
             .scalars()
             .all()
         )
-        ended = connection.execute(oldest.where(due, Job.phase.in_(_ENDED), ~unsent, ~unchecked)).scalars().all()
+        ended = connection.execute(oldest.where(due, Job.phase.in_(_ENDED), *_NOTHING_LEFT)).scalars().all()
     for job in still_open:
         cancelling.cancel(engine, job)
     return [job for job in ended if _destroy(engine, job)]

@@ -187,3 +187,17 @@ class Sweeping(Face):
         notices are unsent, or whose intents were not compared with the registry, has to wait.
         """
         return destruction.destroy_due(self._engine, limit)
+
+    def may_be_destroyed(self, job: uuid.UUID) -> bool:
+        """Tell whether a job has ended, its notices are sent, and its intents were compared with the registry."""
+        return destruction.may_be_destroyed(self._engine, job)
+
+    def destroy(self, job: uuid.UUID) -> bool:
+        """Destroy an ended job now; see `destroy_due`.
+
+        Returns
+        -------
+        destroyed
+            False when it has to wait, and is destroyed by a later `destroy_due`; also when it has not ended.
+        """
+        return destruction.destroy(self._engine, job)
