@@ -1,0 +1,269 @@
+"""Targets that ended badly, run again: as a new job, linked to the old one, with a RUN collection of its own.
+
+A job that has ended is never opened again. Replay from quarantine and retry of a job's failures both come here. May
+import submit, context and what is below.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final
+
+from underbutler.broker import reachable
+from underbutler.butlers.repositories import delegated
+from underbutler.clock import stamp
+from underbutler.errors import MessageError, TransientError, UsageError
+from underbutler.logs import get_logger
+from underbutler.model.message import decode_element, decode_value
+from underbutler.model.naming import run_name
+from underbutler.pipe import load_task
+from underbutler.pipe.binding import moved_element
+from underbutler.pipe.recorded_command import recorded_command
+from underbutler.preparing import Prepared, new_target
+from underbutler.submit import send, submit
+from underbutler.tokens import AccessToken, TokenVault
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from underbutler.context import WorkerContext
+    from underbutler.records import JobRow, TargetRow
+
+__all__ = ["Pace", "prepare_again", "run_again"]
+
+log = get_logger(__name__)
+
+LOOK_S: Final = 0.2
+"""Seconds between two looks at what may leave by now."""
+PATIENCE_S: Final = 5.0
+"""What has not left so long after it might have is the sweeper's, in seconds."""
+
+
+class Pace:
+    """When each message may leave: so many per second, counted over several jobs.
+
+    The times are recorded with the targets, so that the pace is kept by whoever sends them.
+
+    Parameters
+    ----------
+    per_second
+        Messages per second; None: all at once.
+    """
+
+    def __init__(self, per_second: float | None = None) -> None:
+        self._step_s = 0.0 if per_second is None else 1.0 / per_second
+        self._begin = time.monotonic()
+        self._given = 0
+
+    @property
+    def slow(self) -> bool:
+        """Whether there is a pace to be kept at all."""
+        return self._step_s > 0
+
+    def delays(self, number: int) -> list[float]:
+        """Return for the next messages how long each has to wait, in seconds from now."""
+        first, self._given = self._given, self._given + number
+        gone = time.monotonic() - self._begin
+        return [max(0.0, index * self._step_s - gone) for index in range(first, first + number)]
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the last message may leave."""
+        last = max(0, self._given - 1)
+        return max(0.0, last * self._step_s - (time.monotonic() - self._begin))
+
+
+def run_again(
+    context: WorkerContext,
+    app: Celery,
+    targets: Sequence[TargetRow],
+    *,
+    config_words: Sequence[str] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    per_second: float | None = None,
+    token: AccessToken | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> list[JobRow]:
+    """Run targets again: one new job for each job that they come from.
+
+    Each old target is marked in the transaction that makes its new job: of two who run the same one again, one fails
+    and leaves nothing.
+
+    Parameters
+    ----------
+    context
+        Records and butlers.
+    app
+        A Celery app that can send.
+    targets
+        What is run again, of any jobs; all have ended.
+    config_words
+        Config overrides ``PATH=VALUE``, applied after those of the old job.
+    kwargs
+        Replaces the keyword arguments of every target, JSON and tagged values; None keeps each one's own.
+    per_second
+        Messages that may leave per second; None: all at once.
+    token
+        Access token for remote repositories; default the one of each old job.
+    progress
+        Called with the number of messages sent so far.
+
+    Returns
+    -------
+    jobs
+        The new jobs, in the order of the targets. What could not be sent is sent by the sweeper.
+
+    Raises
+    ------
+    ConflictError
+        If a target was run again in the meantime.
+    UsageError
+        If this release's task does not take what is recorded, or the kwargs.
+    TransientError
+        If records, broker or a repository are away; jobs that were made before stay.
+    """
+    pace = Pace(per_second)
+    tally = _Tally(progress)
+    made: list[JobRow] = []
+    for job, of_job in groupby(targets, key=lambda target: target.job_id):
+        row = context.jobs.job(job)
+        own = token or _token_of(context, row)
+        with (
+            delegated(None if own is None else own.secret),
+            prepare_again(context, row, list(of_job), config_words=config_words, kwargs=kwargs, pace=pace) as prepared,
+        ):
+            again = submit(
+                prepared,
+                jobs=context.jobs,
+                app=app,
+                settings=context.settings,
+                parent=row.id,
+                token=own,
+                progress=tally.of_this_job,
+            )
+        tally.next_job()
+        log.info("run_again", job=str(again.id), parent=str(row.id), targets=again.n_targets)
+        made.append(again)
+    _send_the_rest(context, app, made, pace, tally)
+    return made
+
+
+class _Tally:
+    """Counts messages sent, over several jobs."""
+
+    def __init__(self, progress: Callable[[int], object] | None) -> None:
+        self.sent = 0
+        self._of_this_job = 0
+        self._progress = progress
+
+    def of_this_job(self, number: int) -> None:
+        self._of_this_job = number
+        if self._progress is not None:
+            self._progress(self.sent + number)
+
+    def next_job(self) -> None:
+        self.sent += self._of_this_job
+        self._of_this_job = 0
+
+
+def _token_of(context: WorkerContext, row: JobRow) -> AccessToken | None:
+    """Return the access token that a job was submitted with, if it is good still.
+
+    Raises
+    ------
+    TokenExpiredError
+        If it is not.
+    """
+    if row.token_handle is None:
+        return None
+    secret = TokenVault(context.jobs, context.settings).redeem(row.token_handle)
+    kept = context.jobs.token(row.token_handle)
+    return None if kept is None else AccessToken(secret, kept.expires_at)
+
+
+@contextmanager
+def prepare_again(
+    context: WorkerContext,
+    row: JobRow,
+    targets: Sequence[TargetRow],
+    *,
+    config_words: Iterable[str] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    pace: Pace | None = None,
+) -> Iterator[Prepared]:
+    """Prepare a submission from the record of a job, without writing; its butlers are open inside the block.
+
+    Raises
+    ------
+    UsageError
+        If this release's task does not take what is recorded, or the kwargs.
+    """
+    task_class = load_task(row.task)
+    job = uuid.uuid4()
+    user = context.settings.user
+    run = run_name(user=user, task=task_class._DefaultName, stamp=stamp(), job=job)
+    elements = [moved_element(_element(target, kwargs), row.run, run) for target in targets]
+    command = recorded_command(
+        task_class,
+        repositories=context.repositories,
+        job=job,
+        user=user,
+        repo=row.repo,
+        out=row.out,
+        run=run,
+        collections=row.collections,
+        overrides=row.overrides,
+        options=row.options,
+        elements=elements,
+        with_versions=bool(row.versions),
+        config_words=config_words,
+    )
+    with command.resources:
+        runner = task_class.RunnerClass(TaskClass=task_class, parsedCmd=command, doReturnResults=True)
+        delays = (pace or Pace()).delays(len(elements))
+        yield Prepared(
+            task=row.task,
+            command=command,
+            runner=runner,
+            targets=tuple(
+                new_target(row.task, element, command.config_digest, delay_s=delay)
+                for element, delay in zip(elements, delays, strict=True)
+            ),
+            replaces=tuple(target.id for target in targets),
+        )
+
+
+def _element(target: TargetRow, kwargs: Mapping[str, Any] | None) -> Any:
+    element = decode_element(target.args)
+    if kwargs is None:
+        return element
+    if not isinstance(element, tuple):
+        raise UsageError(
+            f"Target {str(target.id)[:8]} of {target.task} is one element of its runner's own kind and has no keyword "
+            "arguments to edit. Replay it as it is, or submit anew.",
+            target=str(target.id),
+        )
+    try:
+        return element[0], decode_value(dict(kwargs))
+    except MessageError as error:
+        raise UsageError(f"The edited keyword arguments do not decode: {error}") from error
+
+
+def _send_the_rest(context: WorkerContext, app: Celery, made: Sequence[JobRow], pace: Pace, tally: _Tally) -> None:
+    """Send what had to wait, as it may leave; whatever stops this, the sweeper sends the rest at the same pace."""
+    targets = sum(job.n_targets for job in made)
+    deadline = time.monotonic() + pace.left_s + PATIENCE_S
+    while pace.slow and tally.sent < targets and time.monotonic() < deadline:
+        time.sleep(LOOK_S)
+        for job in made:
+            try:
+                with reachable(context.settings):
+                    send(context.jobs, app, job=job.id, progress=tally.of_this_job)
+            except TransientError as error:
+                log.warning("messages_left_to_the_sweeper", job=str(job.id), reason=str(error))
+                return
+            tally.next_job()
