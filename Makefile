@@ -11,7 +11,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint types bench clean
+.PHONY: help demo test drills lint types bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ demo: $(VENV)/demo.stamp ## a night of CCD frames, from raw to notices, on this 
 
 test: $(VENV)/dev.stamp ## the whole test suite; services that are not installed are skipped
 	$(BIN)/pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+drills: $(VENV)/dev.stamp ## kill, stop and break what runs, and print what was lost (15 minutes; ARGS=--drill-scale=small: 5)
+	$(BIN)/pytest -q -m drill tests/acceptance/drills --drill-report .drills/table $(ARGS)
 
 lint: $(VENV)/dev.stamp ## style, formatting, import arrows
 	$(BIN)/ruff check .
@@ -34,7 +37,7 @@ bench: $(VENV)/dev.stamp ## every benchmark, one after the other
 	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done
 
 clean: ## remove what was made here
-	rm -rf $(VENV) .demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .demo .drills build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/pyvenv.cfg:
 	@test -n "$(PYTHON)" || { echo "No Python from 3.11 on was found. Name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3"; exit 1; }
