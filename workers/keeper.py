@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from underbutler import logs
-from underbutler.errors import RecordsUnavailableError
-from underbutler.records import HeldClaim, JobStore, Worker
+from underbutler.errors import RecordsUnavailableError, UnknownNameError
+from underbutler.records import ClaimEnd, HeldClaim, JobStore, Worker
 from underbutler.settings import Settings, load_settings
 from underbutler.sql import open_engine
 
@@ -62,7 +62,7 @@ class Cut:
     """A child that is being ended, for the sake of which claim, and how that one ends."""
 
     claim: Key
-    end: str
+    end: ClaimEnd
     reason: str
     since: float
 
@@ -175,8 +175,12 @@ class Keeper:
         """Tell the records what the main process said; what they could not be told stays for the next round."""
         while self._revoked:
             target = next(iter(self._revoked))
-            state = self.jobs.cancel_target(target)
-            log.info("target_revoked", target=str(target), state=state)
+            try:
+                state = self.jobs.cancel_target(target)
+            except UnknownNameError:
+                log.info("target_unknown", target=str(target))
+            else:
+                log.info("target_revoked", target=str(target), state=state)
             self._revoked.discard(target)
         held = {(claim.target, claim.send_no) for claim in self._held}
         for target, send_no in [key for key in self._said if key not in held]:
@@ -219,7 +223,7 @@ class Keeper:
             self._cuts.pop(pid)  # what it held was completed first: nothing is left to be ended
         self._wards.forget_others(self._held)
 
-    def _end_of(self, claim: HeldClaim) -> tuple[str, str]:
+    def _end_of(self, claim: HeldClaim) -> tuple[ClaimEnd, str]:
         """Say how the claim of a child that is gone ends, and why."""
         cut = self._cuts.get(claim.pid)
         said = self._said.get((claim.target, claim.send_no))
@@ -235,7 +239,7 @@ class Keeper:
             return "died", said.reason
         return "died", f"its process {claim.pid} is gone: it was killed, or ran out of memory"
 
-    def _cut(self, claim: HeldClaim, end: str, reason: str, now: float) -> None:
+    def _cut(self, claim: HeldClaim, end: ClaimEnd, reason: str, now: float) -> None:
         """End a child: asked first, killed later; where the main process runs its targets itself, the claim alone."""
         if claim.pid == self.worker.pid:
             self._end(claim, end, reason)
@@ -249,7 +253,7 @@ class Keeper:
         elif now >= cut.since + TERM_GRACE_S:
             self._wards.signal(claim, signal.SIGKILL)
 
-    def _end(self, claim: HeldClaim, end: str, reason: str) -> None:
+    def _end(self, claim: HeldClaim, end: ClaimEnd, reason: str) -> None:
         state = self.jobs.end_claim(
             claim.target,
             claim.claim_no,
@@ -296,7 +300,7 @@ class Keeper:
                 return
         log.error("claims_left_to_the_sweeper", worker=self.worker.id, claims=len(self._held))
 
-    def _last_end(self, claim: HeldClaim) -> tuple[str, str]:
+    def _last_end(self, claim: HeldClaim) -> tuple[ClaimEnd, str]:
         cut = self._cuts.get(claim.pid)
         if cut is not None or (claim.target, claim.send_no) in self._said or self._stop_at is not None:
             return self._end_of(claim)
