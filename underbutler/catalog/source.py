@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 __all__ = ["GetColumns", "Page", "RunSource", "SubDict"]
 
 Page: TypeAlias = dict[str, Any]
-"""An event page: ``descriptor``; columns ``uid``, ``seq_num``, ``time``; ``data``, ``timestamps``, ``filled`` by key."""
+"""An event page: ``descriptor``, columns ``uid``, ``seq_num``, ``time``, and columns by key in ``data`` and others."""
 
 SubDict: TypeAlias = Literal["data", "timestamps"]
 
@@ -58,7 +58,7 @@ class RunSource:
     get_event_descriptors
         Returns the descriptors of all streams.
     get_event_pages
-        ``get_event_pages(descriptor_uid, skip=0, limit=None)`` yields event pages, whose columns are lists, in the order
+        ``get_event_pages(descriptor_uid, skip=0, limit=None)`` yields event pages, whose columns are lists, in order
         of ``seq_num``. One that takes the uid alone is good enough, and one that yields events instead of pages.
     get_event_count
         ``get_event_count(descriptor_uid)``.

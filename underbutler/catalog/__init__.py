@@ -1,0 +1,66 @@
+"""Runs that can be searched and read back as arrays: the v2 API of databroker. May import sql, model and what is below.
+
+The modules behind load at first use: ``import underbutler.catalog`` costs nothing and has no effect.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from underbutler.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from .documents import Datum as Datum
+    from .documents import DatumPage as DatumPage
+    from .documents import Descriptor as Descriptor
+    from .documents import Document as Document
+    from .documents import Event as Event
+    from .documents import EventPage as EventPage
+    from .documents import NotMutable as NotMutable
+    from .documents import Resource as Resource
+    from .documents import Start as Start
+    from .documents import Stop as Stop
+    from .filling import DataGoneError as DataGoneError
+    from .filling import FillerFactory as FillerFactory
+    from .filling import NoHandlerError as NoHandlerError
+    from .handlers import DuplicateHandler as DuplicateHandler
+    from .handlers import HandlerRegistry as HandlerRegistry
+    from .handlers import deregister_handler as deregister_handler
+    from .handlers import discover_handlers as discover_handlers
+    from .handlers import parse_handler_registry as parse_handler_registry
+    from .handlers import register_handler as register_handler
+    from .run import BlueskyRun as BlueskyRun
+    from .source import RunSource as RunSource
+    from .stream import BlueskyEventStream as BlueskyEventStream
+    from .transforms import parse_transforms as parse_transforms
+
+_HOME_OF = {
+    "BlueskyEventStream": ".stream",
+    "BlueskyRun": ".run",
+    "DataGoneError": ".filling",
+    "Datum": ".documents",
+    "DatumPage": ".documents",
+    "Descriptor": ".documents",
+    "Document": ".documents",
+    "DuplicateHandler": ".handlers",
+    "Event": ".documents",
+    "EventPage": ".documents",
+    "FillerFactory": ".filling",
+    "HandlerRegistry": ".handlers",
+    "NoHandlerError": ".filling",
+    "NotMutable": ".documents",
+    "Resource": ".documents",
+    "RunSource": ".source",
+    "Start": ".documents",
+    "Stop": ".documents",
+    "deregister_handler": ".handlers",
+    "discover_handlers": ".handlers",
+    "parse_handler_registry": ".handlers",
+    "parse_transforms": ".transforms",
+    "register_handler": ".handlers",
+}
+
+__all__ = list(_HOME_OF)
+
+
+__getattr__, __dir__ = lazy_names(__name__, _HOME_OF)
