@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from .documents import Resource as Resource
     from .documents import Start as Start
     from .documents import Stop as Stop
-    from .filling import DataGoneError as DataGoneError
+    from .external import DataGoneError as DataGoneError
+    from .external import NoHandlerError as NoHandlerError
     from .filling import FillerFactory as FillerFactory
-    from .filling import NoHandlerError as NoHandlerError
     from .handlers import DuplicateHandler as DuplicateHandler
     from .handlers import HandlerRegistry as HandlerRegistry
     from .handlers import deregister_handler as deregister_handler
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _HOME_OF = {
     "BlueskyEventStream": ".stream",
     "BlueskyRun": ".run",
-    "DataGoneError": ".filling",
+    "DataGoneError": ".external",
     "Datum": ".documents",
     "DatumPage": ".documents",
     "Descriptor": ".documents",
@@ -47,7 +47,7 @@ _HOME_OF = {
     "EventPage": ".documents",
     "FillerFactory": ".filling",
     "HandlerRegistry": ".handlers",
-    "NoHandlerError": ".filling",
+    "NoHandlerError": ".external",
     "NotMutable": ".documents",
     "Resource": ".documents",
     "RunSource": ".source",

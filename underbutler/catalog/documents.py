@@ -113,7 +113,7 @@ def _token(document: Document) -> Token:
 
 
 # Else dask takes a document for the dict that it is, and hashes all of it.
-normalize_token.register(Document, _token)  # type: ignore[no-untyped-call]
+normalize_token.register(Document, _token)
 
 
 class _Identified(Document):

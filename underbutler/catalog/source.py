@@ -135,6 +135,15 @@ def cut(page: Mapping[str, Any], begin: int, end: int) -> Page:
     return part
 
 
+def rows_of(page: Mapping[str, Any], rows: Sequence[int]) -> Page:
+    """Return some rows of an event page, in their order."""
+    part: Page = {key: [page[key][row] for row in rows] for key in ("uid", "seq_num", "time")}
+    part["descriptor"] = page["descriptor"]
+    for key in ("data", "timestamps", "filled"):
+        part[key] = {name: [column[row] for row in rows] for name, column in page.get(key, {}).items()}
+    return part
+
+
 def _cut(pages: Iterable[Page], skip: int, limit: int | None) -> Iterator[Page]:
     for page in pages:
         rows = len(page["uid"])

@@ -1,0 +1,105 @@
+"""Values that are in the events, as arrays. May import errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .declared import AnyArray, Declared
+
+__all__ = ["inline_array"]
+
+_WASTE = 8
+"""Strings become an array of fixed width unless it is this many times larger than they are."""
+
+
+def inline_array(declared: Declared, values: Any, seq_num: Sequence[int], *, guess: bool = False) -> AnyArray:
+    """Return one field's values of all events as an array of shape ``(events, …)``.
+
+    Values of a shape that is not fixed, and not the same in all events, become an array of arrays (dtype object).
+
+    Parameters
+    ----------
+    declared
+        What the descriptor says of the field.
+    values
+        One value per event: a list or an array.
+    seq_num
+        Of the events, for errors.
+    guess
+        Whether the array must have the dtype that a lazy one has promised.
+
+    Raises
+    ------
+    FieldError
+        If values and declaration cannot be brought together.
+    """
+    if len(values) == 0:
+        return declared.nothing()
+    array = _array(values)
+    if array is None:
+        return _ragged(declared, values, seq_num)
+    if not declared.accepts(array.shape[1:]):
+        declared.check_shape(array.shape[1:], f"event {seq_num[0]}")
+    if array.dtype.kind == "O":
+        array = _of_objects(declared, array)
+    elif array.dtype.kind == "U" and array.ndim == 1:
+        array = _of_strings(declared, array, values, seq_num)
+    return declared.cast(array, _events(seq_num), guess=guess)
+
+
+def _array(values: Any) -> AnyArray | None:
+    """Return values as one array; None if their shapes differ."""
+    if isinstance(values, np.ndarray) and values.dtype.kind != "O":
+        return values
+    try:
+        return np.asarray(values if isinstance(values, list) else list(values))
+    except ValueError:
+        return None
+
+
+def _ragged(declared: Declared, values: Sequence[Any], seq_num: Sequence[int]) -> AnyArray:
+    column = np.empty(len(values), object)
+    first: tuple[int, ...] | None = None
+    for row, value in enumerate(values):
+        try:
+            column[row] = np.asarray(value)
+        except ValueError as error:
+            raise declared.disagreement(f"has rows of different lengths in event {seq_num[row]}") from error
+        shape = column[row].shape
+        declared.check_shape(shape, f"event {seq_num[row]}")
+        if declared.shape is None and first is not None and len(shape) != len(first):
+            raise declared.disagreement(f"has shape {first} in event {seq_num[0]} and {shape} in event {seq_num[row]}")
+        first = shape if first is None else first
+    return column
+
+
+def _of_objects(declared: Declared, array: AnyArray) -> AnyArray:
+    """Return numbers of which some are missing (None) as NaN; other objects as they are."""
+    if declared.broad in {"string", "boolean"}:
+        return array
+    try:
+        return array.astype(float)
+    except (TypeError, ValueError):
+        return array
+
+
+def _of_strings(declared: Declared, array: AnyArray, values: Any, seq_num: Sequence[int]) -> AnyArray:
+    """Return strings, as objects where few are long; refuse what numpy made strings of for being among strings."""
+    if isinstance(values, np.ndarray):
+        return array
+    if declared.broad != "array":
+        text = declared.broad == "string"
+        for row, value in enumerate(values):
+            if isinstance(value, str) != text:
+                raise declared.disagreement(f"holds {value!r} in event {seq_num[row]}")
+    total = sum(map(len, map(str, values)))
+    if array.nbytes > _WASTE * (4 * total + 65536):
+        return np.array(values, object)
+    return array
+
+
+def _events(seq_num: Sequence[int]) -> str:
+    return f"event {seq_num[0]}" if len(seq_num) == 1 else f"events {seq_num[0]} to {seq_num[-1]}"

@@ -1,0 +1,391 @@
+"""One stream of a run: what is read into arrays. May import errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from underbutler.errors import UnknownNameError, UsageError
+
+from .conversion import Selection, to_dataset
+from .documents import Descriptor, Start, Stop
+from .external import ExternalData
+from .filling import Fill, Fillers, check_fill
+from .node import Node, NotPersistedError
+from .presentation import stream_html, stream_text
+from .replay import Replay
+from .source import GetColumns, RunSource
+from .transforms import Transform, parse_transforms, transformed, unchanged
+
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["BlueskyEventStream", "Configuration", "PartitionIndexError", "PartitionSizeError", "SelectionError"]
+
+PARTITION_BYTES = 16 * 2**20
+"""Nominal size of a partition."""
+
+PARTITION_EVENTS = 10_000
+"""A partition never has more events."""
+
+
+class SelectionError(UsageError, ValueError):
+    """What shall be read of a stream contradicts itself."""
+
+
+class PartitionIndexError(UsageError, IndexError):
+    """A stream has no partition of this number."""
+
+
+class PartitionSizeError(UsageError, ValueError):
+    """A partition has at least one event."""
+
+
+class BlueskyEventStream(Node):
+    """One stream of a run. Nothing of it is kept: read again, it has the events that came meanwhile.
+
+    Parameters
+    ----------
+    stream_name
+        Such as ``primary``.
+    get_run_stop, get_event_descriptors, get_event_pages, get_event_count, get_resource, get_resources
+        See `RunSource`.
+    lookup_resource_for_datum, get_datum_pages
+        See `RunSource`.
+    fillers
+        Fillers by ``yes``, ``no`` and ``delayed``; made of all known handlers when None.
+    transforms
+        See `parse_transforms`.
+    metadata
+        What else is known: the ``start`` document at least.
+    include, exclude
+        Fields that are read, or not; names that the stream does not have are ignored. Give one of them.
+    sub_dict
+        ``data`` or ``timestamps``.
+    configuration_for
+        Read the configuration of this object instead of the stream's fields.
+    get_columns, get_datums
+        Short ways that a store may offer: see `RunSource`.
+    **kwargs
+        ``name``, ``description`` and other words of intake's catalogues; kept, and not used.
+
+    Raises
+    ------
+    SelectionError
+        If both ``include`` and ``exclude`` are given, or ``sub_dict`` is neither of the two (also a `ValueError`).
+    """
+
+    def __init__(
+        self,
+        stream_name: str,
+        get_run_stop: Callable[[], Mapping[str, Any] | None],
+        get_event_descriptors: Callable[[], Iterable[Mapping[str, Any]]],
+        get_event_pages: Callable[..., Iterable[Mapping[str, Any]]],
+        get_event_count: Callable[[str], int],
+        get_resource: Callable[[str], Mapping[str, Any] | None],
+        get_resources: Callable[[], Iterable[Mapping[str, Any]]],
+        lookup_resource_for_datum: Callable[[str], str | None],
+        get_datum_pages: Callable[[str], Iterable[Mapping[str, Any]]],
+        fillers: Mapping[str, Any] | None = None,
+        transforms: Mapping[str, Transform | str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        include: Collection[str] | None = None,
+        exclude: Collection[str] | None = None,
+        sub_dict: str = "data",
+        configuration_for: str | None = None,
+        *,
+        get_columns: GetColumns | None = None,
+        get_datums: Callable[..., Iterable[Mapping[str, Any]]] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self._arguments = {key: value for key, value in locals().items() if key not in {"self", "kwargs", "__class__"}}
+        self._take_options(kwargs)
+        _check_selection(include, exclude, sub_dict)
+        self.stream_name = stream_name
+        self.include, self.exclude = include, exclude
+        self.fillers = Fillers.adopt(fillers)
+        self._transforms = parse_transforms(transforms)
+        self._metadata = dict(metadata or {})
+        self._source = RunSource(
+            get_run_start=partial(_start_of, self._metadata),
+            get_run_stop=get_run_stop,
+            get_event_descriptors=get_event_descriptors,
+            get_event_pages=get_event_pages,
+            get_event_count=get_event_count,
+            get_resource=get_resource,
+            get_resources=get_resources,
+            lookup_resource_for_datum=lookup_resource_for_datum,
+            get_datum_pages=get_datum_pages,
+            get_columns=get_columns,
+            get_datums=get_datums,
+        )
+        self._external = ExternalData(self._source, self.fillers, self._transforms["resource"])
+        self._selection = Selection(
+            stream=stream_name,
+            run=str(_start_of(self._metadata).get("uid", "")),
+            include=None if include is None else frozenset(include),
+            exclude=frozenset(exclude or ()),
+            sub_dict="timestamps" if sub_dict == "timestamps" else "data",
+            configuration_for=configuration_for,
+        )
+
+    @property
+    def name(self) -> str:
+        """The stream's name."""
+        return self.stream_name
+
+    @property
+    def descriptors(self) -> list[Descriptor]:
+        """The stream's descriptors, the earliest first, as their transform makes them."""
+        found = {}
+        for document in self._source.get_event_descriptors():
+            if document.get("name", "primary") == self.stream_name:
+                found[document["uid"]] = transformed(document, Descriptor, self._transforms["descriptor"])
+        return sorted(found.values(), key=lambda descriptor: descriptor.get("time", 0.0))
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What is known of the stream: ``start``, ``stop`` (None while the run is open), ``descriptors``."""
+        stop = self._source.get_run_stop()
+        return {
+            **self._metadata,
+            "stop": None if stop is None else transformed(stop, Stop, self._transforms["stop"]),
+            "descriptors": self.descriptors,
+        }
+
+    def read(self) -> xarray.Dataset:
+        """Return the stream as arrays in memory, event by event along ``time``.
+
+        Raises
+        ------
+        FieldError
+            If the values of a field are not what the descriptor says; the field is named.
+        NoHandlerError, DataGoneError, DataAwayError, UnreadableDataError
+            If an external value cannot be read; the event and the URL are named.
+        """
+        return to_dataset(self._source, self._external, self.descriptors, self._selection, lazy=False)
+
+    def to_dask(self) -> xarray.Dataset:
+        """Return the stream with arrays that are read when they are computed.
+
+        External values are fetched one event at a time, and only those that are asked for. Large arrays that are in the
+        events are read some events at a time. Scalars are in memory.
+        """
+        return to_dataset(self._source, self._external, self.descriptors, self._selection, lazy=True)
+
+    @property
+    def config(self) -> Configuration:
+        """The configuration of each object, as streams: ``stream.config["camera"].read()``."""
+        return Configuration(self, "data")
+
+    @property
+    def config_timestamps(self) -> Configuration:
+        """When the configuration of each object was read, as streams."""
+        return Configuration(self, "timestamps")
+
+    @property
+    def timestamps(self) -> BlueskyEventStream:
+        """When each field was read, as a stream."""
+        return self._new(sub_dict="timestamps")
+
+    @property
+    def npartitions(self) -> int:
+        """How many partitions `read_partition` has, of the size that it chooses."""
+        return len(self._partitions(self._partition_size("auto")))
+
+    def read_partition(
+        self, partition: int | Mapping[str, Any], *, fill: Fill = "yes", partition_size: int | str = "auto"
+    ) -> list[tuple[str, Any]]:
+        """Return the documents of some events, with the resources and datums that they point to.
+
+        Partition 0 begins with the start document and the stream's descriptors. The number of partitions grows while
+        the run is open.
+
+        Parameters
+        ----------
+        partition
+            Its number, or a mapping of ``index``, ``fill`` and ``partition_size`` as databroker's clients send it; then
+            a number past the end gives no documents.
+        fill
+            ``yes``, ``no`` or ``delayed``.
+        partition_size
+            How many events are in one; about 16 MiB of them when ``auto``.
+
+        Raises
+        ------
+        PartitionIndexError
+            If there is no such partition (also an `IndexError`).
+        PartitionSizeError
+            If the size is not a positive number (also a `ValueError`).
+        FillChoiceError
+            If ``fill`` is no choice (also a `ValueError`).
+        """
+        lenient = isinstance(partition, Mapping)
+        if isinstance(partition, Mapping):
+            index = int(partition["index"])
+            fill = partition.get("fill", "no")
+            partition_size = partition.get("partition_size", "auto")
+        else:
+            index = partition
+        check_fill(fill)
+        partitions = self._partitions(self._partition_size(partition_size))
+        if not 0 <= index < len(partitions):
+            if lenient:
+                return []
+            raise PartitionIndexError(
+                f"{self._selection} has {len(partitions)} partitions, and none of number {index}: say 0 to "
+                f"{len(partitions) - 1}.",
+                index=index,
+                partitions=len(partitions),
+            )
+        descriptors = self.descriptors
+        replay = Replay(self._source, self._external, descriptors, fill)
+        pairs: list[tuple[str, Any]] = []
+        if index == 0:
+            start = _start_of(self._metadata)
+            pairs = [("start", start)] if start else []
+            pairs += [("descriptor", descriptor) for descriptor in descriptors]
+        for uid, skip, limit in partitions[index]:
+            for page in self._source.event_pages(uid, skip, limit):
+                pairs.extend(replay.page(page))
+        return pairs
+
+    def configure_new(self, **kwargs: Any) -> BlueskyEventStream:
+        """Return this stream; or, if there are arguments, another that differs in them.
+
+        Parameters
+        ----------
+        **kwargs
+            Parameters of the class: ``include=["fwhm"]``. What was included before gives way to ``exclude``, and the
+            other way round.
+        """
+        return self._new(**kwargs) if kwargs else self
+
+    get = __call__ = configure_new
+
+    def persist(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse: whole runs are exported.
+
+        Raises
+        ------
+        NotPersistedError
+            Always (also a `NotImplementedError`).
+        """
+        del args, kwargs
+        raise NotPersistedError(
+            f"{self._selection} is not saved alone. Save its run: underbutler runs export {self._selection.run}"
+        )
+
+    def _new(self, **kwargs: Any) -> BlueskyEventStream:
+        inherited = dict(self._arguments) | self._options
+        if kwargs.get("include") is not None and "exclude" not in kwargs:
+            inherited["exclude"] = None
+        if kwargs.get("exclude") is not None and "include" not in kwargs:
+            inherited["include"] = None
+        inherited["fillers"] = self.fillers
+        return type(self)(**{**inherited, **kwargs})
+
+    def _partition_size(self, partition_size: int | str) -> int:
+        if partition_size != "auto":
+            if not isinstance(partition_size, Integral) or partition_size < 1:
+                raise PartitionSizeError(
+                    f"partition_size={partition_size!r} is no size. Say how many events, or 'auto'."
+                )
+            return int(partition_size)
+        nominal = [sum(_nominal_bytes(said) for said in one["data_keys"].values()) for one in self.descriptors]
+        return max(1, min(PARTITION_EVENTS, PARTITION_BYTES // max([1, *nominal])))
+
+    def _partitions(self, size: int) -> list[list[tuple[str, int, int]]]:
+        """Return of each partition which events of which descriptors it has: uid, skip, limit."""
+        partitions: list[list[tuple[str, int, int]]] = [[]]
+        room = size
+        for descriptor in self.descriptors:
+            skip, count = 0, self._source.get_event_count(descriptor["uid"])
+            while skip < count:
+                if room == 0:
+                    partitions.append([])
+                    room = size
+                rows = min(room, count - skip)
+                partitions[-1].append((descriptor["uid"], skip, rows))
+                skip, room = skip + rows, room - rows
+        return partitions
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.stream_name!r} from Run {self._selection.run[:8]}...>"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self) if cycle else stream_text(self))
+
+    def _repr_html_(self) -> str:
+        return stream_html(self)
+
+    def event_count(self) -> int:
+        """Return how many events there are now."""
+        return sum(self._source.get_event_count(descriptor["uid"]) for descriptor in self.descriptors)
+
+
+class Configuration(Mapping[str, BlueskyEventStream]):
+    """The configuration of a stream's objects, also as attributes.
+
+    Parameters
+    ----------
+    stream
+        The stream.
+    sub_dict
+        ``data`` or ``timestamps``.
+    """
+
+    def __init__(self, stream: BlueskyEventStream, sub_dict: str) -> None:
+        self._stream, self._sub_dict = stream, sub_dict
+
+    def __getitem__(self, device: str) -> BlueskyEventStream:
+        names = list(self)
+        if device not in names:
+            raise UnknownNameError.of("configured object", device, names)
+        return self._stream.configure_new(sub_dict=self._sub_dict, configuration_for=device, include=None, exclude=None)
+
+    def __getattr__(self, device: str) -> BlueskyEventStream:
+        if device.startswith("_"):
+            raise AttributeError(device)
+        try:
+            return self[device]
+        except KeyError as error:
+            raise AttributeError(str(error)) from error
+
+    def __iter__(self) -> Iterator[str]:
+        names: dict[str, None] = {}
+        for descriptor in self._stream.descriptors:
+            names.update(dict.fromkeys(descriptor.get("configuration", {})))
+        return iter(names)
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self]
+
+    def __repr__(self) -> str:
+        return f"<Configuration of {', '.join(self) or 'nothing'} in {self._stream!r}>"
+
+
+def _check_selection(include: object, exclude: object, sub_dict: str) -> None:
+    if include is not None and exclude is not None:
+        raise SelectionError("Give include or exclude, not both: the fields that are read, or those that are not.")
+    for name, given in (("include", include), ("exclude", exclude)):
+        if isinstance(given, str):
+            raise SelectionError(f"{name}={given!r} is one name. Write a list: {name}=[{given!r}].")
+    if sub_dict not in {"data", "timestamps"}:
+        raise SelectionError(f"sub_dict={sub_dict!r} is no part of an event. Say 'data' or 'timestamps'.")
+
+
+def _start_of(metadata: Mapping[str, Any]) -> Start:
+    return transformed(metadata.get("start") or {}, Start, unchanged)
+
+
+def _nominal_bytes(said: Mapping[str, Any]) -> int:
+    size = 8
+    for length in said.get("shape") or ():
+        size *= length if isinstance(length, int) and length > 0 else 1
+    return size
