@@ -7,7 +7,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, text
 
-import underbutler.records.tables  # noqa: F401 - fills the metadata
+import underbutler.catalog.tables
+import underbutler.records.tables  # noqa: F401
 from underbutler import migrations
 from underbutler.errors import UsageError
 from underbutler.migrations import HEAD, VERSION_TABLE, is_current, upgrade
