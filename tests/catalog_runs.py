@@ -98,6 +98,8 @@ class Memory:
     ) -> Any:
         self.asked.append(f"columns {sorted(keys)} {skip}:{limit}")
         events = self.events(uid)[skip:]
+        if not events:
+            return {"uid": [], "seq_num": [], "time": []}
         page = event_model.pack_event_page(*(events if limit is None else events[:limit]))
         held = page[sub_dict]
         return {

@@ -29,7 +29,7 @@ def test_the_import_arrows_hold() -> None:
 
 def test_importing_the_library_loads_nothing_heavy() -> None:
     code = (
-        "import sys, underbutler, underbutler.pipe, underbutler.butlers, underbutler.annex\n"
+        "import sys, underbutler, underbutler.pipe, underbutler.butlers, underbutler.annex, underbutler.catalog\n"
         "heavy = {'lsst', 'boto3', 'botocore', 'celery', 'kombu', 'sqlalchemy', 'astropy', 'numpy', 'moto'}\n"
         "print(sorted(heavy & {name.partition('.')[0] for name in sys.modules}))"
     )
@@ -37,7 +37,9 @@ def test_importing_the_library_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("package", ["underbutler", "underbutler.pipe", "underbutler.butlers", "underbutler.annex"])
+@pytest.mark.parametrize(
+    "package", ["underbutler", "underbutler.pipe", "underbutler.butlers", "underbutler.annex", "underbutler.catalog"]
+)
 def test_every_public_name_is_there_and_no_module_hides_it(package: str) -> None:
     module = importlib.import_module(package)
     for name in module._HOME_OF:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -94,10 +96,11 @@ def to_dataset(
     FieldError
         If values are not what the descriptor says.
     """
+    _warn_of_streams(descriptors, selection)
     parts = []
     for descriptor in descriptors:
         held = _held(descriptor, selection)
-        fields = {key: Declared.of(key, held[key], selection.stream) for key in held}
+        fields = {key: Declared.of(key, held[key], selection.stream, dtype=selection.takes(key)) for key in held}
         parts.append(_read(source, descriptor, fields, selection, lazy))
     order = event_order([part.columns for part in parts], str(selection))
     times = _joined_times(parts, order)
@@ -110,7 +113,7 @@ def to_dataset(
         if order is not None:
             array = array[order]
         names = dimensions.names(declared, array.shape[1:])
-        variables[_name(key)] = ((TIME, *names), array, _attributes(key, descriptors, selection))
+        variables[_name(key)] = _variable((TIME, *names), array, _attributes(key, descriptors, selection))
     return xarray.Dataset(variables, coords={TIME: (TIME, times)})
 
 
@@ -121,6 +124,21 @@ def _held(descriptor: Descriptor, selection: Selection) -> dict[str, Mapping[str
     configuration = descriptor.get("configuration", {}).get(selection.configuration_for, {})
     said = configuration.get("data_keys", {})
     return {key: said.get(key, {}) for key in configuration.get(selection.sub_dict, {})}
+
+
+def _warn_of_streams(descriptors: Iterable[Descriptor], selection: Selection) -> None:
+    left_out = {
+        key
+        for descriptor in descriptors
+        for key, said in descriptor["data_keys"].items()
+        if _in_a_stream(said) and selection.takes(key) and selection.configuration_for is None
+    }
+    if left_out:
+        warnings.warn(
+            f"{selection}: {', '.join(sorted(left_out))} is left out: its values are in stream_resource documents, "
+            "which are not read here. Say exclude=[…] to have no warning.",
+            stacklevel=2,
+        )
 
 
 def _in_a_stream(said: Mapping[str, Any]) -> bool:
@@ -157,7 +175,7 @@ def _large(source: RunSource, descriptor: Descriptor, fields: Iterable[Declared]
 
 def _is_numeric(one: Columns, field: Declared) -> bool:
     """Tell whether the first event holds numbers of a field, and holds them itself."""
-    if not len(one) or is_external(field, one.filled.get(field.key, [None])[0]):
+    if not len(one) or is_external(field, one.values[field.key][0], one.filled.get(field.key, [None])[0]):
         return False
     try:
         return np.asarray(one.values[field.key][0]).dtype.kind in "fiub"
@@ -180,10 +198,15 @@ def _values(
     values, filled = part.columns.values[key], part.columns.filled.get(key)
     if selection.sub_dict == "timestamps":
         return np.asarray(values, float)
-    if not any(is_external(declared, said) for said in filled or [None]):
+    if not (declared.external or filled) or not _any_external(declared, values, filled):
         return inline_array(declared, values, part.columns.seq_num)
     column = ExternalColumn(declared, external, part.descriptor, values, filled, part.columns.uid, part.columns.seq_num)
     return column.lazy_by_event() if lazy else column.read_all()
+
+
+def _any_external(declared: Declared, values: Sequence[Any], filled: Sequence[Any] | None) -> bool:
+    saying = itertools.repeat(None) if filled is None else filled
+    return any(is_external(declared, value, said) for value, said in zip(values, saying, strict=False))
 
 
 def _configured(part: _Part, declared: Declared, selection: Selection, name: str) -> npt.NDArray[Any]:
@@ -235,6 +258,11 @@ def _first_of_each(parts: Iterable[_Part]) -> dict[str, Declared]:
 def _joined_times(parts: Sequence[_Part], order: npt.NDArray[np.intp] | None) -> npt.NDArray[np.float64]:
     times = np.concatenate([np.asarray(part.columns.time, float) for part in parts]) if parts else np.empty(0)
     return times if order is None else times[order]
+
+
+def _variable(dims: tuple[str, ...], array: Any, attributes: dict[str, Any]) -> xarray.Variable:
+    """Return a variable; objects stay what they are: xarray would make NaN of None among words."""
+    return xarray.Variable(dims, array, attributes, fastpath=array.dtype == object)
 
 
 def _name(key: str) -> str:

@@ -61,17 +61,24 @@ class Declared:
     external: bool
 
     @classmethod
-    def of(cls, key: str, data_key: Mapping[str, Any], stream: str) -> Declared:
+    def of(cls, key: str, data_key: Mapping[str, Any], stream: str, *, dtype: bool = True) -> Declared:
         """Read the data key of a field.
+
+        Parameters
+        ----------
+        key, data_key, stream
+            The field, what the descriptor says of it, and the stream that it is in.
+        dtype
+            Whether the dtype that it names matters.
 
         Raises
         ------
         FieldError
             If it names a dtype that numpy does not know.
         """
-        named = data_key.get("dtype_numpy") or data_key.get("dtype_str")
+        named = (data_key.get("dtype_numpy") or data_key.get("dtype_str")) if dtype else None
         try:
-            dtype = _numpy_dtype(named) if named else None
+            numpy_dtype = _numpy_dtype(named) if named else None
         except TypeError as error:
             raise FieldError(
                 f"Field {key!r} of stream {stream!r} names a dtype that numpy does not know: {named!r}. "
@@ -87,7 +94,7 @@ class Declared:
             key=key,
             stream=stream,
             shape=shape,
-            dtype=dtype,
+            dtype=numpy_dtype,
             broad=broad,
             dims=tuple(data_key.get("dims") or ()),
             external=bool(data_key.get("external")),
@@ -203,7 +210,7 @@ class Declared:
 
 def _described(values: AnyArray) -> str:
     if values.dtype.kind in "UO" and values.size:
-        return f"values like {values.flat[0]!r} (dtype {values.dtype})"
+        return f"values like {values.item(0)!r} (dtype {values.dtype})"
     return f"dtype {values.dtype}"
 
 

@@ -141,6 +141,12 @@ class Fillers(Mapping[str, Any]):
             self._made["yes"] = filler = self._make("yes")
         return filler
 
+    def forget_handlers(self) -> None:
+        """Close what loads: the files of an open run may have grown since they were opened."""
+        filler = self._given.get("yes") or self._made.get("yes")
+        if filler is not None and hasattr(filler, "clear_handler_cache"):
+            filler.clear_handler_cache()
+
     def lock(self, resource_uid: str) -> threading.RLock:
         """Return the lock under which a resource is read: handlers need not be ready for two threads."""
         return self._locks[hash(resource_uid) % len(self._locks)]

@@ -39,6 +39,9 @@ def inline_array(declared: Declared, values: Any, seq_num: Sequence[int], *, gue
     if len(values) == 0:
         return declared.nothing()
     array = _array(values)
+    if array is None and declared.fixed_shape is not None and any(value is None for value in values):
+        nothing = declared.absent(1, declared.fixed_shape)[0]
+        array = _array([nothing if value is None else value for value in values])
     if array is None:
         return _ragged(declared, values, seq_num)
     if not declared.accepts(array.shape[1:]):

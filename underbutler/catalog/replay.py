@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import operator
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice, repeat
 from typing import Any, TypeAlias
 
 from .declared import Declared
@@ -48,7 +48,8 @@ class Replay:
         self._descriptors = list({descriptor["uid"]: descriptor for descriptor in descriptors}.values())
         self._fields = {
             descriptor["uid"]: {
-                key: Declared.of(key, said, descriptor.get("name", "")) for key, said in descriptor["data_keys"].items()
+                key: Declared.of(key, said, descriptor.get("name", ""), dtype=fill == "delayed")
+                for key, said in descriptor["data_keys"].items()
             }
             for descriptor in self._descriptors
         }
@@ -113,7 +114,9 @@ class Replay:
         return [
             fields[key]
             for key in (page["data"] if able else ())
-            if key in able and key in fields and any(is_external(fields[key], said) for said in _said(page, key))
+            if key in able
+            and key in fields
+            and any(map(is_external, repeat(fields[key]), page["data"][key], _said(page, key)))
         ]
 
     def _chained(self, streams: Iterable[Iterator[Page]]) -> Iterator[Page]:
@@ -142,7 +145,7 @@ class Replay:
         new = []
         for declared in unfilled:
             for datum_id, said in zip(page["data"][declared.key], _said(page, declared.key), strict=True):
-                if is_external(declared, said) and datum_id not in self._datums:
+                if is_external(declared, datum_id, said) and datum_id not in self._datums:
                     self._datums.add(datum_id)
                     new.append(datum_id)
         found = self._external.find(new)
@@ -154,9 +157,9 @@ class Replay:
         yield from _datum_pages((datum_id, datum.resource, datum.kwargs) for datum_id, datum in found.items())
 
     def _datum_pages_of(self, uid: str) -> Iterator[Pair]:
-        new = [(datum_id, kwargs) for datum_id, kwargs in self._source.datums(uid) if datum_id not in self._datums]
-        self._datums.update(datum_id for datum_id, _ in new)
-        yield from _datum_pages((datum_id, uid, kwargs) for datum_id, kwargs in new)
+        new = {datum_id: kwargs for datum_id, kwargs in self._source.datums(uid) if datum_id not in self._datums}
+        self._datums.update(new)
+        yield from _datum_pages((datum_id, uid, kwargs) for datum_id, kwargs in new.items())
 
     def _filled(self, page: Page, unfilled: Sequence[Declared]) -> Page:
         """Fill a page in place: values where datum ids were, and these in ``filled``."""
@@ -164,13 +167,13 @@ class Replay:
         filled = dict(page.get("filled") or {})
         for declared in unfilled:
             column, said = list(page["data"][declared.key]), _said(page, declared.key)
-            wanted = [row for row, one in enumerate(said) if is_external(declared, one)]
+            wanted = [row for row, one in enumerate(said) if is_external(declared, column[row], one)]
             places = [Place(declared.key, declared.stream, page["seq_num"][row], page["uid"][row]) for row in wanted]
             ids = [column[row] for row in wanted]
             for row, datum_id, value in zip(wanted, ids, self._loaded(ids, declared, descriptor, places), strict=True):
                 column[row], said[row] = value, datum_id
             page["data"][declared.key] = column
-            filled[declared.key] = [True if one is None else one for one in said]
+            filled[declared.key] = [one or True for one in said]
         page["filled"] = filled
         return page
 
@@ -182,7 +185,7 @@ class Replay:
                 yield self._delayed(datum_id, declared, descriptor, place)
             return
         with ThreadPoolExecutor(READERS) as pool:
-            yield from pool.map(self._external.load, datum_ids, itertools.repeat(descriptor), places)
+            yield from pool.map(self._external.load, datum_ids, repeat(descriptor), places)
 
     def _delayed(self, datum_id: str, declared: Declared, descriptor: Descriptor, place: Place) -> Any:
         datum, resource = self._external.resolve(datum_id, place)
@@ -217,7 +220,7 @@ def _said(page: Page, key: str) -> list[Any]:
 
 def _by_time(streams: Iterable[Iterator[Page]]) -> Iterator[Page]:
     """Yield the pages of several descriptors so that events come in order of time, cut where they must be."""
-    heads = [(page, pages) for pages in streams for page in itertools.islice(pages, 1)]
+    heads = [(page, pages) for pages in streams for page in islice(pages, 1)]
     while len(heads) > 1:
         chosen = min(range(len(heads)), key=lambda place: heads[place][0]["time"][0])
         page, pages = heads[chosen]

@@ -10,9 +10,9 @@ from typing import Any, NoReturn
 from underbutler.errors import UnknownNameError, UsageError
 
 from .documents import Descriptor, Resource, Start, Stop
+from .entry import Entry, NotPersistedError
 from .external import ExternalData, location, no_handler
 from .filling import Fill, Fillers, check_fill, known_specs
-from .node import Node, NotPersistedError
 from .presentation import run_html, run_text
 from .replay import Replay
 from .source import GetColumns, RunSource
@@ -30,7 +30,7 @@ class NoFileListError(UsageError, AttributeError):
     """A handler does not say which files it reads."""
 
 
-class BlueskyRun(Node, Mapping[str, BlueskyEventStream]):
+class BlueskyRun(Entry, Mapping[str, BlueskyEventStream]):
     """One run: a mapping of its streams, which are attributes as well: ``run.primary``.
 
     A run that is still open has no stop document. Whatever is read of it is read anew, with the events that came since.
@@ -164,6 +164,8 @@ class BlueskyRun(Node, Mapping[str, BlueskyEventStream]):
     def __getattr__(self, name: str) -> BlueskyEventStream:
         if name.startswith("_"):
             raise AttributeError(name)
+        if hasattr(type(self), name):  # a property of ours raised AttributeError: so it shall
+            return object.__getattribute__(self, name)  # type: ignore[no-any-return]
         try:
             return self[name]
         except UnknownNameError as error:
@@ -204,6 +206,8 @@ class BlueskyRun(Node, Mapping[str, BlueskyEventStream]):
 
     def _documents(self, fill: Fill, strict_order: bool) -> Generator[tuple[str, Any], None, None]:
         yield "start", self.start
+        if self.stop is None:
+            self.fillers.forget_handlers()
         descriptors = self.descriptors
         for descriptor in descriptors:
             yield "descriptor", descriptor

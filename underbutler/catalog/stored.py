@@ -127,7 +127,9 @@ class ExternalColumn(StoredColumn):
         """Return the values of some events, as they were promised."""
         out = np.empty((len(rows), *self.shape[1:]), self.dtype)
         for place, row in enumerate(rows):
-            value = self.declared.cast(self._value(row), self._event(row), guess=True)
+            value = self._value(row)
+            if self._values[row] is not None:
+                value = self.declared.cast(value, self._event(row), guess=True)
             if value.shape != self.shape[1:]:
                 raise self.declared.disagreement(
                     f"has shape {value.shape} in {self._event(row)} and {self.shape[1:]} in others"
@@ -164,20 +166,25 @@ class ExternalColumn(StoredColumn):
         if shape is None:
             first = self._cast(0)
             shape, dtype = first.shape, first.dtype
+        if any(value is None for value in self._values):
+            dtype = np.result_type(dtype, self.declared.absent(0, ()))
         self.promise(shape, dtype)
         return self.lazy(1, ("external", self._descriptor["uid"], self.declared.key, self._uid, self._values))
 
     def _cast(self, row: int) -> AnyArray:
-        return self.declared.cast(self._value(row), self._event(row))
+        value = self._value(row)
+        return value if self._values[row] is None else self.declared.cast(value, self._event(row))
 
     def _value(self, row: int) -> AnyArray:
         value = self._values[row]
-        if is_external(self.declared, None if self._filled is None else self._filled[row]):
+        if value is None and self.declared.fixed_shape is not None:
+            return self.declared.absent(1, self.declared.fixed_shape).reshape(self.declared.fixed_shape)
+        if is_external(self.declared, value, None if self._filled is None else self._filled[row]):
             place = Place(self.declared.key, self.declared.stream, int(self._seq_num[row]), self._uid[row])
             value = self._external.load(value, self._descriptor, place)
-        value = np.asarray(value)
-        self.declared.check_shape(value.shape, self._event(row))
-        return value
+        array = np.asarray(value)
+        self.declared.check_shape(array.shape, self._event(row))
+        return array
 
     def _event(self, row: int) -> str:
         return f"event {self._seq_num[row]}"
@@ -191,8 +198,13 @@ def _of_arrays(array: AnyArray, rows: int) -> AnyArray:
     return out
 
 
-def is_external(declared: Declared, said: Any) -> bool:
-    """Tell whether an event holds a datum id of a field, by what its ``filled`` says: None if it says nothing."""
+def is_external(declared: Declared, value: Any, said: Any) -> bool:
+    """Tell whether a value in an event is a datum id, by what ``filled`` says of it: None if it says nothing.
+
+    No value (None) stands for itself.
+    """
+    if value is None:
+        return False
     return declared.external if said is None else said is False
 
 

@@ -11,9 +11,9 @@ from underbutler.errors import UnknownNameError, UsageError
 
 from .conversion import Selection, to_dataset
 from .documents import Descriptor, Start, Stop
+from .entry import Entry, NotPersistedError
 from .external import ExternalData
 from .filling import Fill, Fillers, check_fill
-from .node import Node, NotPersistedError
 from .presentation import stream_html, stream_text
 from .replay import Replay
 from .source import GetColumns, RunSource
@@ -43,7 +43,7 @@ class PartitionSizeError(UsageError, ValueError):
     """A partition has at least one event."""
 
 
-class BlueskyEventStream(Node):
+class BlueskyEventStream(Entry):
     """One stream of a run. Nothing of it is kept: read again, it has the events that came meanwhile.
 
     Parameters
@@ -165,7 +165,7 @@ class BlueskyEventStream(Node):
         NoHandlerError, DataGoneError, DataAwayError, UnreadableDataError
             If an external value cannot be read; the event and the URL are named.
         """
-        return to_dataset(self._source, self._external, self.descriptors, self._selection, lazy=False)
+        return self._dataset(lazy=False)
 
     def to_dask(self) -> xarray.Dataset:
         """Return the stream with arrays that are read when they are computed.
@@ -173,7 +173,7 @@ class BlueskyEventStream(Node):
         External values are fetched one event at a time, and only those that are asked for. Large arrays that are in the
         events are read some events at a time. Scalars are in memory.
         """
-        return to_dataset(self._source, self._external, self.descriptors, self._selection, lazy=True)
+        return self._dataset(lazy=True)
 
     @property
     def config(self) -> Configuration:
@@ -277,6 +277,11 @@ class BlueskyEventStream(Node):
         raise NotPersistedError(
             f"{self._selection} is not saved alone. Save its run: underbutler runs export {self._selection.run}"
         )
+
+    def _dataset(self, *, lazy: bool) -> xarray.Dataset:
+        if self._source.get_run_stop() is None:
+            self.fillers.forget_handlers()
+        return to_dataset(self._source, self._external, self.descriptors, self._selection, lazy=lazy)
 
     def _new(self, **kwargs: Any) -> BlueskyEventStream:
         inherited = dict(self._arguments) | self._options

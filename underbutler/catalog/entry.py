@@ -6,14 +6,14 @@ from typing import Any, ClassVar
 
 from underbutler.errors import UsageError, suggest
 
-__all__ = ["Node", "NotPersistedError"]
+__all__ = ["Entry", "NotPersistedError"]
 
 
 class NotPersistedError(UsageError, NotImplementedError):
     """Runs are exported, not persisted."""
 
 
-class Node:
+class Entry:
     """A run or a stream."""
 
     _CATALOG_OPTIONS: ClassVar = frozenset(

@@ -1,0 +1,467 @@
+"""A stream is read into named arrays: all shapes, all dtypes, some fields, several descriptors, open runs."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray
+from catalog_runs import SCALAR, Memory, NpyHandler, Recording, data_key, fields_run, image_key, image_run
+
+from underbutler.catalog import BlueskyEventStream, BlueskyRun, RunSource
+from underbutler.errors import UsageError
+
+
+def fast(memory: Memory, **kwargs: Any) -> BlueskyRun:
+    return BlueskyRun.of(memory.source(get_columns=memory.columns, get_datums=memory.datums), **kwargs)
+
+
+def slow(memory: Memory, **kwargs: Any) -> BlueskyRun:
+    return BlueskyRun.of(memory.source(), **kwargs)
+
+
+Opening = Callable[..., BlueskyRun]
+both_ways = pytest.mark.parametrize("opened", [fast, slow])
+
+
+@both_ways
+@pytest.mark.parametrize("page_size", [1, 3, 100])
+def test_fields_of_0_1_2_and_3_dimensions_become_arrays_along_time(opened: Opening, page_size: int) -> None:
+    memory = fields_run(
+        7,
+        {
+            "scalar": (SCALAR, lambda row: row / 2),
+            "count": (data_key("integer"), lambda row: row),
+            "flag": (data_key("boolean"), lambda row: row % 2 == 0),
+            "word": (data_key("string"), lambda row: "a" * row),
+            "line": (data_key("array", [3]), lambda row: [row, row + 1, row + 2]),
+            "plane": (data_key("array", [2, 3]), lambda row: np.full((2, 3), row).tolist()),
+            "cube": (data_key("array", [2, 3, 4]), lambda row: np.full((2, 3, 4), row / 4).tolist()),
+        },
+    )
+    memory.page_size = page_size
+    dataset = opened(memory).primary.read()
+    assert list(dataset.coords) == ["time"]
+    times = [event["time"] for event in memory.of("event")]
+    np.testing.assert_array_equal(dataset["time"], times)
+    np.testing.assert_array_equal(dataset["scalar"], np.arange(7) / 2)
+    assert dataset["count"].dtype == np.int64
+    assert dataset["flag"].values.tolist() == [True, False, True, False, True, False, True]
+    assert dataset["word"].values.tolist() == ["a" * row for row in range(7)]
+    assert dataset["line"].dims == ("time", "dim_0")
+    assert dataset["line"].values[4].tolist() == [4, 5, 6]
+    assert dataset["plane"].shape == (7, 2, 3)
+    assert dataset["cube"].dims == ("time", "dim_3", "dim_4", "dim_5")
+    assert dataset["cube"].dtype == np.float64
+    assert float(dataset["cube"][5, 1, 2, 3]) == 1.25
+
+
+def test_dims_units_and_objects_come_from_the_descriptor() -> None:
+    recording = Recording()
+    keys = {"spectrum": data_key("array", [3], dims=["wavelength"], units="adu"), "fwhm": SCALAR}
+    descriptor = recording.stream("primary", keys, object_keys={"spectrograph": ["spectrum"], "seeing": ["fwhm"]})
+    recording.event(descriptor, {"spectrum": [1, 2, 3], "fwhm": 1.0})
+    dataset = recording.stop().run().primary.read()
+    assert dataset["spectrum"].dims == ("time", "wavelength")
+    assert dataset["spectrum"].attrs == {"object": "spectrograph", "units": "adu"}
+    assert dataset["fwhm"].attrs == {"object": "seeing"}
+
+
+@pytest.mark.parametrize("selected", [{}, {"include": ["preview"]}, {"exclude": ["calexp"]}])
+def test_two_images_whose_dims_have_the_same_names_and_other_sizes_fit_one_dataset(selected: dict[str, Any]) -> None:
+    memory = fields_run(
+        2,
+        {
+            "calexp": (data_key("array", [3, 4], dims=["y", "x"]), lambda _: np.ones((3, 4)).tolist()),
+            "preview": (data_key("array", [2, 4], dims=["y", "x"]), lambda _: np.ones((2, 4)).tolist()),
+        },
+    )
+    dataset = memory.run().primary.configure_new(**selected).read()
+    assert dataset["preview"].dims == ("time", "preview_y", "x")
+    if not selected:
+        assert dataset["calexp"].dims == ("time", "y", "x")
+
+
+def test_a_field_that_is_called_like_a_dim_stays_a_field_and_so_does_one_that_is_called_time() -> None:
+    memory = fields_run(
+        2,
+        {
+            "x": (SCALAR, float),
+            "time": (SCALAR, float),
+            "image": (data_key("array", [2, 2], dims=["y", "x"]), lambda _: [[1, 2], [3, 4]]),
+            "square": (data_key("array", [2, 2], dims=["k", "k"]), lambda _: [[1, 2], [3, 4]]),
+        },
+    )
+    dataset = memory.run().primary.read()
+    assert sorted(dataset.data_vars) == ["image", "square", "time_", "x"]
+    assert dataset["image"].dims == ("time", "y", "image_x")
+    assert dataset["square"].dims == ("time", "k", "square_k")
+    assert dataset["time_"].values.tolist() == [0.0, 1.0]
+
+
+@both_ways
+def test_some_fields_are_included_or_excluded_and_unknown_names_do_not_matter(opened: Opening) -> None:
+    memory = fields_run(2, {"a": (SCALAR, float), "b": (SCALAR, float), "c": (SCALAR, float)})
+    stream = opened(memory).primary
+    assert list(stream.configure_new(include=["b", "none"]).read().data_vars) == ["b"]
+    assert list(stream(exclude=["b", "none"]).read().data_vars) == ["a", "c"]
+    assert list(stream.get(include=[]).read().variables) == ["time"]
+    assert list(stream(include=["b"])(exclude=["b"]).read().data_vars) == ["a", "c"]
+    assert stream.configure_new() is stream
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"include": ["a"], "exclude": ["b"]}, "include or exclude, not both"),
+        ({"include": "fwhm"}, r"Write a list: include=\['fwhm'\]"),
+        ({"sub_dict": "filled"}, "'data' or 'timestamps'"),
+    ],
+)
+def test_a_selection_that_contradicts_itself_is_refused(wrong: dict[str, Any], text: str) -> None:
+    stream = fields_run(1, {"a": (SCALAR, float)}).run().primary
+    with pytest.raises(ValueError, match=text) as caught:
+        stream.configure_new(**wrong)
+    assert isinstance(caught.value, UsageError)
+
+
+def test_a_parameter_that_there_is_not_is_a_type_error_and_those_of_intake_are_taken() -> None:
+    stream = fields_run(1, {"a": (SCALAR, float)}).run().primary
+    with pytest.raises(TypeError, match=r"no parameter 'inclde'\. Did you mean 'include'"):
+        stream.configure_new(inclde=["a"])
+    assert stream.configure_new(description="x").read().sizes == {"time": 1}
+
+
+@both_ways
+def test_timestamps_are_one_number_per_event_whatever_the_shape(opened: Opening, tmp_path: Path) -> None:
+    memory = image_run(tmp_path)
+    dataset = opened(memory).primary.timestamps.read()
+    assert dataset["image"].dims == ("time",)
+    np.testing.assert_array_equal(dataset["image"], dataset["time"] + 0.5)
+    np.testing.assert_array_equal(opened(memory).primary.timestamps.to_dask()["fwhm"], dataset["time"] + 0.5)
+
+
+def configured_run() -> Memory:
+    recording = Recording()
+    for gain, mask in ((2.0, [1, 2]), (4.0, [3, 4])):
+        descriptor = recording.stream(
+            "primary",
+            {"fwhm": SCALAR},
+            configuration={
+                "camera": {
+                    "data": {"gain": gain, "mode": "fast", "mask": mask},
+                    "timestamps": {"gain": gain * 10, "mode": 0.0, "mask": 0.0},
+                    "data_keys": {
+                        "gain": {**SCALAR, "units": "e/adu"},
+                        "mode": data_key("string"),
+                        "mask": data_key("array", [2]),
+                    },
+                }
+            },
+        )
+        recording.event(descriptor, {"fwhm": 1.0})
+        recording.event(descriptor, {"fwhm": 2.0})
+    return recording.stop()
+
+
+@both_ways
+def test_configuration_is_repeated_along_time_as_each_descriptor_says(opened: Opening) -> None:
+    primary = opened(configured_run()).primary
+    dataset = primary.config["camera"].read()
+    assert dataset["gain"].values.tolist() == [2.0, 2.0, 4.0, 4.0]
+    assert dataset["gain"].attrs == {"object": "camera", "units": "e/adu"}
+    assert dataset["mode"].values.tolist() == ["fast"] * 4
+    assert dataset["mask"].values.tolist() == [[1, 2], [1, 2], [3, 4], [3, 4]]
+    assert primary.config_timestamps.camera.read()["gain"].values.tolist() == [20.0, 20.0, 40.0, 40.0]
+    np.testing.assert_array_equal(primary.config.camera.to_dask()["gain"], dataset["gain"])
+    assert list(primary.configure_new(configuration_for="camera", include=["gain"]).read().data_vars) == ["gain"]
+
+
+def test_an_object_that_is_not_configured_is_refused_by_name() -> None:
+    config = configured_run().run().primary.config
+    assert list(config) == ["camera"]
+    assert len(config) == 1
+    assert "camera" in dir(config)
+    assert "camera" in repr(config)
+    with pytest.raises(KeyError, match=r"'camra'\. Did you mean 'camera'"):
+        config["camra"]
+    with pytest.raises(AttributeError, match="camera"):
+        _ = config.camra
+
+
+@both_ways
+def test_events_of_several_descriptors_are_one_array_and_absent_fields_are_nan(opened: Opening) -> None:
+    recording = Recording()
+    one = recording.stream("primary", {"fwhm": SCALAR, "note": data_key("string"), "n": data_key("integer")})
+    recording.event(one, {"fwhm": 1.0, "note": "x", "n": 5})
+    two = recording.stream("primary", {"fwhm": SCALAR, "line": data_key("array", [2])})
+    recording.event(two, {"fwhm": 2.0, "line": [1.0, 2.0]}, seq_num=2)
+    dataset = opened(recording.stop()).primary.read()
+    assert dataset["fwhm"].values.tolist() == [1.0, 2.0]
+    assert dataset["note"].values.tolist() == ["x", None]
+    assert dataset["n"].values[0] == 5
+    assert np.isnan(dataset["n"].values[1])
+    assert np.isnan(dataset["line"].values[0]).all()
+    assert dataset["line"].values[1].tolist() == [1.0, 2.0]
+
+
+def test_events_of_interleaved_descriptors_come_in_order() -> None:
+    recording = Recording()
+    one, two = recording.stream("primary", {"n": SCALAR}), recording.stream("primary", {"n": SCALAR})
+    for number, descriptor in enumerate([one, two, two, one], 1):
+        recording.event(descriptor, {"n": number}, seq_num=number)
+    assert recording.stop().run().primary.read()["n"].values.tolist() == [1, 2, 3, 4]
+
+
+def test_descriptors_that_count_on_their_own_are_ordered_by_time() -> None:
+    recording = Recording()
+    one, two = recording.stream("primary", {"n": SCALAR}), recording.stream("primary", {"n": SCALAR})
+    for number, descriptor in enumerate([one, two, two, one], 1):
+        recording.event(descriptor, {"n": number})
+    assert recording.stop().run().primary.read()["n"].values.tolist() == [1, 2, 3, 4]
+
+
+@both_ways
+@pytest.mark.parametrize("lazy", [False, True])
+def test_events_out_of_order_are_read_in_order(opened: Opening, lazy: bool, tmp_path: Path) -> None:
+    memory = image_run(tmp_path)
+    memory.pairs[-4:-1] = [memory.pairs[-2], memory.pairs[-4], memory.pairs[-3]]
+    events = [doc for name, doc in memory.pairs if name == "event"]
+    stream = opened(memory, get_filler=_filler()).primary
+    dataset = (stream.to_dask() if lazy else stream.read()).load()
+    assert dataset["fwhm"].values.tolist() == sorted(event["data"]["fwhm"] for event in events)
+    assert dataset["image"].values[:, 0, 0].tolist() == [0, 20, 40]
+
+
+def _filler() -> Any:
+    from underbutler.catalog import FillerFactory
+
+    return FillerFactory({"NPY": NpyHandler})
+
+
+@both_ways
+def test_an_event_that_is_there_twice_is_read_once_with_a_warning(opened: Opening) -> None:
+    memory = fields_run(3, {"n": (SCALAR, float)})
+    memory.pairs.insert(-1, memory.pairs[2])
+    with pytest.warns(UserWarning, match="Stream 'primary' of run .*: 1 of 4 events are there twice"):
+        assert opened(memory).primary.read()["n"].values.tolist() == [0.0, 1.0, 2.0]
+
+
+@both_ways
+def test_a_stream_of_an_open_run_that_is_read_again_has_the_new_events(opened: Opening) -> None:
+    memory = fields_run(2, {"n": (SCALAR, float)})
+    _, stop = memory.pairs.pop()
+    stream = opened(memory).primary
+    assert stream.metadata["stop"] is None
+    lazy = stream.to_dask()
+    assert stream.read().sizes["time"] == 2
+    memory.pairs.append(("event", {**memory.of("event")[-1], "uid": "new", "seq_num": 3, "data": {"n": 9.0}}))
+    assert stream.read()["n"].values.tolist() == [0.0, 1.0, 9.0]
+    assert lazy.sizes["time"] == 2
+    memory.pairs.append(("stop", stop))
+    assert stream.metadata["stop"] == stop
+
+
+@both_ways
+def test_a_stream_without_events_has_empty_arrays_of_the_declared_shapes(opened: Opening) -> None:
+    keys = {
+        "n": SCALAR,
+        "count": data_key("integer"),
+        "word": data_key("string"),
+        "line": data_key("array", [3], dims=["k"]),
+        "image": image_key(dtype_numpy="<u2"),
+    }
+    recording = Recording()
+    recording.stream("primary", keys, configuration={"camera": {"data": {"g": 1}, "timestamps": {}, "data_keys": {}}})
+    run = opened(recording.memory)
+    for dataset in (run.primary.read(), run.primary.to_dask()):
+        assert dataset.sizes == {"time": 0, "k": 3, "dim_0": 4, "dim_1": 5}
+        assert dataset["image"].dtype == np.uint16
+        assert dataset["count"].dtype == np.int64
+    assert run.primary.config["camera"].read()["g"].shape == (0,)
+
+
+def test_external_values_are_filled_and_keep_their_dtype(tmp_path: Path) -> None:
+    dataset = image_run(tmp_path).run({"NPY": NpyHandler}).primary.read()
+    assert dataset["image"].dtype == np.uint16
+    np.testing.assert_array_equal(dataset["image"], np.arange(60).reshape(3, 4, 5))
+
+
+def test_values_that_were_filled_before_stay_among_others_that_were_not(tmp_path: Path) -> None:
+    memory = image_run(tmp_path)
+    event = memory.of("event")[1]
+    event["data"]["image"], event["filled"] = np.full((4, 5), 7).tolist(), {"image": event["data"]["image"]}
+    del memory.of("event")[0]["filled"]["image"]
+    run = memory.run({"NPY": NpyHandler})
+    for page_size in (1, 10):
+        memory.page_size = page_size
+        if page_size == 10:
+            memory.of("event")[0]["filled"]["image"] = False
+        assert run.primary.read()["image"].values[:, 0, 0].tolist() == [0, 7, 40]
+        assert run.primary.to_dask()["image"].compute().values[:, 0, 0].tolist() == [0, 7, 40]
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("said", [image_key(), image_key(dtype_numpy="<u2")])
+def test_an_image_that_an_event_does_not_have_is_nan_among_the_others(
+    tmp_path: Path, lazy: bool, said: dict[str, Any]
+) -> None:
+    memory = image_run(tmp_path, key=said)
+    memory.of("event")[1]["data"]["image"] = None
+    run = memory.run({"NPY": NpyHandler})
+    image = (run.primary.to_dask() if lazy else run.primary.read())["image"].compute()
+    assert image.dtype == np.float64
+    assert np.isnan(image.values[1]).all()
+    assert image.values[[0, 2], 0, 0].tolist() == [0.0, 40.0]
+    [page] = [doc for name, doc in run.documents(fill="yes") if name == "event_page"]
+    assert page["data"]["image"][1] is None
+
+
+def test_files_of_an_open_run_are_opened_again_when_it_is_read_again(tmp_path: Path) -> None:
+    class Opened:
+        def __init__(self, path: str) -> None:
+            self.array = np.load(path)
+
+        def __call__(self, i: int) -> Any:
+            return self.array[i]
+
+    memory = image_run(tmp_path, rows=2)
+    memory.pairs.pop()
+    run = memory.run({"NPY": Opened})
+    assert run.primary.read().sizes["time"] == 2
+    np.save(tmp_path / "images.npy", np.arange(60).reshape(3, 4, 5))
+    resource = memory.of("resource")[0]["uid"]
+    memory.pairs.append(("datum", {"datum_id": "new", "resource": resource, "datum_kwargs": {"i": 2}}))
+    event = memory.of("event")[-1]
+    data = {"fwhm": 1.0, "image": "new"}
+    memory.pairs.append(("event", {**event, "uid": "e3", "seq_num": 3, "data": data}))
+    assert run.primary.read()["image"].values[:, 0, 0].tolist() == [0, 20, 40]
+    assert len([name for name, _ in run.documents(fill="yes")]) == 5
+
+
+def test_a_handler_may_be_any_function_that_returns_a_function(tmp_path: Path) -> None:
+    def opened(path: str) -> Callable[..., Any]:
+        return lambda i: np.load(path)[i].tolist()
+
+    np.testing.assert_array_equal(
+        image_run(tmp_path).run({"NPY": opened}).primary.read()["image"], np.arange(60).reshape(3, 4, 5)
+    )
+
+
+def test_missing_numbers_are_nan_and_missing_words_are_none() -> None:
+    memory = fields_run(
+        3,
+        {
+            "n": (SCALAR, lambda row: None if row == 1 else float(row)),
+            "line": (data_key("array", [2]), lambda row: [row, None]),
+            "gap": (data_key("array", [2]), lambda row: None if row == 1 else [row, row]),
+            "word": (data_key("string"), lambda row: None if row == 1 else "w"),
+        },
+    )
+    dataset = memory.run().primary.read()
+    assert np.isnan(dataset["n"].values).tolist() == [False, True, False]
+    assert np.isnan(dataset["line"].values[:, 1]).all()
+    assert np.isnan(dataset["gap"].values).tolist() == [[False] * 2, [True] * 2, [False] * 2]
+    assert dataset["word"].values.tolist() == ["w", None, "w"]
+
+
+def test_arrays_of_no_fixed_shape_become_one_array_or_an_array_of_arrays() -> None:
+    memory = fields_run(
+        3,
+        {
+            "same": (data_key("array", [None]), lambda row: [row, row]),
+            "ragged": (data_key("array", [None]), lambda row: list(range(row))),
+            "old": (data_key("array", [2, 2, 0]), lambda row: [[row, 1], [2, 3]]),
+        },
+    )
+    dataset = memory.run().primary.read()
+    assert dataset["same"].shape == (3, 2)
+    assert dataset["ragged"].dims == ("time",)
+    assert [value.tolist() for value in dataset["ragged"].values] == [[], [0], [0, 1]]
+    assert dataset["old"].shape == (3, 2, 2)
+
+
+def test_the_dtype_that_is_named_is_the_one_that_is_read() -> None:
+    memory = fields_run(
+        2,
+        {
+            "small": (data_key("array", [2], dtype_numpy="|u1"), lambda row: [row, 255]),
+            "single": (data_key("number", dtype_numpy="<f4"), lambda row: row),
+            "old": (data_key("array", [2], dtype_str="<i2"), lambda row: [row, 1]),
+        },
+    )
+    dataset = memory.run().primary.read()
+    assert dataset["small"].dtype == np.uint8
+    assert dataset["single"].dtype == np.float32
+    assert dataset["old"].dtype == np.int16
+
+
+def test_one_long_string_does_not_make_all_of_them_long() -> None:
+    memory = fields_run(2000, {"log": (data_key("string"), lambda row: "x" * 100_000 if row == 7 else "ok")})
+    array = memory.run().primary.read()["log"]
+    assert array.dtype == object
+    assert array.values[8] == "ok"
+    assert len(array.values[7]) == 100_000
+
+
+def test_the_seeds_callables_are_enough(tmp_path: Path) -> None:
+    memory = image_run(tmp_path)
+    memory.ranges = False
+    stream = BlueskyEventStream(
+        stream_name="primary",
+        get_run_stop=memory.stop,
+        get_event_descriptors=memory.descriptors,
+        get_event_pages=memory.all_pages,
+        get_event_count=memory.count,
+        get_resource=memory.resource,
+        get_resources=memory.resources,
+        lookup_resource_for_datum=memory.lookup,
+        get_datum_pages=memory.datum_pages,
+        fillers=memory.run({"NPY": NpyHandler}).fillers,
+        transforms={},
+        metadata={"start": memory.start()},
+    )
+    assert stream.read()["image"].shape == (3, 4, 5)
+    assert [name for name, _ in stream.read_partition(1, fill="no", partition_size=2)][-1] == "event_page"
+
+
+def test_events_instead_of_pages_will_do() -> None:
+    memory = fields_run(4, {"n": (SCALAR, float)})
+    source = RunSource(**{**vars(memory.source()), "get_event_pages": memory.events})
+    assert BlueskyRun.of(source).primary.read()["n"].values.tolist() == [0.0, 1.0, 2.0, 3.0]
+    assert [len(page["uid"]) for page in source.event_pages(memory.descriptors()[0]["uid"], skip=1, limit=2)] == [1, 1]
+
+
+def test_a_stream_pickles_and_reads_the_same(tmp_path: Path) -> None:
+    stream = image_run(tmp_path).run({"NPY": NpyHandler}).primary(include=["image"])
+    stream.read()
+    back = pickle.loads(pickle.dumps(stream))
+    xarray.testing.assert_identical(back.read(), stream.read())
+    lazy = pickle.loads(pickle.dumps(stream.to_dask()))
+    assert int(lazy["image"][2, 3, 4].compute()) == 59
+
+
+def test_what_a_stream_shows_of_itself(tmp_path: Path) -> None:
+    memory = image_run(tmp_path, key=image_key(units="adu<"))
+    stream = memory.run().primary
+    assert repr(stream) == f"<BlueskyEventStream 'primary' from Run {memory.start()['uid'][:8]}...>"
+    assert stream.name == "primary"
+    html = stream._repr_html_()
+    assert "3 events" in html
+    assert "4×5" in html
+    assert "adu&lt;" in html
+
+    class Printer:
+        def text(self, text: str) -> None:
+            self.said = text
+
+    printer = Printer()
+    stream._repr_pretty_(printer, False)
+    assert "image: array 4×5 adu< external" in printer.said
+    assert (stream.has_been_persisted, stream.is_persisted) == (False, False)
+    with pytest.raises(NotImplementedError, match="underbutler runs export"):
+        stream.persist()

@@ -1,0 +1,159 @@
+"""Handlers are found, registered and refused by spec; transforms by kind."""
+
+from __future__ import annotations
+
+import warnings
+from importlib.metadata import EntryPoint
+from typing import Any
+
+import event_model
+import pytest
+
+from underbutler.catalog import (
+    DuplicateHandler,
+    HandlerRegistry,
+    deregister_handler,
+    discover_handlers,
+    handlers,
+    parse_handler_registry,
+    parse_transforms,
+    register_handler,
+)
+from underbutler.errors import UsageError
+
+
+class Camera:
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+
+class OtherCamera(Camera):
+    pass
+
+
+def patch_start(doc: Any) -> Any:
+    return {**doc, "patched": True}
+
+
+@pytest.fixture
+def offered(monkeypatch: pytest.MonkeyPatch) -> list[EntryPoint]:
+    """Entry points that packages offer, and a process that has not looked yet."""
+    entries: list[EntryPoint] = []
+    monkeypatch.setattr(handlers, "entry_points", lambda group: [e for e in entries if e.group == group])
+    monkeypatch.setattr(handlers, "_discovered", None)
+    monkeypatch.setattr(handlers, "_registered", HandlerRegistry())
+    return entries
+
+
+def entry(name: str, value: str, group: str = "databroker.handlers") -> EntryPoint:
+    return EntryPoint(name=name, value=value, group=group)
+
+
+HERE = __name__
+
+
+def test_handlers_that_packages_offer_are_found_by_spec(offered: list[EntryPoint]) -> None:
+    offered += [entry("CAM", f"{HERE}:Camera"), entry("CAM2", f"{HERE}:OtherCamera", "elsewhere")]
+    assert discover_handlers() == {"CAM": Camera}
+    assert discover_handlers("elsewhere") == {"CAM2": OtherCamera}
+    assert discover_handlers("nowhere") == {}
+
+
+def test_a_handler_that_does_not_load_is_left_out_with_a_warning_or_raises(offered: list[EntryPoint]) -> None:
+    offered += [entry("BROKEN", "no_such_package_here:Camera"), entry("CAM", f"{HERE}:Camera")]
+    with pytest.warns(UserWarning, match="'BROKEN'.*left out.*no_such_package_here"):
+        assert discover_handlers() == {"CAM": Camera}
+    with pytest.raises(ModuleNotFoundError):
+        discover_handlers(skip_failures=False)
+
+
+def test_names_that_collide_are_reported_even_if_others_are_between(offered: list[EntryPoint]) -> None:
+    offered += [entry("CAM", f"{HERE}:Camera"), entry("B", f"{HERE}:Camera"), entry("CAM", f"{HERE}:OtherCamera")]
+    with pytest.warns(UserWarning, match="Several packages offer a handler of spec 'CAM'"):
+        assert discover_handlers() == {"CAM": Camera, "B": Camera}
+
+
+def test_the_default_registry_has_the_handlers_of_both_groups_and_ours_win(offered: list[EntryPoint]) -> None:
+    offered += [entry("CAM", f"{HERE}:Camera"), entry("CAM", f"{HERE}:OtherCamera", "underbutler.handlers")]
+    offered += [entry("A", f"{HERE}:Camera")]
+    assert handlers.default_registry() == {"A": Camera, "CAM": OtherCamera}
+
+
+def test_import_paths_of_handlers_become_what_they_name() -> None:
+    assert parse_handler_registry({"CAM": f"{HERE}.Camera", "B": OtherCamera}) == {"CAM": Camera, "B": OtherCamera}
+
+
+@pytest.mark.parametrize(
+    ("path", "error", "text"),
+    [
+        ("nodots", ValueError, "is no import path of the handler of spec 'CAM'"),
+        ("no_such_package_here.Camera", ModuleNotFoundError, "no module 'no_such_package_here'"),
+        (f"{HERE}.Camra", AttributeError, "has no 'Camra'. Did you mean 'Camera'?"),
+    ],
+)
+def test_an_import_path_that_names_nothing_is_refused(path: str, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text) as caught:
+        parse_handler_registry({"CAM": path})
+    assert isinstance(caught.value, UsageError)
+
+
+def test_the_same_handler_twice_is_nothing_and_another_one_is_refused(offered: list[EntryPoint]) -> None:
+    offered += [entry("OLD", f"{HERE}:Camera")]
+    register_handler("CAM", Camera)
+    register_handler("CAM", f"{HERE}.Camera")
+    for spec in ("CAM", "OLD"):
+        with pytest.raises(DuplicateHandler, match=f"'{spec}' has a handler already.*overwrite=True") as caught:
+            register_handler(spec, OtherCamera)
+        assert isinstance(caught.value, event_model.DuplicateHandler)
+        register_handler(spec, OtherCamera, overwrite=True)
+    assert handlers.default_registry() == {"CAM": OtherCamera, "OLD": OtherCamera}
+    assert deregister_handler("CAM") is OtherCamera
+    assert deregister_handler("CAM") is None
+    assert deregister_handler("OLD") is OtherCamera
+    assert handlers.default_registry() == {"OLD": Camera}
+
+
+def test_a_registry_is_a_mapping_that_can_be_changed() -> None:
+    registry = HandlerRegistry({"CAM": f"{HERE}.Camera"})
+    registry["B"] = OtherCamera
+    assert dict(registry) == {"CAM": Camera, "B": OtherCamera}
+    del registry["B"]
+    assert len(registry) == 1
+    assert "Camera" in repr(registry)
+    with pytest.raises(DuplicateHandler):
+        registry.register("CAM", OtherCamera)
+
+
+def test_transforms_are_given_by_kind_and_the_rest_changes_nothing() -> None:
+    parsed = parse_transforms({"start": f"{HERE}.patch_start"})
+    assert sorted(parsed) == ["descriptor", "resource", "start", "stop"]
+    assert parsed["start"] is patch_start
+    document = {"uid": "a"}
+    assert parsed["stop"](document) is document
+    assert {function(document) is document for function in parse_transforms(None).values()} == {True}
+
+
+@pytest.mark.parametrize(
+    ("transforms", "error", "text"),
+    [
+        (
+            {"event": patch_start},
+            NotImplementedError,
+            "'event' cannot be transformed.*start, stop, resource, descriptor",
+        ),
+        ({"descriptors": patch_start}, NotImplementedError, "Did you mean 'descriptor'"),
+        ([("start", patch_start)], ValueError, "are a mapping"),
+        ({"start": 3}, ValueError, "must be a function"),
+        ({"start": "nodots"}, ValueError, "no import path of the transform of 'start'"),
+    ],
+)
+def test_transforms_that_cannot_be_are_refused(transforms: Any, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text) as caught:
+        parse_transforms(transforms)
+    assert isinstance(caught.value, UsageError)
+
+
+def test_no_installed_handler_is_broken() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        discover_handlers("underbutler.handlers", skip_failures=False)
