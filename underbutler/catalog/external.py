@@ -126,6 +126,13 @@ class ExternalData:
                 self._look_up(missing)
             return {datum_id: self._datums[datum_id] for datum_id in wanted if datum_id in self._datums}
 
+    def prepare(self, datum_ids: Iterable[str]) -> None:
+        """Look up datums, and their resources, that are going to be loaded: together, not one by one."""
+        uids = {datum.resource for datum in self.find(datum_ids).values()}
+        if len(uids - self._resources.keys()) > 1:
+            for _ in self.resources():
+                pass
+
     def load(self, datum_id: str, descriptor: Mapping[str, Any], place: Place) -> np.ndarray[Any, Any]:
         """Return the value that a datum id stands for.
 

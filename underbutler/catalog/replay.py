@@ -184,6 +184,7 @@ class Replay:
             for datum_id, place in zip(datum_ids, places, strict=True):
                 yield self._delayed(datum_id, declared, descriptor, place)
             return
+        self._external.prepare(datum_ids)
         with ThreadPoolExecutor(READERS) as pool:
             yield from pool.map(self._external.load, datum_ids, repeat(descriptor), places)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -141,6 +142,9 @@ class ExternalColumn(StoredColumn):
         """Return all values, several fetched at a time; those of shapes that differ as an array of arrays."""
         if not self.rows:
             return self.declared.nothing()
+        saying = repeat(None) if self._filled is None else self._filled
+        pairs = zip(self._values, saying, strict=False)
+        self._external.prepare(value for value, said in pairs if is_external(self.declared, value, said))
         with ThreadPoolExecutor(min(READERS, self.rows)) as pool:
             values = pool.map(self._cast, range(self.rows))
             first = next(values)

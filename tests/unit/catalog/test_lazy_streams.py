@@ -43,6 +43,26 @@ def test_not_even_the_datum_of_another_image_is_looked_up(tmp_path: Path) -> Non
     assert asked == [[memory.of("datum")[4]["datum_id"]]]
 
 
+def test_all_images_are_looked_up_together(tmp_path: Path) -> None:
+    recording = Recording()
+    descriptor = recording.stream("primary", {"image": image_key([5])})
+    np.save(tmp_path / "a.npy", np.arange(20).reshape(4, 5))
+    for row in range(4):
+        datum = recording.datum(recording.resource(tmp_path / "a.npy"), i=row)
+        recording.event(descriptor, {"image": datum}, {"image": False})
+    memory = recording.stop()
+    asked: list[int] = []
+
+    def datums(ids: Any) -> Any:
+        asked.append(len(ids))
+        return memory.datums(ids)
+
+    source = memory.source(get_datums=datums)
+    run = BlueskyRun.of(type(source)(**{**vars(source), "get_resource": asked.append}), _filler())
+    assert run.primary.read()["image"].values[:, 0].tolist() == [0, 5, 10, 15]
+    assert asked == [4]
+
+
 def _filler() -> Any:
     from underbutler.catalog import FillerFactory
 
