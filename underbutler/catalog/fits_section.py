@@ -6,10 +6,11 @@ open: the next plane of the same file needs no header again.
 
 from __future__ import annotations
 
+import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from uuid import uuid4
 
@@ -18,36 +19,19 @@ import numpy.typing as npt
 
 from underbutler.errors import UnderbutlerError, suggest
 
+from .lazy_image import Box, Layout, LazyImage
 from .resource_file import FileHandler, HandlerArgumentError, check_argument
 from .specs import FITS
 
 if TYPE_CHECKING:
-    import io
-
     import dask.array
     from astropy.io import fits
 
-__all__ = ["FitsPart", "FitsSection", "Layout"]
+__all__ = ["FitsSection"]
 
 AnyArray: TypeAlias = npt.NDArray[Any]
 HduName: TypeAlias = int | str | Sequence[Any]
 """Number, EXTNAME, or EXTNAME and EXTVER of a part of the file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """What a header says of the pixels.
-
-    Parameters
-    ----------
-    shape
-        Of the array, the slowest axis first.
-    dtype
-        Of its values, after BZERO and BSCALE.
-    """
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
 
 
 class FitsSection(FileHandler):
@@ -155,7 +139,7 @@ class FitsSection(FileHandler):
         from dask.base import tokenize
 
         layout = self.layout(hdu=hdu, plane=plane, **unknown)
-        part = FitsPart(self, layout, {"hdu": hdu, "plane": plane})
+        part = LazyImage(partial(self.pixels, hdu=hdu, plane=plane), layout)
         rest = [(size,) for size in layout.shape[-2:]]
         chunks = ((1,) * size for size in layout.shape[:-2])
         version = self.file.sha256 or uuid4().hex  # without a digest nobody knows whether it is still the same file
@@ -179,8 +163,8 @@ class FitsSection(FileHandler):
             if file is not None:
                 file.close()
 
-    def pixels(self, key: tuple[Any, ...], hdu: HduName | None, plane: int | None) -> AnyArray:
-        """Return what a numpy index selects of an image: integers and slices, without steps or with."""
+    def pixels(self, key: tuple[int | slice, ...], *, hdu: HduName | None, plane: int | None) -> AnyArray:
+        """Return what an index of integers and slices selects of an image, or of a plane of it."""
         with self._reading({}), self._image(hdu) as image:
             return self._pixels(image, (*self._key(image, plane, None), *key))
 
@@ -231,6 +215,7 @@ class FitsSection(FileHandler):
         try:
             found = hdus[tuple(wanted) if isinstance(wanted, list | tuple) else wanted]
         except (KeyError, IndexError) as error:
+            self._refuse_rest(hdus)
             names = [part.name for part in hdus]
             near = suggest(wanted, names) if isinstance(wanted, str) else ""
             raise HandlerArgumentError(
@@ -283,7 +268,7 @@ class FitsSection(FileHandler):
 
     def _pixels(self, image: Any, key: tuple[Any, ...]) -> AnyArray:
         self._refuse_truncated(image)
-        box = _Box.around(tuple(image.shape), key)
+        box = Box.around(tuple(image.shape), key)
         if box is None:
             nothing: AnyArray = np.broadcast_to(np.zeros((), _dtype(image)), image.shape)
             return nothing[key].copy()  # type: ignore[no-any-return]
@@ -292,87 +277,34 @@ class FitsSection(FileHandler):
 
     def _refuse_truncated(self, image: Any) -> None:
         """Refuse an image whose end is not in the file: astropy would only warn."""
-        where = image.fileinfo()  # a compressed image has none; what is cut of it does not decompress
-        if where is None or self._file is None:
-            return
-        end = where["datLoc"] + math.prod(image.shape) * abs(int(image.header["BITPIX"])) // 8
-        size = self._file.seek(0, 2)
+        end, size = _stored_end(image), self._size()
         if end > size:
             raise self._unreadable(
                 "FITS file",
                 f"it ends at byte {size}, and its part {image.name!r} at {end}. Replace it with a whole one.",
             )
 
+    def _refuse_rest(self, hdus: Any) -> None:
+        """Refuse a file that does not end where its last part does: what is missed may be in the rest."""
+        where = hdus[-1].fileinfo()
+        end, size = where["datLoc"] + where["datSpan"], self._size()
+        if end != size:
+            raise self._unreadable(
+                "FITS file",
+                f"{self._parts(hdus)} end at byte {end}, and the file at {size}. Replace it with a whole one.",
+            )
 
-@dataclass(frozen=True, slots=True)
-class _Box:
-    """What is read of an image for an index, and what of that is chosen.
-
-    Rows are read whole: a section that is narrower than the image costs one request, not one for each row.
-    """
-
-    read: tuple[int | slice, ...]
-    chosen: tuple[int | slice, ...]
-
-    @classmethod
-    def around(cls, shape: tuple[int, ...], key: tuple[Any, ...]) -> _Box | None:
-        """Return the box of an index of integers and slices; None if it selects nothing."""
-        read: list[int | slice] = []
-        chosen: list[int | slice] = []
-        for axis, size in enumerate(shape):
-            index = key[axis] if axis < len(key) else slice(None)
-            whole = axis == len(shape) - 1 and axis > 0
-            if not isinstance(index, slice):
-                number = range(size)[int(index)]
-                read.append(slice(None) if whole else number)
-                if whole:
-                    chosen.append(number)
-                continue
-            picked = range(size)[index]
-            if not picked:
-                return None
-            low, high = (0, size) if whole else (min(picked), max(picked) + 1)
-            read.append(slice(low, high))
-            stop = picked[-1] - low + (1 if picked.step > 0 else -1)
-            chosen.append(slice(picked[0] - low, None if stop < 0 else stop, picked.step))
-        return cls(tuple(read), tuple(chosen))
+    def _size(self) -> int:
+        assert self._file is not None
+        return int(self._file.seek(0, io.SEEK_END))
 
 
-class FitsPart:
-    """An image of a file as dask wants it: what is indexed is read. Pickles with its handler.
-
-    Parameters
-    ----------
-    handler
-        Reads the file.
-    layout
-        Shape and dtype.
-    which
-        Part and plane.
-    """
-
-    def __init__(self, handler: FitsSection, layout: Layout, which: Mapping[str, Any]) -> None:
-        self._handler, self._which = handler, dict(which)
-        self.shape, self.dtype = layout.shape, layout.dtype
-        self.ndim = len(layout.shape)
-
-    def __getitem__(self, key: Any) -> AnyArray:
-        wanted = list(key if isinstance(key, tuple) else (key,))
-        lists: list[tuple[int, list[int]]] = []  # of an axis of the result, which of what is read
-        axis = 0
-        for position, index in enumerate(wanted):
-            if isinstance(index, int | np.integer):
-                continue
-            if not isinstance(index, slice):
-                numbers = np.arange(self.shape[position])[index].tolist()
-                begin = min(numbers, default=0)
-                wanted[position] = slice(begin, max(numbers, default=-1) + 1)
-                lists.append((axis, [number - begin for number in numbers]))
-            axis += 1
-        array = self._handler.pixels(tuple(wanted), **self._which)
-        for along, numbers in lists:
-            array = np.take(array, numbers, axis=along)
-        return array
+def _stored_end(image: Any) -> int:
+    """Return the byte at which the stored values of an image end."""
+    where = image.fileinfo()
+    if hasattr(image, "compression_type"):
+        return int(where["datLoc"] + where["datSpan"])
+    return int(where["datLoc"]) + math.prod(image.shape) * abs(int(image.header["BITPIX"])) // 8
 
 
 def _dtype(image: Any) -> np.dtype[Any]:
