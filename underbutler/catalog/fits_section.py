@@ -304,7 +304,7 @@ def _stored_end(image: Any) -> int:
     where = image.fileinfo()
     if hasattr(image, "compression_type"):
         return int(where["datLoc"] + where["datSpan"])
-    return int(where["datLoc"]) + math.prod(image.shape) * abs(int(image.header["BITPIX"])) // 8
+    return int(where["datLoc"] + math.prod(image.shape) * abs(image.header["BITPIX"]) // 8)
 
 
 def _dtype(image: Any) -> np.dtype[Any]:

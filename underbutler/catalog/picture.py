@@ -16,6 +16,7 @@ __all__ = ["PNG_SIGNATURE", "BrokenPictureError", "PngPicture", "decode_png"]
 AnyArray: TypeAlias = npt.NDArray[Any]
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_END = b"IEND\xaeB`\x82"
 
 
 class BrokenPictureError(ValueError):
@@ -73,6 +74,8 @@ def decode_png(content: bytes) -> AnyArray:
 
     if not content.startswith(PNG_SIGNATURE):
         raise BrokenPictureError("it does not begin like one")
+    if _PNG_END not in content:
+        raise BrokenPictureError(f"it has no end within its {len(content)} bytes")
     try:
         with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
             if picture.mode == "P":
