@@ -129,7 +129,7 @@ class Asker:
         found = self._somewhere(root, field.path, lambda node: self._of_value(field.test, node))
         if field.test != Equal(None):
             return found
-        there = self._somewhere(root, field.path, Node.exists)
+        there = self._somewhere(root, field.path, lambda node: node.exists())
         return or_(not_(func.coalesce(there, false())), found)
 
     def _somewhere(self, root: Node, path: Sequence[str], leaf: Any) -> Condition:

@@ -24,12 +24,13 @@ from sqlalchemy import (
     false,
     func,
     literal,
+    literal_column,
     null,
     or_,
     select,
     type_coerce,
 )
-from sqlalchemy.dialects.postgresql import JSONB, JSONPATH
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.selectable import FromClause
 
 __all__ = ["Condition", "Node", "node_of", "ordered", "regular_expression"]
@@ -126,7 +127,7 @@ class _SqliteNode(Node):
     value
         SQL of its value if it is a number or a text.
     content
-        SQL of its JSON if it is an array or an object; not evaluated else.
+        SQL of its JSON if it is an array or an object; else of something of which SQLite's functions find no part.
     """
 
     def __init__(self, kind: ColumnElement[Any], value: ColumnElement[Any], content: ColumnElement[Any]) -> None:
@@ -180,10 +181,10 @@ class _SqliteNode(Node):
         return func.json_array_length(self._only("array")) == size
 
     def member(self, key: str) -> Node:
-        return self._at("object", f'$."{key}"')
+        return self._at(f'$."{key}"')
 
     def element(self, index: int) -> Node:
-        return self._at("array", f"$[{index}]")
+        return self._at(f"$[{index}]")
 
     def elements(self, name: str) -> tuple[FromClause, Node]:
         return self._rows(self._only("array"), name)
@@ -200,11 +201,11 @@ class _SqliteNode(Node):
         found = func.instr(func.lower(tree.c.atom), word) > 0
         return select(literal(1)).select_from(tree).where(tree.c.type == "text", found).exists()
 
-    def _at(self, kind: str, path: str) -> Node:
-        return _SqliteNode.of(self._only(kind).op("->", precedence=15, return_type=Text())(literal(path)))
+    def _at(self, path: str) -> Node:
+        return _SqliteNode.of(self._content.op("->", precedence=15, return_type=Text())(literal(path)))
 
     def _only(self, kind: str) -> ColumnElement[Any]:
-        """Return its JSON if it is of that kind: what is none, a text for one, makes SQLite's functions fail."""
+        """Return its JSON if it is of that kind."""
         return case((self._kind == kind, self._content))
 
     def _is_like(self, constant: int | float | str) -> Condition:
@@ -215,7 +216,9 @@ class _SqliteNode(Node):
         rows = func.json_each(array).table_valued(
             column("type", Text), column("value"), name=name, joins_implicitly=True
         )
-        return rows, _SqliteNode(rows.c.type, rows.c.value, rows.c.value)
+        # The value of a text is no JSON, at which SQLite's functions fail.
+        content = case((rows.c.type.in_(["array", "object"]), rows.c.value))
+        return rows, _SqliteNode(rows.c.type, rows.c.value, content)
 
 
 class _PostgresNode(Node):
@@ -233,7 +236,7 @@ class _PostgresNode(Node):
 
     @classmethod
     def of(cls, document: ColumnElement[Any]) -> _PostgresNode:
-        return cls(cast(document, JSONB))
+        return cls(type_coerce(document, JSONB()))
 
     def exists(self) -> Condition:
         return self._value.is_not(null())
@@ -277,16 +280,18 @@ class _PostgresNode(Node):
         return self._rows(case((self.is_array(), self._value), (self.is_object(), alone)), name)
 
     def has_text(self, word: str) -> Condition:
-        path = cast('strict $.** ? (@.type() == "string")', JSONPATH())
-        found = func.jsonb_path_query(self._value, path).table_valued(
+        texts: ColumnElement[Any] = literal_column("CAST('strict $.** ? (@.type() == \"string\")' AS jsonpath)")
+        found = func.jsonb_path_query(self._value, texts).table_valued(
             column("value", JSONB), name="tree", joins_implicitly=True
         )
+        found = found.render_derived()
         text = _PostgresNode(found.c.value)._text()
         return select(literal(1)).select_from(found).where(func.strpos(func.lower(text), word) > 0).exists()
 
     def _text(self) -> ColumnElement[Any]:
         """Return the text of a JSON string, that sorts and folds by code points."""
-        return collate(self._value.op("#>>", precedence=15, return_type=Text())(literal("{}")), "C")
+        text = self._value.op("#>>", precedence=15)(literal_column("CAST('{}' AS text[])"))
+        return collate(cast(text, Text), "C")
 
     def _only_array(self) -> ColumnElement[Any]:
         return case((self.is_array(), self._value))

@@ -264,14 +264,14 @@ def _negated(operand: Any, field: _AsField) -> Question:
     return _of_field(operand, field, "$not")
 
 
-def _of_element(operand: Any) -> Question:
+def _of_element(operand: Any) -> HasElement:
     if not isinstance(operand, Mapping) or not operand:
         raise QueryError(
             "$elemMatch takes a query or operators, e.g. {'$elemMatch': {'$gt': 3}}.", operator="$elemMatch"
         )
     if all(isinstance(key, str) and key in FIELD_OPERATORS for key in operand):
-        return _of_field(operand, lambda test: Field("element", (), test), "$elemMatch")
-    return _query(operand, in_element=True)
+        return HasElement(_of_field(operand, lambda test: Field("element", (), test), "$elemMatch"), of_keys=False)
+    return HasElement(_query(operand, in_element=True), of_keys=True)
 
 
 def _equal(value: Any, field: _AsField) -> Question:

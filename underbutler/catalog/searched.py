@@ -12,6 +12,9 @@ from .conditions import COLUMNS, DATA_ID
 __all__ = ["canonical", "data_id_rows", "document_of", "start_row", "stop_row"]
 
 _LARGEST: Final = 2**63
+_WRITTEN_OUT: Final = 1e16
+"""Python writes floats from here on with an exponent."""
+
 _REPLACEMENT: Final = "\ufffd"
 
 
@@ -88,7 +91,16 @@ def _is_clean(text: str) -> bool:
 
 def _exact(document: Mapping[str, Any], searched: Any) -> str | None:
     exact = json.dumps(document)
-    return None if exact == json.dumps(searched) else exact
+    return None if exact == json.dumps(searched) and _survives(searched) else exact
+
+
+def _survives(value: Any) -> bool:
+    """Tell whether PostgreSQL gives back numbers as they are: it writes large floats as integers, and forgets -0.0."""
+    if isinstance(value, float):
+        return abs(value) < _WRITTEN_OUT and (value != 0 or math.copysign(1, value) > 0)
+    if isinstance(value, dict | list):
+        return all(map(_survives, value.values() if isinstance(value, dict) else value))
+    return True
 
 
 def _columns(document: str, content: Mapping[str, Any]) -> dict[str, Any]:

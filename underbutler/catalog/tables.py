@@ -13,8 +13,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from sqlalchemy import JSON, BigInteger, Dialect, ForeignKey, Index, LargeBinary, String, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from underbutler.sql import Base
 
@@ -33,6 +34,10 @@ class SearchedJson(TypeDecorator[dict[str, Any]]):
 
     impl = JSON
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the type of one database: PostgreSQL searches ``jsonb``, which forgets the order of keys."""
+        return dialect.type_descriptor(JSONB() if dialect.name == "postgresql" else JSON())
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], str | None]:  # noqa: ARG002 - SQLAlchemy's signature
         """Return what writes a value."""
@@ -64,7 +69,7 @@ class Run(Base):
     start: Mapped[dict[str, Any]] = mapped_column(SearchedJson)
     stop: Mapped[dict[str, Any] | None] = mapped_column(SearchedJson)
     start_exact: Mapped[str | None] = mapped_column(Text)
-    """The document itself, where `start` cannot say it: NaN, infinities, characters that no database takes."""
+    """The document itself, where `start` cannot say it: NaN, infinities, characters that no database takes, …."""
     stop_exact: Mapped[str | None] = mapped_column(Text)
     odd: Mapped[bool]
     packed_at: Mapped[float | None]

@@ -2,12 +2,14 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+SEARCHED = sa.JSON().with_variant(JSONB(), "postgresql")
 WORD = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 
 
@@ -30,8 +32,8 @@ def _create_run() -> None:
         sa.Column("owner", WORD),
         sa.Column("exit_status", WORD),
         sa.Column("stop_time", sa.Double()),
-        sa.Column("start", sa.JSON(), nullable=False),
-        sa.Column("stop", sa.JSON()),
+        sa.Column("start", SEARCHED, nullable=False),
+        sa.Column("stop", SEARCHED),
         sa.Column("start_exact", sa.Text()),
         sa.Column("stop_exact", sa.Text()),
         sa.Column("odd", sa.Boolean(), nullable=False),
