@@ -32,6 +32,7 @@ __all__ = ["ButlerDataset", "close_repositories", "to_array"]
 AnyArray: TypeAlias = npt.NDArray[Any]
 
 _SCHEME = "butler://"
+_NUMPY_MAKES_ARRAYS_OF = (bool, int, float, complex, str, list, tuple, np.generic)
 _USUAL_COMPONENT = {"CcdImage": "image"}
 """Of a storage class that is more than one array: what is read when nobody says."""
 
@@ -123,7 +124,7 @@ class ButlerDataset:
         uuid = self._wanted(dataset)
         with self._found(uuid) as (butler, ref):
             part = self._part(ref, component)
-            array = self._converted(_read(butler, self.label, part), part)
+            array = self._converted(_read(butler, self.label, part), part, ref)
         if wanted is None:
             return array
         return self._of_columns(array, wanted, single, uuid)
@@ -184,15 +185,15 @@ class ButlerDataset:
             )
         return ref.makeComponentRef(wanted)
 
-    def _converted(self, value: Any, ref: DatasetRef) -> AnyArray:
+    def _converted(self, value: Any, ref: DatasetRef, whole: DatasetRef) -> AnyArray:
         name = f"Dataset {ref.id} ({ref.datasetType.name}) of repository {self.label!r}"
         try:
             return to_array(value, name)
         except BrokenPictureError as error:
             raise UnreadableFileError(f"{name} is no readable PNG file: {error}") from error
         except TypeError as error:
-            known = sorted(ref.datasetType.storageClass.allComponents())
-            parts = f" Read one of its components: {', '.join(known)}." if known else ""
+            known = sorted(whole.datasetType.storageClass.allComponents())
+            parts = f" Say component=…, one of {', '.join(known)}." if known else ""
             raise UnreadableFileError(
                 f"{name} is of storage class {ref.datasetType.storageClass.name}, which no array holds.{parts}",
                 dataset=str(ref.id),
@@ -289,15 +290,15 @@ def _uuid(text: str | UUID | None) -> UUID | None:
 
 
 def _numpy_of(value: Any) -> Any:
-    """Return the array that is in a value, or that numpy makes of it."""
-    if isinstance(value, bytes):
-        return np.array(value, object)
+    """Return the array that is in a value, or that numpy makes of it; one of objects if there is none."""
+    if isinstance(value, np.ndarray):
+        return value
     if hasattr(value, "as_array"):  # astropy.table.Table
         return value.as_array()
     pixels = getattr(value, "data", None)
-    if not isinstance(value, np.ndarray) and isinstance(pixels, np.ndarray):  # astropy.nddata.CCDData
+    if isinstance(pixels, np.ndarray):  # astropy.nddata.CCDData
         return pixels
-    return value if isinstance(value, np.ndarray) else np.asarray(value)
+    return np.asarray(value, None if isinstance(value, _NUMPY_MAKES_ARRAYS_OF) else object)
 
 
 def _filled(array: np.ma.MaskedArray[Any, Any], name: str, column: str = "") -> AnyArray:
