@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from .handlers import discover_handlers as discover_handlers
     from .handlers import parse_handler_registry as parse_handler_registry
     from .handlers import register_handler as register_handler
+    from .remote import RemoteBlueskyEventStream as RemoteBlueskyEventStream
+    from .remote import RemoteBlueskyRun as RemoteBlueskyRun
+    from .remote_errors import NotACatalogError as NotACatalogError
+    from .remote_errors import RemoteUnavailableError as RemoteUnavailableError
+    from .remote_errors import ServerVersionError as ServerVersionError
+    from .remote_shelf import RemoteShelf as RemoteShelf
     from .run import BlueskyRun as BlueskyRun
     from .source import RunSource as RunSource
     from .stream import BlueskyEventStream as BlueskyEventStream
@@ -48,9 +54,15 @@ _HOME_OF = {
     "FillerFactory": ".filling",
     "HandlerRegistry": ".handlers",
     "NoHandlerError": ".external",
+    "NotACatalogError": ".remote_errors",
     "NotMutable": ".documents",
+    "RemoteBlueskyEventStream": ".remote",
+    "RemoteBlueskyRun": ".remote",
+    "RemoteShelf": ".remote_shelf",
+    "RemoteUnavailableError": ".remote_errors",
     "Resource": ".documents",
     "RunSource": ".source",
+    "ServerVersionError": ".remote_errors",
     "Start": ".documents",
     "Stop": ".documents",
     "deregister_handler": ".handlers",

@@ -1,0 +1,217 @@
+"""A run on a server: all that a `BlueskyRun` can do, over HTTP. May import errors."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from underbutler.errors import UnknownNameError
+
+from .conversion import to_dataset
+from .documents import KINDS
+from .filling import Fill, check_fill
+from .remote_connection import Connection
+from .remote_errors import RemoteFillError
+from .remote_external import RemoteExternal
+from .remote_source import RemoteRun, told
+from .run import BlueskyRun
+from .stream import BlueskyEventStream, PartitionIndexError
+
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["RemoteBlueskyEventStream", "RemoteBlueskyRun"]
+
+_PAGES = frozenset({"event_page", "datum_page"})
+"""Kinds of documents that are plain dictionaries, as those of a `BlueskyRun` are."""
+
+
+class RemoteBlueskyRun(BlueskyRun):
+    """One run on a server: a client's side of a `BlueskyRun`.
+
+    External values are loaded by the server, with its handlers: nothing has to be installed here, and no file or bucket
+    has to be reached. There is no ``get_file_list``: paths on another machine mean nothing here.
+
+    Parameters
+    ----------
+    url
+        Address of the server's runs, ``http://…/runs``; or of the run itself when no name is given.
+    headers
+        HTTP headers that are sent with every request, e.g. ``{"Authorization": "Bearer …"}``.
+    name
+        The run's uid, or as much of its beginning as tells it from others.
+    parameters
+        Query parameters that are sent with every request: ``{"partition_size": 100}``.
+    metadata
+        More that is known of the run.
+    **kwargs
+        Ignored.
+
+    Raises
+    ------
+    UsageError
+        If the URL is not one of HTTP.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        name: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        del kwargs
+        place = Connection(url, dict(headers or {}), dict(parameters or {}))
+        self._remote = RemoteRun(place if name is None else place.below(name))
+        super().__init__(**vars(self._remote.source), metadata=metadata)
+        self._arguments = {
+            "url": url,
+            "headers": headers,
+            "name": name,
+            "parameters": parameters,
+            "metadata": metadata,
+        }
+
+    def know(self, start: Mapping[str, Any], stop: Mapping[str, Any] | None) -> None:
+        """Keep the start and stop documents that the server gave in a list of runs.
+
+        Parameters
+        ----------
+        start, stop
+            They cannot change any more; a stop that is None is asked for again.
+        """
+        self._remote.know(start, stop)
+
+    @property
+    def url(self) -> str:
+        """The run's address, without a password."""
+        return self._remote.connection.place
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The ``start`` and ``stop`` documents, and what else is known; ``stop`` is None while the run is open."""
+        return {**self._remote.said().get("metadata", {}), **super().metadata}
+
+    @property
+    def get_file_list(self) -> NoReturn:
+        """Not there.
+
+        Raises
+        ------
+        AttributeError
+            Always.
+        """
+        raise AttributeError(
+            f"{type(self).__name__} has no attribute 'get_file_list': the files of {self.url} are on the server's side."
+        )
+
+    def __getitem__(self, name: str) -> RemoteBlueskyEventStream:
+        streams = list(self)
+        if name not in streams:
+            raise UnknownNameError.of("stream of this run", name, streams)
+        given = vars(self._source).copy()
+        del given["get_run_start"]
+        return RemoteBlueskyEventStream(name, **given, metadata=self.metadata, remote=self._remote)
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name != "get_file_list"]
+
+    def documents(self, *, fill: Fill, strict_order: bool = True) -> Generator[tuple[str, Any], None, None]:
+        """Return a generator of the run's ``(name, document)`` pairs, that the server sends as it reads them.
+
+        Parameters
+        ----------
+        fill
+            ``yes`` has the server load external values, ``no`` leaves datum ids.
+        strict_order
+            Whether events of all streams come in order of time; else one stream's after the other's.
+
+        Raises
+        ------
+        RemoteFillError
+            At once, if they shall be ``delayed`` (also a `NotImplementedError`).
+        FillChoiceError
+            At once, if ``fill`` is no choice (also a `ValueError`).
+        """
+        _check_fill(fill)
+        return self._told(fill, strict_order)
+
+    def _told(self, fill: Fill, strict_order: bool) -> Generator[tuple[str, Any], None, None]:
+        for name, document in self._remote.documents(fill=fill, strict_order=strict_order):
+            yield name, _as_document(name, document)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.url!r}>"
+
+
+class RemoteBlueskyEventStream(BlueskyEventStream):
+    """One stream of a run on a server.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        As those of `BlueskyEventStream`; fillers and transforms are the server's.
+    remote
+        The run.
+    """
+
+    def __init__(self, *args: Any, remote: RemoteRun, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._arguments["remote"] = remote
+        self._remote = remote
+        self._external = RemoteExternal(remote)
+
+    def read_partition(
+        self, partition: int | Mapping[str, Any], *, fill: Fill = "yes", partition_size: int | str = "auto"
+    ) -> list[tuple[str, Any]]:
+        """Return the documents of some events, as `BlueskyEventStream.read_partition` does.
+
+        Parameters
+        ----------
+        partition, partition_size
+            As there.
+        fill
+            ``yes`` or ``no``.
+
+        Raises
+        ------
+        PartitionIndexError
+            If there is no such partition (also an `IndexError`).
+        RemoteFillError
+            If values shall be ``delayed`` (also a `NotImplementedError`).
+        """
+        lenient = isinstance(partition, Mapping)
+        if isinstance(partition, Mapping):
+            index = int(partition["index"])
+            fill = partition.get("fill", "no")
+            partition_size = partition.get("partition_size", "auto")
+        else:
+            index = partition
+        _check_fill(fill)
+        if index < 0 and lenient:
+            return []
+        asked = self._remote.connection.below("streams", self.stream_name, "partitions", str(index), "documents")
+        question = {"fill": fill, "partition_size": partition_size}
+        pairs = [(name, _as_document(name, document)) for name, document in told(asked, asked.listen(question))]
+        if not pairs and not lenient:
+            raise PartitionIndexError(f"{self._selection} has no partition of number {index}.", index=index)
+        return pairs
+
+    def _dataset(self, *, lazy: bool) -> xarray.Dataset:
+        return to_dataset(self._remote.row_source, self._external, self.descriptors, self._selection, lazy=lazy)
+
+
+def _check_fill(fill: Fill) -> None:
+    if fill == "delayed":
+        raise RemoteFillError(
+            "fill='delayed' is not for documents that come over HTTP. Say 'yes' or 'no', or read a stream lazily: "
+            "run.primary.to_dask().",
+            fill=fill,
+        )
+    check_fill(fill)
+
+
+def _as_document(name: str, document: Any) -> Any:
+    return document if name in _PAGES or name not in KINDS else KINDS[name](document)

@@ -1,0 +1,99 @@
+"""Errors as they travel over HTTP: what is said of one, and what is raised of that. May import errors.
+
+``{"kind": "usage", "type": "DataGoneError", "text": …, "cure": …, "fields": {…}}``: who reads only ``text`` knows all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from underbutler.errors import FatalError, TransientError, UnderbutlerError, UsageError
+from underbutler.redaction import redacted, redacted_text
+
+from . import declared, external, filling, queries, stream
+
+__all__ = ["NotACatalogError", "RemoteFillError", "RemoteUnavailableError", "ServerVersionError", "described", "raised"]
+
+_KINDS: Final[Mapping[str, type[UnderbutlerError]]] = {
+    "usage": UsageError,
+    "transient": TransientError,
+    "fatal": FatalError,
+}
+
+_CURES: Final = {
+    "usage": "Correct the request and send it again.",
+    "transient": "Send the same request again later.",
+    "fatal": "Tell those who keep the server: its log says more.",
+}
+
+_HOMES: Final = (declared, external, filling, queries, stream)
+"""Imported, so that their errors are known by name."""
+
+
+class RemoteUnavailableError(TransientError, ConnectionError):
+    """A server of runs does not answer."""
+
+
+class NotACatalogError(UsageError, ValueError):
+    """What answers at a URL is no server of runs."""
+
+
+class ServerVersionError(UsageError, ValueError):
+    """A server of runs speaks another version than we do."""
+
+
+class RemoteFillError(filling.FillChoiceError, NotImplementedError):
+    """Values cannot be delayed in documents that come over HTTP."""
+
+
+def described(error: UnderbutlerError) -> dict[str, Any]:
+    """Return what is said of an error over HTTP, without secrets.
+
+    Parameters
+    ----------
+    error
+        One of ours; its field ``cure``, if it has one, is said as the cure.
+    """
+    kind = next((name for name, cls in _KINDS.items() if isinstance(error, cls)), "fatal")
+    fields = {name: value for name, value in error.fields.items() if name != "cure" and _is_plain(value)}
+    return {
+        "kind": kind,
+        "type": type(error).__name__,
+        "text": redacted_text(str(error)),
+        "cure": str(error.fields.get("cure", _CURES[kind])),
+        "fields": redacted(fields),
+    }
+
+
+def raised(said: Any, url: str) -> UnderbutlerError:
+    """Return the error that a server spoke of: of the same class as there, if we have it.
+
+    Parameters
+    ----------
+    said
+        What `described` returned.
+    url
+        Where it was said, for the text.
+    """
+    known = said if isinstance(said, Mapping) else {"text": str(said)}
+    base = _KINDS.get(str(known.get("kind")), FatalError)
+    cls = next((one for one in _family(base) if one.__name__ == known.get("type")), base)
+    fields = known.get("fields")
+    error = cls.__new__(cls)
+    UnderbutlerError.__init__(
+        error, f"{known.get('text', '')} (said by {url})", **(fields if isinstance(fields, dict) else {})
+    )
+    return error
+
+
+def _family(base: type[UnderbutlerError]) -> Iterator[type[UnderbutlerError]]:
+    yield base
+    for cls in base.__subclasses__():
+        yield from _family(cls)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, str | int | float | bool)

@@ -1,0 +1,112 @@
+"""External values of a run on a server: the server loads them, with its own handlers. May import errors."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from underbutler.errors import UnderbutlerError, UsageError
+
+from .declared import AnyArray, Declared
+from .external import ExternalData, Place
+from .filling import Fillers
+from .remote_errors import RemoteUnavailableError
+from .remote_source import RemoteRun
+from .transforms import unchanged
+
+__all__ = ["RemoteExternal"]
+
+BLOCK_BYTES: Final = 2**20
+"""External values smaller than this are fetched together."""
+
+_KEPT_BLOCKS: Final = 32
+
+
+class RemoteExternal(ExternalData):
+    """Loads external values through the server, by row, several small ones at a time.
+
+    Parameters
+    ----------
+    run
+        The run on its server.
+    """
+
+    def __init__(self, run: RemoteRun) -> None:
+        super().__init__(run.row_source, Fillers(), unchanged)
+        self._run = run
+        self._blocks: OrderedDict[tuple[str, str, int], Any] = OrderedDict()
+        self._fetching: dict[tuple[str, str, int], threading.Lock] = {}
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return (self._run,)
+
+    def prepare(self, datum_ids: Any) -> None:
+        """Do nothing: a row's number needs no look-up."""
+
+    def load(self, datum_id: Any, descriptor: Mapping[str, Any], place: Place) -> AnyArray:
+        """Return the value of a row.
+
+        Parameters
+        ----------
+        datum_id
+            The row's number, as `RemoteRun.row_source` gives it.
+        descriptor
+            The event's descriptor.
+        place
+            Where the event is.
+
+        Raises
+        ------
+        UnderbutlerError
+            What the server raised.
+        """
+        row = int(datum_id)
+        declared = Declared.of(place.key, descriptor["data_keys"][place.key], place.stream)
+        rows = 1 if declared.fixed_shape is None else max(1, BLOCK_BYTES // declared.value_bytes)
+        if rows == 1:
+            return np.asarray(self._fetched(place, descriptor["uid"], row, 1)[0])
+        key = (descriptor["uid"], place.key, row - row % rows)
+        with self._finding:
+            lock = self._fetching.setdefault(key, threading.Lock())
+        with lock:
+            block = self._kept(key)
+            if block is None or len(block) <= row - key[2]:
+                try:
+                    block = self._fetched(place, descriptor["uid"], key[2], rows)
+                except RemoteUnavailableError:
+                    raise
+                except UnderbutlerError:  # of another event's value, perhaps
+                    return np.asarray(self._fetched(place, descriptor["uid"], row, 1)[0])
+                self._keep(key, block)
+        return np.array(block[row - key[2]])
+
+    def _fetched(self, place: Place, descriptor_uid: str, row: int, rows: int) -> Any:
+        parts = self._run.partition(
+            place.stream,
+            0,
+            descriptor=descriptor_uid,
+            skip=row,
+            partition_size=rows,
+            include=[place.key],
+            fill=True,
+        )
+        if not parts:
+            raise UsageError(f"{place} is on the server no more. Open the run again.", field=place.key)
+        return parts[0]["data"][place.key]
+
+    def _kept(self, key: tuple[str, str, int]) -> Any:
+        with self._finding:
+            if key in self._blocks:
+                self._blocks.move_to_end(key)
+            return self._blocks.get(key)
+
+    def _keep(self, key: tuple[str, str, int], block: Any) -> None:
+        with self._finding:
+            self._blocks[key] = block
+            while len(self._blocks) > _KEPT_BLOCKS:
+                oldest, _ = self._blocks.popitem(last=False)
+                self._fetching.pop(oldest, None)

@@ -1,0 +1,233 @@
+"""Documents and arrays as they travel over HTTP: MessagePack, and JSON. May import errors.
+
+An array is a mapping as `msgpack-numpy` writes it, and so does suitcase-msgpack: ``nd``, ``type``, ``kind``, ``shape``
+and the raw bytes in ``data``. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any, Final
+
+import msgpack
+import numpy as np
+
+from underbutler.errors import MessageError, UsageError
+
+__all__ = ["JSON_LINES", "MSGPACK", "VERSION", "VERSION_HEADER", "compact", "json_line", "pack", "unpack", "unpacked"]
+
+VERSION: Final = 1
+"""Of what is said over HTTP: raised when an older client or server would misunderstand."""
+
+VERSION_HEADER: Final = "Underbutler-Catalog-Version"
+
+MSGPACK: Final = "application/msgpack"
+JSON_LINES: Final = "application/x-ndjson"
+
+_LONG: Final = 1
+"""Type code of an integer of more than 64 bits, as decimal digits."""
+
+_MOST_BYTES: Final = 2**32 - 1
+"""Of one array: what MessagePack can count."""
+
+
+def pack(value: Any) -> bytes:
+    """Return a value as MessagePack.
+
+    Raises
+    ------
+    UsageError
+        If it holds what has no form there: an array of more than 4 GiB, or no value of a document at all.
+    """
+    try:
+        return _pack(value)
+    except OverflowError:
+        return _pack(_with_long_integers(value))
+
+
+def unpack(content: bytes) -> Any:
+    """Return what `pack` packed.
+
+    Raises
+    ------
+    MessageError
+        If the bytes are not that (also a `ValueError`).
+    """
+    try:
+        return msgpack.unpackb(content, **_UNPACKING)
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise _no_message(error) from error
+
+
+def unpacked(chunks: Iterable[bytes]) -> Iterator[Any]:
+    """Yield the values that were packed one after the other, as their bytes come in.
+
+    Raises
+    ------
+    MessageError
+        If the bytes are not that, or end in the middle (also a `ValueError`).
+    """
+    unpacker = msgpack.Unpacker(max_buffer_size=0, **_UNPACKING)
+    fed = 0
+    for chunk in chunks:
+        unpacker.feed(chunk)
+        fed += len(chunk)
+        try:
+            yield from unpacker
+        except (ValueError, TypeError, msgpack.UnpackException) as error:
+            raise _no_message(error) from error
+    if unpacker.tell() != fed:
+        raise _no_message(EOFError("it ends in the middle of a value"))
+
+
+def json_line(value: Any) -> bytes:
+    """Return a value as one line of JSON. What is not finite is null: JSON has no word for it.
+
+    Raises
+    ------
+    UsageError
+        If it holds what JSON cannot, e.g. bytes or complex numbers.
+    """
+    try:
+        text = json.dumps(value, allow_nan=False, separators=(",", ":"), default=_plain)
+    except ValueError:
+        text = json.dumps(_finite(value), allow_nan=False, separators=(",", ":"))
+    return text.encode() + b"\n"
+
+
+def compact(column: Any) -> Any:
+    """Return a column as an array if it is one of floats, integers or booleans alone; else as a list."""
+    if isinstance(column, np.ndarray):
+        return column if not column.dtype.hasobject else column.tolist()
+    values: list[Any] = list(column)
+    shape = [len(values)]
+    kinds = set(map(type, values))
+    while kinds == {list}:
+        lengths = set(map(len, values))
+        if len(lengths) != 1:
+            return list(column)
+        shape.append(lengths.pop())
+        values = list(chain.from_iterable(values))
+        kinds = set(map(type, values))
+    if kinds == {np.ndarray} and len({(value.shape, value.dtype) for value in values}) == 1:
+        return compact(np.stack(values).reshape(*shape, *values[0].shape))
+    if kinds in ({float}, {int}, {bool}):
+        try:
+            array = np.array(values).reshape(shape)
+        except OverflowError:
+            return list(column)
+        if array.dtype.kind in "fib":
+            return array
+    return list(column)
+
+
+def _pack(value: Any) -> bytes:
+    return bytes(msgpack.packb(value, default=_wire, unicode_errors="surrogatepass"))
+
+
+def _wire(value: Any) -> Any:
+    """Return what MessagePack knows, of what it does not."""
+    if isinstance(value, np.ndarray):
+        if value.dtype.hasobject:
+            return list(value) if value.ndim else value.item()
+        if value.nbytes > _MOST_BYTES:
+            raise UsageError(
+                f"An array of {value.nbytes} bytes (shape {value.shape}) is too large for one message of 4 GiB. "
+                "Leave its field out with exclude=…, or read it where it is.",
+                shape=list(value.shape),
+            )
+        plain = value.dtype.names is None
+        return {
+            b"nd": True,
+            b"type": value.dtype.str if plain else value.dtype.descr,
+            b"kind": b"" if plain else b"V",
+            b"shape": value.shape,
+            b"data": value.tobytes(),
+        }
+    return _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON knows, of what it does not."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    raise UsageError(
+        f"A {type(value).__name__} cannot be sent in a document. Documents hold numbers, texts, booleans, null, lists, "
+        f"mappings and arrays; bytes are sent only as {MSGPACK}.",
+        type=type(value).__name__,
+    )
+
+
+def _finite(value: Any) -> Any:
+    """Return a value with null for every number that is not finite."""
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if value is None or isinstance(value, str | int):
+        return value
+    return _finite(_plain(value))
+
+
+def _with_long_integers(value: Any) -> Any:
+    """Return a value with integers that MessagePack cannot hold written out."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return msgpack.ExtType(_LONG, str(value).encode())
+    if isinstance(value, Mapping):
+        return {key: _with_long_integers(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_long_integers(item) for item in value]
+    return value
+
+
+def _as_array(mapping: dict[Any, Any]) -> Any:
+    """Return the array that a mapping stands for; other mappings as they are."""
+    if b"nd" not in mapping:
+        return mapping
+    kind = mapping[b"type"]
+    dtype = np.dtype(kind if isinstance(kind, str) else [_member(one) for one in kind])
+    if dtype.hasobject:
+        raise ValueError("an array of Python objects is not taken over HTTP")
+    if not mapping[b"nd"]:
+        return np.frombuffer(mapping[b"data"], dtype)[0]
+    return np.ndarray(tuple(mapping[b"shape"]), dtype, buffer=bytearray(mapping[b"data"]))
+
+
+def _member(described: Sequence[Any]) -> tuple[Any, ...]:
+    """Return one member of a structured dtype as numpy takes it."""
+    name, kind, *shape = described
+    inner = kind if isinstance(kind, str) else [_member(one) for one in kind]
+    return (name, inner, *(tuple(size) for size in shape))
+
+
+def _as_integer(code: int, content: bytes) -> Any:
+    if code == _LONG:
+        return int(content)
+    return msgpack.ExtType(code, content)
+
+
+def _no_message(error: BaseException) -> MessageError:
+    return MessageError(
+        f"What the server sent is no MessagePack of runs ({type(error).__name__}: {error}). Is it a server of "
+        "underbutler, with nothing between that changes what it says?"
+    )
+
+
+_UNPACKING: Final[dict[str, Any]] = {
+    "raw": False,
+    "strict_map_key": False,
+    "object_hook": _as_array,
+    "ext_hook": _as_integer,
+    "unicode_errors": "surrogatepass",
+}
