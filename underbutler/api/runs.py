@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from underbutler.catalog import BlueskyEventStream, BlueskyRun
 from underbutler.catalog.remote_format import MSGPACK, VERSION
-from underbutler.catalog.remote_partitions import Choice, check_partition, columns_of, run_summary
+from underbutler.catalog.remote_partitions import Choice, check_partition, columns_of, references_of, run_summary
 
 from .answers import answer, answered, streamed
 from .parameters import OF_RUNS, Parameters
@@ -49,9 +49,10 @@ def catalog_routes(catalog: Catalog, prefix: str = "/runs") -> list[Route]:
 
     ``GET /runs`` lists them, newest first: ``where`` (a query in JSON), ``limit``, ``skip``, ``before`` (from the page
     before), ``count=yes``. ``/runs/{uid}`` says what is known of one. ``/runs/{uid}/documents`` streams its documents
-    as JSON lines or as MessagePack: ``fill``, ``strict_order``. ``/runs/{uid}/streams/{name}/partitions/{i}`` gives
-    columns and arrays of some events as MessagePack: ``include``, ``exclude``, ``sub_dict``, ``fill``,
-    ``partition_size``, ``descriptor``, ``skip``; and ``…/documents`` below it their documents.
+    as JSON lines or as MessagePack: ``fill``, ``strict_order``; ``/runs/{uid}/references`` those of them that events
+    point to. ``/runs/{uid}/streams/{name}/partitions/{i}`` gives columns and arrays of some events as MessagePack:
+    ``include``, ``exclude``, ``sub_dict``, ``fill``, ``partition_size``, ``descriptor``, ``skip``; and ``…/documents``
+    below it their documents.
 
     Parameters
     ----------
@@ -65,6 +66,7 @@ def catalog_routes(catalog: Catalog, prefix: str = "/runs") -> list[Route]:
         prefix: _runs,
         f"{prefix}/{{uid}}": _run,
         f"{prefix}/{{uid}}/documents": _documents,
+        f"{prefix}/{{uid}}/references": _references,
         f"{stream}/documents": _partition_documents,
         stream: _partition,
     }
@@ -101,6 +103,11 @@ def _documents(catalog: Catalog, request: Request) -> Response:
     fill = asked.one_of("fill", ("no", "yes"), "no")
     documents = _found(catalog, request).documents(fill=fill, strict_order=asked.yes("strict_order", default=True))
     return streamed(request, chain(list(islice(documents, 1)), documents), arrays=fill == "yes")
+
+
+def _references(catalog: Catalog, request: Request) -> Response:
+    Parameters(request.query_params, OF_RUNS)
+    return streamed(request, references_of(_found(catalog, request)), arrays=False)
 
 
 def _partition(catalog: Catalog, request: Request) -> Response:

@@ -30,6 +30,8 @@ JSON_LINES: Final = "application/x-ndjson"
 _LONG: Final = 1
 """Type code of an integer of more than 64 bits, as decimal digits."""
 
+_DTYPES: Final = {float: np.float64, int: np.int64, bool: np.bool_}
+
 _MOST_BYTES: Final = 2**32 - 1
 """Of one array: what MessagePack can count."""
 
@@ -42,10 +44,7 @@ def pack(value: Any) -> bytes:
     UsageError
         If it holds what has no form there: an array of more than 4 GiB, or no value of a document at all.
     """
-    try:
-        return _pack(value)
-    except OverflowError:
-        return _pack(_with_long_integers(value))
+    return bytes(msgpack.packb(value, default=_wire, unicode_errors="surrogatepass"))
 
 
 def unpack(content: bytes) -> Any:
@@ -71,15 +70,17 @@ def unpacked(chunks: Iterable[bytes]) -> Iterator[Any]:
         If the bytes are not that, or end in the middle (also a `ValueError`).
     """
     unpacker = msgpack.Unpacker(max_buffer_size=0, **_UNPACKING)
-    fed = 0
+    fed = read = 0
     for chunk in chunks:
         unpacker.feed(chunk)
         fed += len(chunk)
         try:
-            yield from unpacker
+            for value in unpacker:
+                read = unpacker.tell()
+                yield value
         except (ValueError, TypeError, msgpack.UnpackException) as error:
             raise _no_message(error) from error
-    if unpacker.tell() != fed:
+    if read != fed:
         raise _no_message(EOFError("it ends in the middle of a value"))
 
 
@@ -114,22 +115,18 @@ def compact(column: Any) -> Any:
         kinds = set(map(type, values))
     if kinds == {np.ndarray} and len({(value.shape, value.dtype) for value in values}) == 1:
         return compact(np.stack(values).reshape(*shape, *values[0].shape))
-    if kinds in ({float}, {int}, {bool}):
+    if len(kinds) == 1 and (dtype := _DTYPES.get(kinds.pop())) is not None:
         try:
-            array = np.array(values).reshape(shape)
+            return np.array(values, dtype).reshape(shape)
         except OverflowError:
-            return list(column)
-        if array.dtype.kind in "fib":
-            return array
+            pass
     return list(column)
-
-
-def _pack(value: Any) -> bytes:
-    return bytes(msgpack.packb(value, default=_wire, unicode_errors="surrogatepass"))
 
 
 def _wire(value: Any) -> Any:
     """Return what MessagePack knows, of what it does not."""
+    if isinstance(value, int):
+        return msgpack.ExtType(_LONG, str(value).encode())
     if isinstance(value, np.ndarray):
         if value.dtype.hasobject:
             return list(value) if value.ndim else value.item()
@@ -180,21 +177,17 @@ def _finite(value: Any) -> Any:
     return _finite(_plain(value))
 
 
-def _with_long_integers(value: Any) -> Any:
-    """Return a value with integers that MessagePack cannot hold written out."""
-    if isinstance(value, int) and not -(2**63) <= value < 2**64:
-        return msgpack.ExtType(_LONG, str(value).encode())
-    if isinstance(value, Mapping):
-        return {key: _with_long_integers(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_with_long_integers(item) for item in value]
-    return value
-
-
 def _as_array(mapping: dict[Any, Any]) -> Any:
     """Return the array that a mapping stands for; other mappings as they are."""
     if b"nd" not in mapping:
         return mapping
+    try:
+        return _array_of(mapping)
+    except (LookupError, AttributeError) as error:
+        raise ValueError("an array that is not described in full") from error
+
+
+def _array_of(mapping: dict[Any, Any]) -> Any:
     kind = mapping[b"type"]
     dtype = np.dtype(kind if isinstance(kind, str) else [_member(one) for one in kind])
     if dtype.hasobject:

@@ -20,7 +20,7 @@ from .source import Page
 from .stored import READERS, is_external
 from .stream import BlueskyEventStream, PartitionIndexError, PartitionSizeError
 
-__all__ = ["Choice", "check_partition", "columns_of", "run_summary"]
+__all__ = ["Choice", "check_partition", "columns_of", "references_of", "run_summary"]
 
 MOST_EVENTS: Final = 10_000
 MOST_BYTES: Final = 64 * 2**20
@@ -70,6 +70,14 @@ def run_summary(run: BlueskyRun, size: int | str = "auto") -> dict[str, Any]:
     streams = {name: _stream_summary(stream, size) for name, stream in run.items()}
     rest = {key: value for key, value in metadata.items() if key not in {"start", "stop"}}
     return {"start": metadata["start"], "stop": metadata["stop"], "metadata": rest, "streams": streams}
+
+
+def references_of(run: BlueskyRun) -> Iterator[tuple[str, Any]]:
+    """Yield the resources of a run and their datums, without the events that point to them."""
+    for resource in run._external.resources():
+        yield "resource", resource
+        for page in run._source.get_datum_pages(resource["uid"]):
+            yield "datum" if isinstance(page["datum_id"], str) else "datum_page", page
 
 
 def columns_of(stream: BlueskyEventStream, index: int, choice: Choice) -> list[Page]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from underbutler.errors import UnknownNameError
 from .declared import Declared
 from .remote_connection import Connection
 from .remote_errors import raised
-from .source import Page, RunSource, SubDict
+from .source import Page, RunSource, SubDict, unpacked
 from .stored import is_external
 
 __all__ = ["RemoteRun", "told"]
@@ -44,6 +45,10 @@ class RemoteRun:
         self._stop: Mapping[str, Any] | None = None
         self._ended: Mapping[str, Any] | None = None
         self._descriptors: dict[str, Mapping[str, Any]] = {}
+        self._references: _References | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_references": None}  # as many as there are events
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.connection.place!r})"
@@ -150,39 +155,46 @@ class RemoteRun:
         yield from told(asked, asked.listen({"fill": fill, "strict_order": strict_order}))
 
     def get_resources(self) -> list[Mapping[str, Any]]:
-        """Return all resources. The server sends all documents for it."""
-        return [document for name, document in self.documents(fill="no") if name == "resource"]
+        """Return all resources."""
+        return list(self._known_references(anew=True).resources.values())
 
     def get_resource(self, resource_uid: str) -> Mapping[str, Any]:
-        """Return a resource. The server sends the documents before it.
+        """Return a resource.
 
         Raises
         ------
         UnknownNameError
             If the run has none of that uid (also a `KeyError`).
         """
-        for name, document in self.documents(fill="no"):
-            if name == "resource" and document["uid"] == resource_uid:
-                return dict(document)
+        for anew in (False, True):
+            found = self._known_references(anew=anew).resources.get(resource_uid)
+            if found is not None:
+                return found
         raise UnknownNameError(f"{self!r} has no resource {resource_uid!r}.", resource=resource_uid)
 
     def get_datum_pages(self, resource_uid: str) -> Iterator[Mapping[str, Any]]:
-        """Yield the datums of a resource as pages. The server sends all documents for it."""
-        for name, document in self.documents(fill="no"):
-            if name == "datum_page" and document["resource"] == resource_uid:
-                yield document
+        """Yield the datums of a resource, one by one."""
+        for datum in self._known_references(anew=True).datums.values():
+            if datum["resource"] == resource_uid:
+                yield datum
+
+    def get_datums(self, datum_ids: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+        """Yield those of some datums that the run has."""
+        datums = self._known_references(anew=False).datums
+        if any(datum_id not in datums for datum_id in datum_ids):
+            datums = self._known_references(anew=True).datums
+        yield from (datums[datum_id] for datum_id in datum_ids if datum_id in datums)
 
     def lookup_resource_for_datum(self, datum_id: str) -> str:
-        """Return the uid of the resource of a datum. The server sends the documents before it.
+        """Return the uid of the resource of a datum.
 
         Raises
         ------
         UnknownNameError
             If the run has no such datum (also a `KeyError`).
         """
-        for name, document in self.documents(fill="no"):
-            if name == "datum_page" and datum_id in document["datum_id"]:
-                return str(document["resource"])
+        for datum in self.get_datums([datum_id]):
+            return str(datum["resource"])
         raise UnknownNameError(f"{self!r} has no datum {datum_id!r}.", datum=datum_id)
 
     def partition(self, stream: str, index: int, **question: Any) -> list[Page]:
@@ -201,7 +213,18 @@ class RemoteRun:
             lookup_resource_for_datum=self.lookup_resource_for_datum,
             get_datum_pages=self.get_datum_pages,
             get_columns=get_columns,
+            get_datums=self.get_datums,
         )
+
+    def _known_references(self, *, anew: bool) -> _References:
+        """Return resources and datums; asked anew, if that is wanted, unless the run had ended before."""
+        if self._references is None or (anew and not self._references.complete):
+            references = _References(complete=self.get_run_stop() is not None)
+            asked = self.connection.below("references")
+            for name, document in told(asked, asked.listen()):
+                references.add(name, document)
+            self._references = references
+        return self._references
 
     def _descriptor(self, uid: str) -> Mapping[str, Any]:
         if uid not in self._descriptors:
@@ -246,6 +269,22 @@ class RemoteRun:
             if rows < size:
                 return
             index, left = index + 1, None if left is None else left - rows
+
+
+@dataclass
+class _References:
+    """What events of a run point to."""
+
+    complete: bool
+    resources: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    datums: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def add(self, name: str, document: Mapping[str, Any]) -> None:
+        if name == "resource":
+            self.resources[document["uid"]] = document
+            return
+        for datum_id, kwargs in unpacked(document):
+            self.datums[datum_id] = {"datum_id": datum_id, "resource": document["resource"], "datum_kwargs": kwargs}
 
 
 def told(asked: Connection, pairs: Iterator[Any]) -> Iterator[tuple[str, Any]]:
