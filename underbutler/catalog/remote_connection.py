@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from underbutler.errors import UnderbutlerError, UsageError
+from underbutler.errors import MessageError, UnderbutlerError, UsageError
 from underbutler.redaction import redacted_text
 
 from .remote_errors import NotACatalogError, RemoteUnavailableError, ServerVersionError, raised
@@ -116,7 +116,13 @@ class Connection:
                 "running, and is the address right? Try again later.",
                 url=self.place,
             ) from error
-        except (httpx.InvalidURL, httpx.DecodingError, UnicodeEncodeError) as error:
+        except (MessageError, httpx.DecodingError) as error:
+            raise NotACatalogError(
+                f"What {self.place} answers cannot be read ({error}). Is it a server of runs, with nothing "
+                "in between that changes what it says?",
+                url=self.place,
+            ) from error
+        except (httpx.InvalidURL, UnicodeEncodeError) as error:
             raise UsageError(f"{self.place} cannot be asked: {error}.", url=self.place) from error
 
     def _check(self, answer: httpx.Response) -> None:

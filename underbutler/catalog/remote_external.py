@@ -23,6 +23,9 @@ __all__ = ["RemoteExternal"]
 BLOCK_BYTES: Final = 2**20
 """External values smaller than this are fetched together."""
 
+BLOCK_EVENTS: Final = 256
+"""And never more than so many: each may be a file that the server has to open."""
+
 _KEPT_BLOCKS: Final = 32
 
 
@@ -66,7 +69,9 @@ class RemoteExternal(ExternalData):
         """
         row = int(datum_id)
         declared = Declared.of(place.key, descriptor["data_keys"][place.key], place.stream)
-        rows = 1 if declared.fixed_shape is None else max(1, BLOCK_BYTES // declared.value_bytes)
+        rows = 1
+        if declared.fixed_shape is not None:
+            rows = max(1, min(BLOCK_EVENTS, BLOCK_BYTES // declared.value_bytes))
         if rows == 1:
             return np.asarray(self._fetched(place, descriptor["uid"], row, 1)[0])
         key = (descriptor["uid"], place.key, row - row % rows)

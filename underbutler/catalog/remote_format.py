@@ -211,10 +211,7 @@ def _as_integer(code: int, content: bytes) -> Any:
 
 
 def _no_message(error: BaseException) -> MessageError:
-    return MessageError(
-        f"What the server sent is no MessagePack of runs ({type(error).__name__}: {error}). Is it a server of "
-        "underbutler, with nothing between that changes what it says?"
-    )
+    return MessageError(f"no MessagePack of runs: {error}")
 
 
 _UNPACKING: Final[dict[str, Any]] = {
