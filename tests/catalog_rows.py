@@ -23,7 +23,9 @@ def descriptor_of(run: str = "run", uid: str = "", name: str = "primary", **keys
         "run_start": run,
         "name": name,
         "time": 1001.0,
-        "data_keys": {key: {"dtype": "number", "shape": [], "source": "test", **more} for key, more in described.items()},
+        "data_keys": {
+            key: {"dtype": "number", "shape": [], "source": "test", **more} for key, more in described.items()
+        },
     }
 
 
@@ -35,7 +37,7 @@ def event_of(number: int, descriptor: str = "run-primary", uid: str = "", **data
         "seq_num": number,
         "time": 1001.0 + number,
         "data": values,
-        "timestamps": {key: 1001.5 + number for key in values},
+        "timestamps": dict.fromkeys(values, 1001.5 + number),
     }
 
 

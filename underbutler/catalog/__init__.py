@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from underbutler.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from .broker import Broker as Broker
     from .documents import Datum as Datum
     from .documents import DatumPage as DatumPage
     from .documents import Descriptor as Descriptor
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from .documents import Resource as Resource
     from .documents import Start as Start
     from .documents import Stop as Stop
+    from .exports import export_run as export_run
     from .external import DataGoneError as DataGoneError
     from .external import NoHandlerError as NoHandlerError
+    from .file_forms import read_documents as read_documents
+    from .files import RunFiles as RunFiles
     from .filling import FillerFactory as FillerFactory
     from .handlers import DuplicateHandler as DuplicateHandler
     from .handlers import HandlerRegistry as HandlerRegistry
@@ -29,6 +33,10 @@ if TYPE_CHECKING:
     from .handlers import discover_handlers as discover_handlers
     from .handlers import parse_handler_registry as parse_handler_registry
     from .handlers import register_handler as register_handler
+    from .queries import QueryError as QueryError
+    from .queries import ScanIDRange as ScanIDRange
+    from .queries import TextQuery as TextQuery
+    from .queries import TimeRange as TimeRange
     from .remote import RemoteBlueskyEventStream as RemoteBlueskyEventStream
     from .remote import RemoteBlueskyRun as RemoteBlueskyRun
     from .remote_errors import NotACatalogError as NotACatalogError
@@ -36,18 +44,24 @@ if TYPE_CHECKING:
     from .remote_errors import ServerVersionError as ServerVersionError
     from .remote_shelf import RemoteShelf as RemoteShelf
     from .run import BlueskyRun as BlueskyRun
+    from .schema import DocumentError as DocumentError
+    from .search_path import catalog_search_path as catalog_search_path
     from .source import RunSource as RunSource
+    from .store import CatalogStore as CatalogStore
     from .stream import BlueskyEventStream as BlueskyEventStream
     from .transforms import parse_transforms as parse_transforms
 
 _HOME_OF = {
     "BlueskyEventStream": ".stream",
     "BlueskyRun": ".run",
+    "Broker": ".broker",
+    "CatalogStore": ".store",
     "DataGoneError": ".external",
     "Datum": ".documents",
     "DatumPage": ".documents",
     "Descriptor": ".documents",
     "Document": ".documents",
+    "DocumentError": ".schema",
     "DuplicateHandler": ".handlers",
     "Event": ".documents",
     "EventPage": ".documents",
@@ -56,19 +70,27 @@ _HOME_OF = {
     "NoHandlerError": ".external",
     "NotACatalogError": ".remote_errors",
     "NotMutable": ".documents",
+    "QueryError": ".queries",
     "RemoteBlueskyEventStream": ".remote",
     "RemoteBlueskyRun": ".remote",
     "RemoteShelf": ".remote_shelf",
     "RemoteUnavailableError": ".remote_errors",
     "Resource": ".documents",
+    "RunFiles": ".files",
     "RunSource": ".source",
+    "ScanIDRange": ".queries",
     "ServerVersionError": ".remote_errors",
     "Start": ".documents",
     "Stop": ".documents",
+    "TextQuery": ".queries",
+    "TimeRange": ".queries",
+    "catalog_search_path": ".search_path",
     "deregister_handler": ".handlers",
     "discover_handlers": ".handlers",
+    "export_run": ".exports",
     "parse_handler_registry": ".handlers",
     "parse_transforms": ".transforms",
+    "read_documents": ".file_forms",
     "register_handler": ".handlers",
 }
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from underbutler.errors import UsageError
 
-__all__ = ["QueryError", "ScanIDRange", "SearchQuery", "TextQuery", "TimeRange"]
+__all__ = ["QueryError", "ScanIDRange", "SearchQuery", "TextQuery", "TimeRange", "timestamp", "zone_of"]
 
 _FORMATS = ("%Y", "%Y-%m", "%Y-%m-%d", "%Y-%m-%d %H", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")
 
@@ -80,10 +80,10 @@ class TimeRange(SearchQuery):
         timezone: str | None = None,
     ) -> None:
         self.timezone = timezone
-        zone = None if timezone is None else _zone(timezone)
+        zone = None if timezone is None else zone_of(timezone)
         self._given = since, until
-        self._since = None if since is None else _timestamp(since, zone)
-        self._until = None if until is None else _timestamp(until, zone)
+        self._since = None if since is None else timestamp(since, zone)
+        self._until = None if until is None else timestamp(until, zone)
         if self._since is not None and self._until is not None and self._since > self._until:
             raise QueryError(
                 f"A time range begins before it ends: since={since!r} is later than until={until!r}. Swap them.",
@@ -163,7 +163,21 @@ class ScanIDRange(SearchQuery):
         return {"scan_id": {"$gte": self.start_id, **upper}}
 
 
-def _timestamp(moment: float | str | datetime, zone: tzinfo | None) -> float:
+def timestamp(moment: float | str | datetime, zone: tzinfo | None = None) -> float:
+    """Return a moment in seconds since 1970 UTC.
+
+    Parameters
+    ----------
+    moment
+        As `TimeRange` takes it.
+    zone
+        Zone of a text, or of a `datetime` that names none; default that of this machine.
+
+    Raises
+    ------
+    QueryError
+        If it cannot be read.
+    """
     if isinstance(moment, str):
         moment = _parsed(moment.strip())
     if isinstance(moment, datetime):
@@ -188,7 +202,14 @@ def _parsed(text: str) -> datetime:
         ) from error
 
 
-def _zone(name: str) -> zoneinfo.ZoneInfo:
+def zone_of(name: str) -> zoneinfo.ZoneInfo:
+    """Return a time zone.
+
+    Raises
+    ------
+    QueryError
+        If there is none of this name.
+    """
     try:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:

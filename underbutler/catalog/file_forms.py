@@ -1,0 +1,281 @@
+"""Files of documents, as ``suitcase-jsonl`` and ``suitcase-msgpack`` write them. May import errors.
+
+Each file is one run: JSON lines ``["start", {…}]``, or such pairs in msgpack one after the other. A file that is still
+being written may end in the middle of a document, which then is not there yet.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import msgpack
+import numpy as np
+
+from underbutler.errors import UnknownNameError, UsageError
+
+__all__ = ["FORMS", "FileForm", "UnreadableRunFileError", "form_of", "read_documents"]
+
+_CHUNK: Final = 64 * 1024
+"""So much is read of a file's beginning and end when a catalogue is opened; more, if a document is longer."""
+
+_LONGEST: Final = 2**31 - 1
+
+
+class UnreadableRunFileError(UsageError, ValueError):
+    """A file does not hold the documents of a run."""
+
+
+class FileForm:
+    """How documents are written to a file."""
+
+    suffix: str
+
+    @abstractmethod
+    def encode(self, name: str, document: Mapping[str, Any]) -> bytes:
+        """Return a document as it is written."""
+
+    @abstractmethod
+    def documents(self, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield the names and documents of a file.
+
+        Raises
+        ------
+        UnreadableRunFileError
+            If there is something else in it.
+        """
+
+    @abstractmethod
+    def first(self, head: bytes) -> Any:
+        """Return the first document of a file that begins like this; None if more of it is needed."""
+
+    @abstractmethod
+    def last(self, tail: bytes, is_whole: bool) -> Any:
+        """Return the stop at the end of a file that ends like this; None if there is none, or more of it is needed."""
+
+    @abstractmethod
+    def may_be_longer(self, tail: bytes) -> bool:
+        """Tell whether a stop may be at the end of a file of which `last` found none in this end."""
+
+    def ends(self, path: Path) -> tuple[dict[str, Any], dict[str, Any] | None] | None:
+        """Return start and stop of a file, read from its two ends; None if there is no whole document in it yet.
+
+        Raises
+        ------
+        UnreadableRunFileError
+            If it does not begin with a start document.
+        """
+        with path.open("rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            start = self._start(path, file, size)
+            return None if start is None else (start, self._stop(file, size, start["uid"]))
+
+    def _start(self, path: Path, file: BinaryIO, size: int) -> dict[str, Any] | None:
+        length = _CHUNK
+        while True:
+            head = _read(file, 0, min(length, size))
+            try:
+                found = self.first(head)
+            except (ValueError, TypeError, RecursionError) as error:
+                raise _unreadable(path, f"it does not begin with one: {error}") from error
+            if found is not None or length >= size:
+                break
+            length *= 4
+        if found is None:
+            return None
+        if not _is_pair(found) or found[0] != "start" or "uid" not in found[1]:
+            raise _unreadable(path, "its first document is no start with a uid")
+        return dict(found[1])
+
+    def _stop(self, file: BinaryIO, size: int, uid: str) -> dict[str, Any] | None:
+        length = _CHUNK
+        while True:
+            tail = _read(file, max(0, size - length), min(length, size))
+            found = self.last(tail, length >= size)
+            if found is not None or length >= size or not self.may_be_longer(tail):
+                break
+            length *= 4
+        if found is None or not _is_pair(found) or found[0] != "stop" or found[1].get("run_start") != uid:
+            return None
+        return dict(found[1])
+
+
+class _JsonLines(FileForm):
+    suffix = ".jsonl"
+
+    def encode(self, name: str, document: Mapping[str, Any]) -> bytes:
+        return json.dumps([name, document], default=_json_of_numpy).encode() + b"\n"
+
+    def documents(self, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    pair = json.loads(line)
+                except ValueError as error:
+                    if not line.endswith(b"\n"):
+                        return
+                    if not line.strip():
+                        continue
+                    raise _unreadable(path, f"line {number} is no JSON: {error}") from error
+                if not _is_pair(pair):
+                    raise _unreadable(path, f"line {number} is no name and document")
+                yield pair[0], pair[1]
+
+    def first(self, head: bytes) -> Any:
+        line, newline, _ = head.partition(b"\n")
+        return json.loads(line) if newline else None
+
+    def last(self, tail: bytes, is_whole: bool) -> Any:
+        _, newline, line = tail.rstrip(b"\n").rpartition(b"\n")
+        if (not newline and not is_whole) or not line.lstrip().startswith((b'["stop"', b"['stop'")):
+            return None
+        try:
+            return json.loads(line)
+        except ValueError:
+            return None
+
+    def may_be_longer(self, tail: bytes) -> bool:
+        return b"\n" not in tail.rstrip(b"\n")
+
+
+class _Msgpack(FileForm):
+    suffix = ".msgpack"
+
+    def encode(self, name: str, document: Mapping[str, Any]) -> bytes:
+        return bytes(msgpack.packb((name, document), default=_msgpack_of_numpy, use_bin_type=True))
+
+    def documents(self, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+        with path.open("rb") as file:
+            unpacker = msgpack.Unpacker(file, object_hook=_numpy_of_msgpack, raw=False, max_buffer_size=_LONGEST)
+            while True:
+                try:
+                    pair = next(unpacker)
+                except StopIteration:
+                    return
+                except (ValueError, TypeError) as error:
+                    raise _unreadable(path, f"byte {unpacker.tell()} does not continue it: {error}") from error
+                if not _is_pair(pair):
+                    raise _unreadable(path, f"what ends at byte {unpacker.tell()} is no name and document")
+                yield pair[0], pair[1]
+
+    def first(self, head: bytes) -> Any:
+        return _unpacked(head)
+
+    def last(self, tail: bytes, is_whole: bool) -> Any:  # noqa: ARG002 - it is found wherever it begins
+        place = tail.rfind(self._STOP)
+        while place >= 0:
+            unpacker = msgpack.Unpacker(object_hook=_numpy_of_msgpack, raw=False, max_buffer_size=_LONGEST)
+            unpacker.feed(tail[place:])
+            try:
+                found = unpacker.unpack()
+            except (ValueError, TypeError, msgpack.exceptions.UnpackException):
+                found = None
+            if _is_pair(found) and unpacker.tell() == len(tail) - place:
+                return found
+            place = tail.rfind(self._STOP, 0, place)
+        return None
+
+    def may_be_longer(self, tail: bytes) -> bool:  # noqa: ARG002 - what begins before is not told by the end
+        return True
+
+    _STOP: Final = b"\x92\xa4stop"
+    """How a pair of ``stop`` and a document begins."""
+
+
+FORMS: Final[Mapping[str, FileForm]] = {"jsonl": _JsonLines(), "msgpack": _Msgpack()}
+"""Forms of files by name."""
+
+
+def form_of(path: Path) -> FileForm:
+    """Return the form of a file, by its suffix.
+
+    Raises
+    ------
+    UnknownNameError
+        If it is none of ours.
+    """
+    name = path.suffix.removeprefix(".")
+    if name not in FORMS:
+        raise UnknownNameError.of("form of run files", name, FORMS)
+    return FORMS[name]
+
+
+def read_documents(path: str | os.PathLike[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the names and documents of a ``.jsonl`` or ``.msgpack`` file.
+
+    Raises
+    ------
+    UnknownNameError
+        If its suffix is another.
+    UnreadableRunFileError
+        If it holds something else.
+    """
+    return form_of(Path(path)).documents(Path(path))
+
+
+def _read(file: BinaryIO, begin: int, length: int) -> bytes:
+    file.seek(begin)
+    parts = []
+    while length > 0:
+        part = file.read(length)
+        if not part:
+            break
+        parts.append(part)
+        length -= len(part)
+    return b"".join(parts)
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], dict)
+
+
+def _unreadable(path: Path, reason: str) -> UnreadableRunFileError:
+    return UnreadableRunFileError(
+        f"{path} does not hold the documents of a run: {reason}. Expected is what suitcase-jsonl or suitcase-msgpack "
+        "writes.",
+        path=str(path),
+    )
+
+
+def _unpacked(head: bytes) -> Any:
+    """Return the first object of some bytes; None if they are only the beginning of one."""
+    unpacker = msgpack.Unpacker(object_hook=_numpy_of_msgpack, raw=False, max_buffer_size=_LONGEST)
+    unpacker.feed(head)
+    try:
+        return unpacker.unpack()
+    except msgpack.OutOfData:
+        return None
+
+
+def _json_of_numpy(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a {type(value).__name__} cannot be written to a file of documents")
+
+
+# How msgpack-numpy, which suitcase-msgpack writes with, says arrays and numbers of numpy.
+
+
+def _msgpack_of_numpy(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and value.dtype.kind not in "VO":
+        return {b"nd": True, b"type": value.dtype.str, b"kind": b"", b"shape": value.shape, b"data": value.tobytes()}
+    if isinstance(value, np.generic):
+        return {b"nd": False, b"type": value.dtype.str, b"data": value.tobytes()}
+    return _json_of_numpy(value)
+
+
+def _numpy_of_msgpack(value: dict[Any, Any]) -> Any:
+    if b"nd" not in value:
+        return complex(value[b"data"]) if b"complex" in value else value
+    if value.get(b"kind") == b"O":
+        raise ValueError("it holds a pickled array, which is never loaded")
+    if not isinstance(value[b"type"], str):
+        raise TypeError("it holds an array of records, which no run has")
+    array = np.frombuffer(value[b"data"], dtype=np.dtype(value[b"type"]))
+    return array.reshape(value[b"shape"]).copy() if value[b"nd"] else array[0]

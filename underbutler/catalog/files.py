@@ -1,0 +1,231 @@
+"""Folders of runs as files, one file each: opened, searched, read. May import errors."""
+
+from __future__ import annotations
+
+import glob
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from underbutler.errors import UnknownNameError, UsageError
+
+from .file_forms import UnreadableRunFileError, form_of, read_documents
+from .folders import RunFolders
+from .matching import matches
+from .memory import RunInMemory
+from .questions import parse
+from .shelf import RunHeader
+from .source import RunSource
+
+__all__ = ["RunFiles"]
+
+log = structlog.get_logger(__name__)
+
+_KEPT_RUNS: Final = 4
+"""So many runs' documents stay in memory."""
+
+_Stamp = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a file held when it was looked at."""
+
+    stamp: _Stamp
+    header: RunHeader | None
+
+    @property
+    def is_final(self) -> bool:
+        return self.header is not None and self.header.stop is not None
+
+
+class RunFiles:
+    """The runs of folders. They are only read.
+
+    A folder is listed again when it has changed, and a file is looked at again as long as its run has not ended.
+
+    Parameters
+    ----------
+    patterns
+        Folders, of which all ``*.jsonl`` and ``*.msgpack`` files are taken, also of folders in them; files; patterns
+        such as ``/data/2026-*/*.msgpack``.
+
+    Raises
+    ------
+    UsageError
+        If a folder or file does not exist.
+    """
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._patterns = [str(Path(pattern).expanduser().absolute()) for pattern in patterns]
+        for pattern in self._patterns:
+            kept_in = Path(pattern).parent if glob.has_magic(Path(pattern).name) else Path(pattern)
+            if not glob.has_magic(str(kept_in)) and not kept_in.exists():
+                raise UsageError(
+                    f"There is no folder or file {kept_in}. Write where runs are kept: a folder of .jsonl or .msgpack "
+                    "files, the URL of a database, or that of a server.",
+                    path=pattern,
+                )
+        self._folders = RunFolders(self._patterns)
+        self._seen: dict[str, _Seen] = {}
+        self._open: set[str] = set()
+        self._newest: list[RunHeader] = []
+        self._path_of: dict[str, str] = {}
+        self._runs: OrderedDict[str, tuple[_Stamp, RunInMemory]] = OrderedDict()
+        self._lock = threading.RLock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RunFiles, (self._patterns,)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._patterns!r})"
+
+    @property
+    def place(self) -> str:
+        """The folders and patterns."""
+        return ", ".join(self._patterns)
+
+    def count(self, query: Mapping[str, Any]) -> int:
+        """Return how many runs a query finds.
+
+        Raises
+        ------
+        QueryError
+            If it cannot be asked.
+        """
+        return sum(1 for _ in self.headers(query))
+
+    def headers(self, query: Mapping[str, Any], *, skip: int = 0, limit: int | None = None) -> Iterator[RunHeader]:
+        """Yield the runs that a query finds, newest first.
+
+        Raises
+        ------
+        QueryError
+            If it cannot be asked.
+        """
+        question = parse(query)
+        for header in self._current():
+            if limit is not None and limit <= 0:
+                return
+            if not matches(question, header.start, header.stop):
+                continue
+            if skip > 0:
+                skip -= 1
+                continue
+            limit = None if limit is None else limit - 1
+            yield header
+
+    def source(self, header: RunHeader) -> RunSource:
+        """Return what reads a run that `headers` gave. Its events are loaded when they are first asked for.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such run any more (also a `KeyError`).
+        """
+        if header.uid not in self._path_of:
+            self._current()
+        if header.uid not in self._path_of:
+            raise UnknownNameError(f"There is no run {header.uid!r} in {self.place} any more.", uid=header.uid)
+        load = partial(self.load, self._path_of[header.uid])
+        methods = {
+            field.name: partial(_call, load, field.name) for field in fields(RunSource) if field.name != _COLUMNS
+        }
+        methods["get_run_start"] = partial(_given, header.start)
+        if header.stop is not None:
+            methods["get_run_stop"] = partial(_given, header.stop)
+        return RunSource(**methods)
+
+    def load(self, path: str) -> RunInMemory:
+        """Return the documents of a file, as they are now.
+
+        Raises
+        ------
+        UnreadableRunFileError
+            If it does not hold those of a run.
+        UsageError
+            If it is gone.
+        """
+        try:
+            stamp = _stamp(path)
+            with self._lock:
+                known = self._runs.pop(path, None)
+                if known is None or known[0] != stamp:
+                    known = stamp, RunInMemory(read_documents(path))
+                self._runs[path] = known
+                if len(self._runs) > _KEPT_RUNS:
+                    self._runs.popitem(last=False)
+                return known[1]
+        except FileNotFoundError as error:
+            raise UsageError(f"The file {path} of a run is gone. Look the run up again.", path=path) from error
+
+    def _current(self) -> list[RunHeader]:
+        """Return the runs that there are now, newest first."""
+        with self._lock:
+            if self._refresh():
+                self._path_of = {}
+                found: list[RunHeader] = []
+                for path in sorted(self._seen):
+                    header = self._seen[path].header
+                    if header is not None and header.uid not in self._path_of:
+                        self._path_of[header.uid] = path
+                        found.append(header)
+                self._newest = sorted(found, key=_age, reverse=True)
+            return self._newest
+
+    def _refresh(self) -> bool:
+        """Look at files that are new or not final; tell whether anything is other than before."""
+        files = self._folders.files() if self._folders.changed() else None
+        gone = set() if files is None else self._seen.keys() - files
+        for path in gone:
+            del self._seen[path]
+        unsure = set(self._open) if files is None else (files - self._seen.keys()) | (self._open & files)
+        # A list, not a generator: each of them is looked at.
+        looked = [self._look_at(path) for path in sorted(unsure)]
+        return bool(gone) or any(looked)
+
+    def _look_at(self, path: str) -> bool:
+        known = self._seen.get(path)
+        header: RunHeader | None = None
+        try:
+            stamp = _stamp(path)
+            if known is not None and known.stamp == stamp:
+                return False
+            ends = form_of(Path(path)).ends(Path(path))
+            header = None if ends is None else RunHeader(*ends)
+        except (UnreadableRunFileError, OSError) as error:
+            if isinstance(error, FileNotFoundError):
+                self._open.discard(path)
+                return self._seen.pop(path, None) is not None
+            log.warning("run_file_skipped", path=path, reason=str(error))
+            stamp = (0, 0) if isinstance(error, OSError) else stamp
+        self._seen[path] = _Seen(stamp, header)
+        (self._open.discard if self._seen[path].is_final else self._open.add)(path)
+        return True
+
+
+_COLUMNS: Final = "get_columns"
+
+
+def _call(load: Callable[[], RunInMemory], method: str, *args: Any, **kwargs: Any) -> Any:
+    return getattr(load(), method)(*args, **kwargs)
+
+
+def _given(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    return document
+
+
+def _stamp(path: str) -> _Stamp:
+    found = Path(path).stat()
+    return found.st_mtime_ns, found.st_size
+
+
+def _age(header: RunHeader) -> tuple[float, str]:
+    time = header.start.get("time", 0.0)
+    return (float(time) if isinstance(time, int | float) else 0.0), header.uid

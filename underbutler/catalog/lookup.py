@@ -1,0 +1,112 @@
+"""Finding one run by what people call it: newest, scan id, uid, the beginning of a uid. May import errors."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from typing import Any, Final
+from uuid import UUID
+
+from underbutler.errors import UnknownNameError, UsageError
+
+from .shelf import RunHeader, Shelf
+
+__all__ = ["AmbiguousRunError", "RunIndexError", "UnknownRunError", "find"]
+
+_SHOWN: Final = 10
+"""Candidates that the text of an error lists."""
+
+_LAST: Final = "\U0010ffff"
+"""The last of all characters: what begins with a text sorts before it."""
+
+
+class UnknownRunError(UnknownNameError):
+    """No run has this uid or scan id."""
+
+
+class RunIndexError(UsageError, IndexError):
+    """There are not so many runs."""
+
+
+class AmbiguousRunError(UsageError, ValueError):
+    """Several uids begin like this."""
+
+
+def find(shelf: Shelf, query: Mapping[str, Any], key: object) -> RunHeader:
+    """Return one of the runs that a query finds.
+
+    Parameters
+    ----------
+    shelf
+        The place that keeps them.
+    query
+        Among which runs.
+    key
+        ``-1`` is the newest, ``-2`` the one before; any other number a ``scan_id``, of which the newest run counts; a
+        text a uid or the beginning of one, or else one of these numbers.
+
+    Raises
+    ------
+    UnknownRunError
+        If there is none (also a `KeyError`).
+    RunIndexError
+        If there are fewer runs (also an `IndexError`).
+    AmbiguousRunError
+        If there are several (also a `ValueError`).
+    """
+    if isinstance(key, str | UUID):
+        return _by_uid(shelf, query, str(key))
+    try:
+        number = operator.index(key)  # type: ignore[arg-type]
+    except TypeError:
+        number = None
+    if number is None or isinstance(key, bool):
+        raise UnknownRunError(
+            f"Runs are found by uid, by scan_id, or by -1, -2, … counting from the newest, not by {key!r}.", key=key
+        )
+    return _by_number(shelf, query, number)
+
+
+def _by_number(shelf: Shelf, query: Mapping[str, Any], number: int) -> RunHeader:
+    if number >= 0:
+        header = _first(shelf, both(query, {"scan_id": number}))
+        if header is None:
+            raise UnknownRunError(f"No run of {shelf.place} has scan_id {number}.", scan_id=number)
+        return header
+    header = _first(shelf, query, skip=-number - 1)
+    if header is None:
+        count = shelf.count(query)
+        raise RunIndexError(f"Of {shelf.place} there is no run {number}: it has {count}.", index=number, count=count)
+    return header
+
+
+def _by_uid(shelf: Shelf, query: Mapping[str, Any], text: str) -> RunHeader:
+    header = _first(shelf, both(query, {"uid": text}))
+    if header is not None:
+        return header
+    begins = {"uid": {"$gte": text, "$lt": text + _LAST}}
+    found = list(shelf.headers(both(query, begins), limit=_SHOWN + 1)) if text else []
+    if len(found) == 1:
+        return found[0]
+    if found:
+        shown = ", ".join(header.uid for header in found[:_SHOWN])
+        more = ", …" if len(found) > _SHOWN else ""
+        raise AmbiguousRunError(
+            f"Several runs begin with {text!r}: {shown}{more}. Write more of the uid.",
+            prefix=text,
+            candidates=[header.uid for header in found],
+        )
+    if text.removeprefix("-").isdecimal() and text.isascii():
+        return _by_number(shelf, query, int(text))
+    raise UnknownRunError(f"No run of {shelf.place} has a uid that begins with {text!r}.", uid=text)
+
+
+def both(query: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a query that asks for both."""
+    if not query or not other:
+        return query or other
+    return {"$and": [query, other]}
+
+
+def _first(shelf: Shelf, query: Mapping[str, Any], skip: int = 0) -> RunHeader | None:
+    return next(iter(shelf.headers(query, skip=skip, limit=1)), None)
