@@ -58,13 +58,13 @@ def test_runs_are_found_by_index_scan_id_uid_and_prefix(cat: Broker) -> None:
 
 
 def test_what_there_is_not_is_said(cat: Broker) -> None:
-    with pytest.raises(KeyError, match="No run of .* has a uid that begins with 'ffff'"):
+    with pytest.raises(KeyError, match=r"No run of .* has a uid that begins with 'ffff'"):
         cat["ffff"]
     with pytest.raises(KeyError, match="has scan_id 77"):
         cat[77]
-    with pytest.raises(IndexError, match="there is no run -5: it has 4"):
+    with pytest.raises(IndexError, match=r"there is no run -5: it has 4"):
         cat[-5]
-    with pytest.raises(ValueError, match="Several runs begin with '1a2': 1a2fff, 1a2b3c. Write more"):
+    with pytest.raises(ValueError, match=r"Several runs begin with '1a2': 1a2fff, 1a2b3c\. Write more"):
         cat["1a2"]
     for key in (None, 1.5, True, ("a",), ""):
         with pytest.raises(UnknownNameError):
@@ -96,7 +96,7 @@ def test_searches_narrow_each_other(cat: Broker) -> None:
     assert "1a2b3c" not in late
     with pytest.raises(KeyError):
         late["7890ab"]
-    with pytest.raises(UsageError, match="'task': 'processCcd'|is not supported"):
+    with pytest.raises(UsageError, match=r"'\$near' is not supported"):
         late.search({"x": {"$near": 3}})
     assert len(cat) == 4
 

@@ -148,7 +148,7 @@ def test_events_and_documents_come_one_by_one(db: V1Broker) -> None:
     seen: list[str] = []
     db.process([header], lambda name, document: seen.append(name), fields=["x"])
     assert seen[0] == "start"
-    assert list(db.get_events(header))[0]["seq_num"] == 1
+    assert next(iter(db.get_events(header)))["seq_num"] == 1
 
 
 def test_only_the_field_that_is_asked_for_is_loaded(store: CatalogStore) -> None:

@@ -1,4 +1,4 @@
-"""What is written: whole documents that keep to their schemas, each once; and what is refused, of which nothing stays."""
+"""What is written: documents that keep to their schemas, each once; and what is refused, of which nothing stays."""
 
 from __future__ import annotations
 
