@@ -7,6 +7,7 @@ import os
 import pickle
 import socket
 import sys
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -24,6 +25,11 @@ from catalog_runs import SCALAR, Memory, NpyHandler, Recording, data_key, fields
 from runs_catalog import Catalogue
 from services import with_other_ports
 
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of which HTTP client the test client is made
+    from starlette.testclient import TestClient
+
+from underbutler.api import catalog_app
 from underbutler.catalog import (
     BlueskyRun,
     DataGoneError,
@@ -112,6 +118,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     monkeypatch.setattr(RemoteRun, "partition", listening)
     return calls
+
+
+class Chosen(dict[str, Any]):
+    """A catalogue of some runs."""
+
+    def search(self, query: Any) -> Chosen:
+        return self
 
 
 def plain(pairs: Any) -> list[Any]:
@@ -513,6 +526,32 @@ def test_external_values_may_also_be_filled_here(served: Served, tmp_path: Path)
         ours._source.get_resource("unknown")
     with pytest.raises(KeyError):
         ours._source.lookup_resource_for_datum("unknown")
+
+
+def test_a_server_of_a_servers_runs_gives_the_same(served: Served, tmp_path: Path) -> None:
+    here, there = served.both(image_run(tmp_path, rows=5))
+    client = TestClient(catalog_app(Chosen({there.uid: there})))
+    for path in ("", "/documents", "/references", "/streams/primary/partitions/0/documents"):
+        assert client.get(f"/runs/{there.uid}{path}").content == httpx.get(f"{served.url}/{there.uid}{path}").content
+    for question in ("", "?fill=no", "?include=fwhm&skip=2", "?include=", "?exclude=fwhm", "?sub_dict=timestamps"):
+        path = f"{there.uid}/streams/primary/partitions/0{question}"
+        assert client.get(f"/runs/{path}").content == httpx.get(f"{served.url}/{path}").content
+    assert client.get(f"/runs/{there.uid}/streams/primary/partitions/-1").status_code == 404
+    assert here.uid == there.uid
+
+
+def test_a_dtype_that_numpy_does_not_know_disturbs_only_its_field(served: Served) -> None:
+    fields = {"x": (SCALAR, float), "odd": (data_key("number", dtype_str="nonsense"), float)}
+    here, there = served.both(fields_run(3, fields))
+    xarray.testing.assert_identical(there.primary(include=["x"]).read(), here.primary(include=["x"]).read())
+    with pytest.raises(ValueError, match="'nonsense'"):
+        there.primary.read()
+
+
+def test_long_texts_come_in_partitions_that_are_not_refused(served: Served) -> None:
+    fields = {f"word{n}": (data_key("string", dtype_numpy="<U1000"), lambda row: f"{row}") for n in range(30)}
+    here, there = served.both(fields_run(10, fields))
+    xarray.testing.assert_identical(there.primary.read(), here.primary.read())
 
 
 def test_a_server_that_ends_is_away_and_named(tmp_path: Path) -> None:

@@ -199,6 +199,18 @@ class RemoteBlueskyEventStream(BlueskyEventStream):
             raise PartitionIndexError(f"{self._selection} has no partition of number {index}.", index=index)
         return pairs
 
+    def columns_of(self, index: int, question: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return a partition's columns as the server gives them: for who serves the run on.
+
+        Parameters
+        ----------
+        index
+            Which partition.
+        question
+            Query parameters.
+        """
+        return self._remote.partition(self.stream_name, index, **question)
+
     def _dataset(self, *, lazy: bool) -> xarray.Dataset:
         return to_dataset(self._remote.row_source, self._external, self.descriptors, self._selection, lazy=lazy)
 

@@ -68,7 +68,7 @@ class RemoteExternal(ExternalData):
             What the server raised.
         """
         row = int(datum_id)
-        declared = Declared.of(place.key, descriptor["data_keys"][place.key], place.stream)
+        declared = Declared.of(place.key, descriptor["data_keys"][place.key], place.stream, dtype=False)
         rows = 1
         if declared.fixed_shape is not None:
             rows = max(1, min(BLOCK_EVENTS, BLOCK_BYTES // declared.value_bytes))

@@ -14,6 +14,7 @@ from .columns import Columns, read_columns
 from .declared import Declared
 from .documents import Descriptor
 from .external import Place
+from .remote import RemoteBlueskyEventStream
 from .remote_format import compact
 from .run import BlueskyRun
 from .source import Page
@@ -54,6 +55,15 @@ class Choice:
     exclude: Collection[str] | None = None
     sub_dict: str = "data"
     fill: bool = True
+
+    def question(self) -> dict[str, Any]:
+        """Return it as query parameters."""
+        chosen = {
+            name: None if fields is None else list(fields) or [""]
+            for name, fields in (("include", self.include), ("exclude", self.exclude))
+        }
+        rest = {"skip": self.skip, "descriptor": self.descriptor, "sub_dict": self.sub_dict, "fill": self.fill}
+        return {"partition_size": self.size, **chosen, **rest}
 
 
 def run_summary(run: BlueskyRun, size: int | str = "auto") -> dict[str, Any]:
@@ -105,6 +115,8 @@ def columns_of(stream: BlueskyEventStream, index: int, choice: Choice) -> list[P
     FieldError, NoHandlerError, DataGoneError, DataAwayError, UnreadableDataError, UnresolvedDatumError
         As reading the stream raises them.
     """
+    if isinstance(stream, RemoteBlueskyEventStream):
+        return stream.columns_of(index, choice.question())
     given = {"include": choice.include, "exclude": choice.exclude, "sub_dict": choice.sub_dict}
     selected = stream.configure_new(**given)
     size = check_partition(selected, index, choice.size)
@@ -176,7 +188,7 @@ def _descriptors(stream: BlueskyEventStream, uid: str | None) -> list[Descriptor
 def _fields(stream: BlueskyEventStream, descriptor: Mapping[str, Any]) -> dict[str, Declared]:
     """Return what is read of a descriptor's events. Values in stream_resource documents are in no event."""
     return {
-        key: Declared.of(key, said, stream.stream_name)
+        key: Declared.of(key, said, stream.stream_name, dtype=False)  # values are sent as they are
         for key, said in descriptor["data_keys"].items()
         if stream._selection.takes(key) and not str(said.get("external", "")).startswith("STREAM:")
     }

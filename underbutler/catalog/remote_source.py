@@ -173,10 +173,8 @@ class RemoteRun:
         raise UnknownNameError(f"{self!r} has no resource {resource_uid!r}.", resource=resource_uid)
 
     def get_datum_pages(self, resource_uid: str) -> Iterator[Mapping[str, Any]]:
-        """Yield the datums of a resource, one by one."""
-        for datum in self._known_references(anew=True).datums.values():
-            if datum["resource"] == resource_uid:
-                yield datum
+        """Yield the datums of a resource, as the server gave them."""
+        yield from self._known_references(anew=True).pages.get(resource_uid, ())
 
     def get_datums(self, datum_ids: Sequence[str]) -> Iterator[Mapping[str, Any]]:
         """Yield those of some datums that the run has."""
@@ -236,7 +234,7 @@ class RemoteRun:
     def _fields(self, descriptor_uid: str) -> dict[str, Declared]:
         descriptor = self._descriptor(descriptor_uid)
         stream = descriptor.get("name", "primary")
-        return {key: Declared.of(key, said, stream) for key, said in descriptor["data_keys"].items()}
+        return {key: Declared.of(key, said, stream, dtype=False) for key, said in descriptor["data_keys"].items()}
 
     def _parts(
         self, descriptor_uid: str, keys: Collection[str] | None, sub_dict: SubDict, skip: int, limit: int | None
@@ -277,12 +275,14 @@ class _References:
 
     complete: bool
     resources: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    pages: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
     datums: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def add(self, name: str, document: Mapping[str, Any]) -> None:
         if name == "resource":
             self.resources[document["uid"]] = document
             return
+        self.pages.setdefault(document["resource"], []).append(document)
         for datum_id, kwargs in unpacked(document):
             self.datums[datum_id] = {"datum_id": datum_id, "resource": document["resource"], "datum_kwargs": kwargs}
 
