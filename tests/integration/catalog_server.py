@@ -6,12 +6,11 @@ import sys
 
 import uvicorn
 from catalog_runs import NpyHandler
-from runs_catalog import Catalogue
 
 from underbutler.api import catalog_app
-from underbutler.catalog.store import CatalogStore
+from underbutler.catalog import Broker
 
 if __name__ == "__main__":
     url, port = sys.argv[1:]
-    app = catalog_app(Catalogue(CatalogStore.open(url), {"NPY": NpyHandler}))
+    app = catalog_app(Broker(url, handler_registry={"NPY": NpyHandler}))
     uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="warning")

@@ -22,7 +22,6 @@ import numpy as np
 import pytest
 import xarray
 from catalog_runs import SCALAR, Memory, NpyHandler, Recording, data_key, fields_run, image_key, image_run
-from runs_catalog import Catalogue
 from services import with_other_ports
 
 with warnings.catch_warnings():
@@ -32,6 +31,7 @@ with warnings.catch_warnings():
 from underbutler.api import catalog_app
 from underbutler.catalog import (
     BlueskyRun,
+    Broker,
     DataGoneError,
     FillerFactory,
     RemoteBlueskyRun,
@@ -65,7 +65,7 @@ class Served:
         return self.store.import_run(run.pairs)
 
     def here(self, uid: str) -> BlueskyRun:
-        return Catalogue(self.store, self.handlers)[uid]
+        return Broker(self.store, handler_registry=self.handlers)[uid]
 
     def there(self, uid: str, **kwargs: Any) -> RemoteBlueskyRun:
         return RemoteBlueskyRun(self.url, name=uid, **kwargs)
@@ -465,7 +465,7 @@ def test_values_of_other_shapes_than_declared_are_said_by_field(served: Served, 
 
 def test_a_shelf_lists_searches_and_counts(served: Served) -> None:
     uids = [served.take(fields_run(1, {"x": (SCALAR, float)})) for _ in range(3)]
-    shelf, here = RemoteShelf(served.url), Catalogue(served.store)
+    shelf, here = RemoteShelf(served.url), Broker(served.store)
     assert shelf.count({}) == len(here)
     assert [header.uid for header in shelf.headers({})] == list(here)
     wanted = {"uid": {"$in": uids}}
@@ -508,6 +508,42 @@ def test_a_run_of_a_shelf_is_known_without_asking(served: Served) -> None:
     assert (run.start["uid"], run.stop) == (uid, served.here(uid).stop)
     assert run._remote._ended is None
     assert run.primary.read()["x"].shape == (4,)
+
+
+def test_a_broker_of_a_server_finds_what_one_of_the_database_finds(served: Served, tmp_path: Path) -> None:
+    uids = [served.take(image_run(tmp_path)) for _ in range(3)]
+    here, there = Broker(served.store, handler_registry=served.handlers), Broker(served.url)
+    assert (len(there), list(there)) == (len(here), list(here))
+    assert isinstance(there[-1], RemoteBlueskyRun)
+    assert [there[key].uid for key in (-1, -2, uids[0], uids[0][:18])] == [uids[2], uids[1], uids[0], uids[0]]
+    assert [uid for uid, run in there.items() if run.start.get("task") == "test"][:3] == uids[::-1]
+    found = there.search({"uid": {"$in": uids}}).search({"exit_status": "success"})
+    assert (list(found), len(found), uids[0] in found, "nobody" in found) == (uids[::-1], 3, True, False)
+    xarray.testing.assert_identical(found[-1].primary.read(), here[-1].primary.read())
+    with pytest.raises(IndexError):
+        found[-4]
+    with pytest.raises(KeyError):
+        there["nobody"]
+    for uid in ("twin-a", "twin-b"):
+        served.take(Memory([("start", {"uid": uid, "time": 1.0})]))
+    with pytest.raises(ValueError, match="Several runs begin with 'twin': twin-b, twin-a"):
+        there["twin"]
+    assert httpx.get(f"{served.url}/twin").json()["error"]["type"] == "AmbiguousRunError"
+
+
+def test_a_run_may_be_asked_for_as_a_broker_finds_it(served: Served) -> None:
+    uid = served.take(fields_run(1, {"x": (SCALAR, float)}))
+    assert httpx.get(f"{served.url}/-1").json()["uid"] == uid
+    said = httpx.get(f"{served.url}/-99999").json()["error"]
+    assert (said["kind"], said["type"]) == ("usage", "RunIndexError")
+
+
+def test_a_broker_with_handlers_of_its_own_fills_here(served: Served, tmp_path: Path) -> None:
+    served.take(image_run(tmp_path))
+    NpyHandler.loads.clear()
+    run = Broker(served.url, handler_registry={"NPY": NpyHandler})[-1]
+    assert run.primary.read()["image"].shape == (3, 4, 5)
+    assert sorted(NpyHandler.loads) == [0, 1, 2]
 
 
 def test_external_values_may_also_be_filled_here(served: Served, tmp_path: Path) -> None:
