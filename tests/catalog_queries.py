@@ -33,7 +33,8 @@ def starts(draw: st.DrawFn) -> dict[str, Any]:
             start[key] = draw(values)
     if draw(st.booleans()):
         ids = st.one_of(st.lists(st.integers(0, 3), max_size=3), st.integers(0, 3), st.sampled_from(["r", "g"]))
-        start["data_id"] = draw(st.dictionaries(st.sampled_from(["exposure", "band"]), ids, max_size=2))
+        data_id = st.dictionaries(st.sampled_from(["exposure", "band", "0"]), ids, max_size=2)
+        start["data_id"] = draw(st.one_of(data_id, st.lists(data_id, max_size=2), ids))
     return start
 
 
@@ -41,16 +42,35 @@ STOPS = st.one_of(st.none(), st.fixed_dictionaries({"exit_status": st.sampled_fr
 
 PATHS = st.one_of(
     st.sampled_from(["a", "b", "c", "start.a", "task", "owner", "scan_id", "exit_status", "stop.exit_status", "time"]),
-    st.sampled_from(["data_id.exposure", "data_id.band", "uid", "stop.time", "num_events", "task.0"]),
+    st.sampled_from(
+        [
+            "data_id.exposure",
+            "data_id.exposure",
+            "data_id.band",
+            "data_id.0",
+            "uid",
+            "stop.time",
+            "num_events",
+            "task.0",
+        ]
+    ),
     st.lists(st.sampled_from(KEYS), min_size=1, max_size=3).map(lambda steps: ".".join(["a", *steps])),
 )
 PATTERNS = st.sampled_from(["x", "^x", "Y$", "a.b", "^$", "e.b", "[^x]", r"\bx", "process|make", "(?i)XY"])
+
+
+def ranges() -> st.SearchStrategy[dict[str, Any]]:
+    """Return two bounds of one field."""
+    lower, upper = st.sampled_from(["$gt", "$gte"]), st.sampled_from(["$lt", "$lte"])
+    return st.builds(lambda one, low, other, high: {one: low, other: high}, lower, NUMBERS, upper, NUMBERS)
 
 
 def operators(depth: int = 1) -> st.SearchStrategy[dict[str, Any]]:
     """Return operators of one field."""
     bounds = st.one_of(NUMBERS, TEXTS, st.booleans(), WORDS)
     simple = [
+        ranges(),
+        ranges().map(lambda both: {"$elemMatch": both}),
         st.builds(lambda op, bound: {op: bound}, st.sampled_from(["$gt", "$gte", "$lt", "$lte"]), bounds),
         st.builds(lambda op, value: {op: value}, st.sampled_from(["$eq", "$ne"]), st.one_of(VALUES, WORDS)),
         st.builds(lambda op, some: {op: some}, st.sampled_from(["$in", "$nin"]), st.lists(SCALARS, max_size=3)),

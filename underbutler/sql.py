@@ -240,7 +240,8 @@ def _switch_to_wal(connection: sqlite3.Connection, wait_s: float) -> None:
 
 def _open_postgresql(url: URL, wait_s: float) -> Engine:
     wait = max(1, round(wait_s))
-    options = {"connect_timeout": wait, "options": f"-c lock_timeout={wait}s"}
+    # A search of the catalogue that takes 0.3 ms was compiled for 270 ms before.
+    options = {"connect_timeout": wait, "options": f"-c lock_timeout={wait}s -c jit=off"}
     try:
         engine = create_engine(url, json_serializer=to_json, connect_args=options, pool_timeout=wait_s)
     except ModuleNotFoundError as error:

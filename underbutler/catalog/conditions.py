@@ -6,15 +6,16 @@ Where the path is one with a column, the column is asked, so that its index answ
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, false, func, literal, not_, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, false, func, literal, not_, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.selectable import FromClause
 
-from .nodes import Condition, Node, node_of, ordered, regular_expression
+from .hints import any_of, constants_of, hint_of_field, hints_of_ranges
+from .nodes import Condition, Node, node_of, regular_expression
 from .questions import (
     All,
     Compare,
@@ -31,7 +32,7 @@ from .questions import (
     Text,
     is_index,
 )
-from .tables import DataId, Run
+from .tables import Run
 
 __all__ = ["COLUMNS", "Asker"]
 
@@ -47,9 +48,6 @@ COLUMNS: Final[Mapping[tuple[str, str], tuple[InstrumentedAttribute[Any], type]]
 }
 """Columns that hold a key of a document, and of which type it must be to be held there."""
 
-DATA_ID: Final = "data_id"
-"""Key of the start document whose values, by dimension, have an index of their own."""
-
 
 @dataclass(frozen=True)
 class Asker:
@@ -61,10 +59,13 @@ class Asker:
         ``sqlite`` or ``postgresql``.
     odd
         Whether some runs hold values of another type than a column's, and must be asked by their documents.
+    is_rare
+        Tells of a select of few runs, for which an index shall be asked first.
     """
 
     dialect: str
     odd: bool = False
+    is_rare: Callable[[Select[Any]], bool] = lambda _: True
 
     def condition(self, question: Question) -> Condition:
         """Return the condition that is true of the runs of which a question is true."""
@@ -82,7 +83,9 @@ class Asker:
         if isinstance(question, Not):
             return not_(func.coalesce(self._asked(question.part, roots), false()))
         parts = [self._asked(part, roots) for part in question.parts]
-        return and_(true(), *parts) if isinstance(question, All) else or_(false(), *parts)
+        if isinstance(question, All):
+            return and_(true(), *map(self._hinted, hints_of_ranges(question.parts)), *parts)
+        return or_(false(), *parts)
 
     def _field(self, field: Field, roots: Mapping[str, Node]) -> Condition:
         if len(field.path) == 1 and (field.document, field.path[0]) in COLUMNS:
@@ -91,7 +94,7 @@ class Asker:
             if not self.odd:
                 return by_column
             return or_(and_(Run.odd.is_(False), by_column), and_(Run.odd.is_(True), self._of_document(field, roots)))
-        return and_(self._data_id_has(field), self._of_document(field, roots))
+        return and_(self._hinted(hint_of_field(field)), self._of_document(field, roots))
 
     def _of_column(self, test: Test, column: ColumnElement[Any], kind: type) -> Condition:
         if isinstance(test, Exists):
@@ -101,26 +104,12 @@ class Asker:
         if isinstance(test, Matches) and kind is str:
             sign = "REGEXP" if self.dialect == "sqlite" else "~"
             return column.bool_op(sign)(literal(regular_expression(test.pattern, test.options, self.dialect)))
-        constants = [constant for constant in _constants(test) if _is_like(constant, kind)]
-        if not constants:
-            return false()
-        return _any_of(test, column, constants)
+        constants = [constant for constant in constants_of(test) if _is_like(constant, kind)]
+        return any_of(test, column, constants) if constants else false()
 
-    def _data_id_has(self, field: Field) -> Condition:
-        """Return what the index of data IDs knows: true of too many runs, never of too few."""
-        if field.document != "start" or len(field.path) != 2 or field.path[0] != DATA_ID:
-            return true()
-        constants = _constants(field.test)
-        words = [constant for constant in constants if _is_like(constant, str)]
-        numbers = [constant for constant in constants if _is_like(constant, float)]
-        if not constants or len(words) + len(numbers) < len(constants):
-            return true()
-        found = [
-            _any_of(field.test, column.expression, some)
-            for column, some in ((DataId.word, words), (DataId.number, numbers))
-            if some
-        ]
-        return Run.uid.in_(select(DataId.run_uid).where(DataId.dimension == field.path[1], or_(*found)))
+    def _hinted(self, runs: Select[Any] | None) -> Condition:
+        """Return whether a run is among some, if these are few; else it is quicker to look at each."""
+        return true() if runs is None or not self.is_rare(runs) else Run.uid.in_(runs)
 
     def _of_document(self, field: Field, roots: Mapping[str, Node]) -> Condition:
         root = roots[field.document]
@@ -191,20 +180,6 @@ def _choices(path: Sequence[str]) -> Iterator[tuple[bool, ...]]:
     """Yield every way of reading the numbers in a path: as keys, or as places of an array."""
     ways = ([False, True] if number and is_index(step) else [False] for number, step in enumerate(path))
     return itertools.product(*ways)
-
-
-def _constants(test: Test) -> Sequence[Any]:
-    if isinstance(test, OneOf):
-        return test.values
-    if isinstance(test, Compare):
-        return [test.bound]
-    return [test.value] if isinstance(test, Equal) else []
-
-
-def _any_of(test: Test, column: ColumnElement[Any], constants: Sequence[Any]) -> Condition:
-    if isinstance(test, Compare):
-        return ordered(column, test.order, constants[0])
-    return column == constants[0] if len(constants) == 1 else column.in_(constants)
 
 
 def _is_like(constant: Any, kind: type) -> bool:

@@ -18,9 +18,10 @@ from sqlalchemy.orm import DeclarativeBase
 from underbutler.errors import ConflictError, LostDatasetError
 from underbutler.sql import is_postgresql
 
+from .hints import data_id_rows
 from .packed import packed_events
 from .schema import DocumentError, check, plain
-from .searched import canonical, data_id_rows, document_of, start_row, stop_row
+from .searched import canonical, document_of, start_row, stop_row
 from .source import unpacked
 from .tables import DataId, Datum, Descriptor, Event, Resource, Run
 
@@ -94,7 +95,7 @@ class Insertion:
                     uid=start["uid"],
                 )
         if _inserted(connection, Run, [row]):
-            rows = list(data_id_rows(start))
+            rows = list(data_id_rows(row["start"]))
             if rows:
                 _inserted(connection, DataId, rows)
         else:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
-from .conditions import COLUMNS, DATA_ID
+from .conditions import COLUMNS
 
-__all__ = ["canonical", "data_id_rows", "document_of", "start_row", "stop_row"]
+__all__ = ["canonical", "document_of", "searchable", "start_row", "stop_row"]
 
 _LARGEST: Final = 2**63
 _WRITTEN_OUT: Final = 1e16
@@ -51,25 +51,6 @@ def document_of(searched: Mapping[str, Any] | None, exact: str | None) -> dict[s
     if exact is not None:
         return dict(json.loads(exact))
     return None if searched is None else dict(searched)
-
-
-def data_id_rows(start: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the rows of the index of data IDs: texts and numbers of each dimension, alone or in a list, each once."""
-    data_id = start.get(DATA_ID)
-    if not isinstance(data_id, dict):
-        return
-    for dimension, given in data_id.items():
-        values = given if isinstance(given, list) else [given]
-        words = {searchable(value) for value in values if isinstance(value, str)}
-        numbers = {float(value) for value in values if _is_number(value)}
-        for ordinal, value in enumerate([*sorted(words), *sorted(numbers)]):
-            yield {
-                "run_uid": start["uid"],
-                "dimension": dimension,
-                "ordinal": ordinal,
-                "word": value if isinstance(value, str) else None,
-                "number": value if isinstance(value, float) else None,
-            }
 
 
 def searchable(value: Any) -> Any:

@@ -18,6 +18,9 @@ from .tables import ODD, Run
 
 __all__ = ["count", "headers"]
 
+_RARE: Final = 5000
+"""Data IDs that more runs have do not narrow a search: its runs are looked at one by one, newest first."""
+
 _FIRST: Final = 100
 _MOST: Final = 2000
 """Runs of the first batch and of the largest: a search of which little is read is short."""
@@ -62,7 +65,12 @@ def _newest(condition: ColumnElement[bool]) -> Select[Any]:
 
 def _condition(connection: Connection, question: Any) -> ColumnElement[bool]:
     odd = bool(connection.execute(select(exists(select(Run.uid).where(ODD)))).scalar_one())
-    return Asker(connection.dialect.name, odd).condition(question)
+
+    def is_rare(runs: Select[Any]) -> bool:
+        counted = select(func.count()).select_from(runs.limit(_RARE + 1).subquery())
+        return int(connection.execute(counted).scalar_one()) <= _RARE
+
+    return Asker(connection.dialect.name, odd, is_rare).condition(question)
 
 
 def _execute(connection: Connection, asked: Select[Any], query: Mapping[str, Any]) -> Any:

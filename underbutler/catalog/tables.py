@@ -98,8 +98,15 @@ class DataId(Base):
     ordinal: Mapped[int] = mapped_column(primary_key=True)
     word: Mapped[str | None] = mapped_column(Word)
     number: Mapped[float | None]
+    until: Mapped[float | None]
+    """The next larger number of the same run and dimension."""
+    gap: Mapped[float | None]
+    """How far that is."""
 
-    __table_args__ = (Index(None, "dimension", "word", "run_uid"), Index(None, "dimension", "number", "run_uid"))
+    __table_args__ = tuple(
+        Index(None, "dimension", column, "run_uid", sqlite_where=there, postgresql_where=there)
+        for column, there in ((name, text(f"{name} IS NOT NULL")) for name in ("word", "number", "gap"))
+    )
 
 
 class Descriptor(Base):

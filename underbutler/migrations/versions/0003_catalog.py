@@ -67,12 +67,19 @@ def _create_data_id() -> None:
         sa.Column("ordinal", sa.Integer(), nullable=False),
         sa.Column("word", WORD),
         sa.Column("number", sa.Double()),
+        sa.Column("until", sa.Double()),
+        sa.Column("gap", sa.Double()),
         sa.PrimaryKeyConstraint("run_uid", "dimension", "ordinal", name="pk_catalog_data_id"),
         sa.ForeignKeyConstraint(["run_uid"], ["catalog_run.uid"], name="fk_catalog_data_id_run_uid"),
     )
-    for column in ("word", "number"):
+    for column in ("word", "number", "gap"):
+        there = sa.text(f"{column} IS NOT NULL")
         op.create_index(
-            f"ix_catalog_data_id_dimension_{column}_run_uid", "catalog_data_id", ["dimension", column, "run_uid"]
+            f"ix_catalog_data_id_dimension_{column}_run_uid",
+            "catalog_data_id",
+            ["dimension", column, "run_uid"],
+            sqlite_where=there,
+            postgresql_where=there,
         )
 
 
