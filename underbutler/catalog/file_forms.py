@@ -11,7 +11,7 @@ import os
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import msgpack
 import numpy as np
@@ -61,47 +61,47 @@ class FileForm:
     def may_be_longer(self, tail: bytes) -> bool:
         """Tell whether a stop may be at the end of a file of which `last` found none in this end."""
 
-    def ends(self, path: Path) -> tuple[dict[str, Any], dict[str, Any] | None] | None:
+    def ends(self, path: str, file: int, size: int) -> tuple[dict[str, Any], dict[str, Any] | None] | None:
         """Return start and stop of a file, read from its two ends; None if there is no whole document in it yet.
+
+        Parameters
+        ----------
+        path
+            What the file is called.
+        file
+            Its descriptor.
+        size
+            How long it is, in bytes.
 
         Raises
         ------
         UnreadableRunFileError
             If it does not begin with a start document.
         """
-        with path.open("rb", buffering=0) as file:
-            size = os.fstat(file.fileno()).st_size
-            start = self._start(path, file, size)
-            return None if start is None else (start, self._stop(file, size, start["uid"]))
-
-    def _start(self, path: Path, file: BinaryIO, size: int) -> dict[str, Any] | None:
-        length = _CHUNK
-        while True:
-            head = _read(file, 0, min(length, size))
-            try:
-                found = self.first(head)
-            except (ValueError, TypeError, RecursionError) as error:
-                raise _unreadable(path, f"it does not begin with one: {error}") from error
-            if found is not None or length >= size:
-                break
-            length *= 4
+        head = _read(file, 0, min(_CHUNK, size))
+        found = self._first(path, head)
+        while found is None and len(head) < size:
+            head = _read(file, 0, min(4 * len(head), size))
+            found = self._first(path, head)
         if found is None:
             return None
-        if not _is_pair(found) or found[0] != "start" or "uid" not in found[1]:
+        if not _is_pair(found) or found[0] != "start" or not isinstance(found[1].get("uid"), str):
             raise _unreadable(path, "its first document is no start with a uid")
-        return dict(found[1])
+        start = found[1]
+        tail = head if len(head) == size else _read(file, size - _CHUNK, _CHUNK)
+        found = self.last(tail, len(tail) == size)
+        while found is None and len(tail) < size and self.may_be_longer(tail):
+            tail = _read(file, max(0, size - 4 * len(tail)), min(4 * len(tail), size))
+            found = self.last(tail, len(tail) == size)
+        if _is_pair(found) and found[0] == "stop" and found[1].get("run_start") == start["uid"]:
+            return start, found[1]
+        return start, None
 
-    def _stop(self, file: BinaryIO, size: int, uid: str) -> dict[str, Any] | None:
-        length = _CHUNK
-        while True:
-            tail = _read(file, max(0, size - length), min(length, size))
-            found = self.last(tail, length >= size)
-            if found is not None or length >= size or not self.may_be_longer(tail):
-                break
-            length *= 4
-        if found is None or not _is_pair(found) or found[0] != "stop" or found[1].get("run_start") != uid:
-            return None
-        return dict(found[1])
+    def _first(self, path: str, head: bytes) -> Any:
+        try:
+            return self.first(head)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise _unreadable(path, f"it does not begin with one: {error}") from error
 
 
 class _JsonLines(FileForm):
@@ -127,7 +127,7 @@ class _JsonLines(FileForm):
 
     def first(self, head: bytes) -> Any:
         line, newline, _ = head.partition(b"\n")
-        return json.loads(line) if newline else None
+        return json.loads(str(line, "utf-8")) if newline else None
 
     def last(self, tail: bytes, is_whole: bool) -> Any:
         _, newline, line = tail.rstrip(b"\n").rpartition(b"\n")
@@ -190,7 +190,7 @@ FORMS: Final[Mapping[str, FileForm]] = {"jsonl": _JsonLines(), "msgpack": _Msgpa
 """Forms of files by name."""
 
 
-def form_of(path: Path) -> FileForm:
+def form_of(path: str) -> FileForm:
     """Return the form of a file, by its suffix.
 
     Raises
@@ -198,7 +198,7 @@ def form_of(path: Path) -> FileForm:
     UnknownNameError
         If it is none of ours.
     """
-    name = path.suffix.removeprefix(".")
+    name = path.rpartition(".")[2]
     if name not in FORMS:
         raise UnknownNameError.of("form of run files", name, FORMS)
     return FORMS[name]
@@ -214,26 +214,22 @@ def read_documents(path: str | os.PathLike[str]) -> Iterator[tuple[str, dict[str
     UnreadableRunFileError
         If it holds something else.
     """
-    return form_of(Path(path)).documents(Path(path))
+    return form_of(os.fspath(path)).documents(Path(path))
 
 
-def _read(file: BinaryIO, begin: int, length: int) -> bytes:
-    file.seek(begin)
+def _read(file: int, begin: int, length: int) -> bytes:
     parts = []
-    while length > 0:
-        part = file.read(length)
-        if not part:
-            break
+    while length > 0 and (part := os.pread(file, length, begin)):
         parts.append(part)
-        length -= len(part)
-    return b"".join(parts)
+        begin, length = begin + len(part), length - len(part)
+    return b"".join(parts) if len(parts) != 1 else parts[0]
 
 
 def _is_pair(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], dict)
 
 
-def _unreadable(path: Path, reason: str) -> UnreadableRunFileError:
+def _unreadable(path: str | Path, reason: str) -> UnreadableRunFileError:
     return UnreadableRunFileError(
         f"{path} does not hold the documents of a run: {reason}. Expected is what suitcase-jsonl or suitcase-msgpack "
         "writes.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from underbutler.errors import UnknownNameError, UsageError
 
 from .file_forms import UnreadableRunFileError, form_of, read_documents
 from .folders import RunFolders
-from .matching import matches
+from .matching import predicate
 from .memory import RunInMemory
 from .questions import parse
 from .shelf import RunHeader
@@ -109,11 +110,11 @@ class RunFiles:
         QueryError
             If it cannot be asked.
         """
-        question = parse(query)
+        asked = predicate(parse(query))
         for header in self._current():
             if limit is not None and limit <= 0:
                 return
-            if not matches(question, header.start, header.stop):
+            if not asked(header.start, header.stop):
                 continue
             if skip > 0:
                 skip -= 1
@@ -191,23 +192,35 @@ class RunFiles:
         return bool(gone) or any(looked)
 
     def _look_at(self, path: str) -> bool:
+        """Read the ends of a file, if it is not as it was; tell whether it is not."""
         known = self._seen.get(path)
-        header: RunHeader | None = None
         try:
-            stamp = _stamp(path)
+            file = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            self._open.discard(path)
+            return self._seen.pop(path, None) is not None
+        except OSError as error:
+            log.warning("run_file_skipped", path=path, reason=str(error))
+            return False
+        try:
+            status = os.fstat(file)
+            stamp = status.st_mtime_ns, status.st_size
             if known is not None and known.stamp == stamp:
                 return False
-            ends = form_of(Path(path)).ends(Path(path))
-            header = None if ends is None else RunHeader(*ends)
-        except (UnreadableRunFileError, OSError) as error:
-            if isinstance(error, FileNotFoundError):
-                self._open.discard(path)
-                return self._seen.pop(path, None) is not None
-            log.warning("run_file_skipped", path=path, reason=str(error))
-            stamp = (0, 0) if isinstance(error, OSError) else stamp
-        self._seen[path] = _Seen(stamp, header)
+            self._seen[path] = _Seen(stamp, _header(path, file, status.st_size))
+        finally:
+            os.close(file)
         (self._open.discard if self._seen[path].is_final else self._open.add)(path)
         return True
+
+
+def _header(path: str, file: int, size: int) -> RunHeader | None:
+    try:
+        ends = form_of(path).ends(path, file, size)
+    except (UnreadableRunFileError, OSError) as error:
+        log.warning("run_file_skipped", path=path, reason=str(error))
+        return None
+    return None if ends is None else RunHeader(*ends)
 
 
 _COLUMNS: Final = "get_columns"

@@ -1,11 +1,14 @@
-"""Questions asked of documents in memory: what catalogues of files search with. May import errors."""
+"""Questions asked of documents in memory: what catalogues of files search with. May import errors.
+
+A question becomes a function once, which then is asked of every run.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, TypeAlias
 
 from .questions import (
     ORDER,
@@ -26,44 +29,80 @@ from .questions import (
     lower_ascii,
 )
 
-__all__ = ["matches"]
+__all__ = ["matches", "predicate"]
 
+Roots: TypeAlias = tuple[Any, Any, Any]
+"""The start document, the stop document or an empty one, and the element that is asked."""
+
+Predicate: TypeAlias = Callable[[Roots], bool]
+ValueTest: TypeAlias = Callable[[Any], bool]
+
+_PLACES: Final = {"start": 0, "stop": 1, "element": 2}
 _FLAGS: Final = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL}
+_NOTHING: Final = object()
+
+
+def predicate(question: Question) -> Callable[[Mapping[str, Any], Mapping[str, Any] | None], bool]:
+    """Return the function that tells of start and stop (None: the run is open) whether a question is true."""
+    asked = _asked(question)
+    return lambda start, stop: asked((start, {} if stop is None else stop, None))
 
 
 def matches(question: Question, start: Mapping[str, Any], stop: Mapping[str, Any] | None) -> bool:
-    """Tell whether a question is true of a run.
-
-    Parameters
-    ----------
-    question
-        From `parse`.
-    start, stop
-        Documents of the run; ``stop`` is None while it is open.
-    """
-    return _holds(question, {"start": start, "stop": {} if stop is None else stop})
+    """Tell whether a question is true of one run."""
+    return predicate(question)(start, stop)
 
 
-def _holds(question: Question, roots: Mapping[str, Any]) -> bool:
+def _asked(question: Question) -> Predicate:
     if isinstance(question, Field):
-        return _field(question, roots[question.document])
+        return _of_field(question)
     if isinstance(question, Text):
-        texts = [lower_ascii(text) for text in _texts(roots["start"])]
-        return all(any(word in text for text in texts) for word in question.words)
+        return _of_text(question)
     if isinstance(question, Not):
-        return not _holds(question.part, roots)
+        part = _asked(question.part)
+        return lambda roots: not part(roots)
+    parts = [_asked(part) for part in question.parts]
     if isinstance(question, All):
-        return all(_holds(part, roots) for part in question.parts)
-    return any(_holds(part, roots) for part in question.parts)
+        return lambda roots: all(part(roots) for part in parts)
+    return lambda roots: any(part(roots) for part in parts)
 
 
-def _field(field: Field, root: Any) -> bool:
-    if not field.path:
-        return _test(field.test, root)
-    found = list(_at(root, field.path))
-    if field.test == Equal(None) and not found:
-        return True
-    return any(_test(field.test, value) or _test_each(field.test, value) for value in found)
+def _of_text(question: Text) -> Predicate:
+    def asked(roots: Roots) -> bool:
+        texts = [lower_ascii(text) for text in _texts(roots[0])]
+        return all(any(word in text for text in texts) for word in question.words)
+
+    return asked
+
+
+def _of_field(field: Field) -> Predicate:
+    place, path = _PLACES[field.document], field.path
+    test = _of_value(field.test)
+    if not path:
+        return lambda roots: test(roots[place])
+    if not isinstance(field.test, Exists | HasSize | HasElement):
+        test = _or_in_array(test)
+    if_missing = field.test == Equal(None)
+    if len(path) == 1:
+        return _of_key(place, path[0], test, if_missing)
+
+    def asked(roots: Roots) -> bool:
+        found = list(_at(roots[place], path))
+        return any(map(test, found)) or (if_missing and not found)
+
+    return asked
+
+
+def _of_key(place: int, key: str, test: ValueTest, if_missing: bool) -> Predicate:
+    def asked(roots: Roots) -> bool:
+        value = roots[place].get(key, _NOTHING)
+        return if_missing if value is _NOTHING else test(value)
+
+    return asked
+
+
+def _or_in_array(test: ValueTest) -> ValueTest:
+    return lambda value: test(value) or (_is_array(value) and any(map(test, value)))
 
 
 def _at(value: Any, path: tuple[str, ...]) -> Iterator[Any]:
@@ -83,33 +122,39 @@ def _at(value: Any, path: tuple[str, ...]) -> Iterator[Any]:
                 yield from _at(item[step], rest)
 
 
-def _test_each(test: Test, value: Any) -> bool:
-    if isinstance(test, Exists | HasSize | HasElement) or not _is_array(value):
-        return False
-    return any(_test(test, item) for item in value)
-
-
-def _test(test: Test, value: Any) -> bool:
-    if isinstance(test, HasSize | HasElement):
-        return _is_array(value) and _test_array(test, value)
+def _of_value(test: Test) -> ValueTest:
     if isinstance(test, Equal):
-        return _same(test.value, value)
+        return _equals(test.value)
     if isinstance(test, OneOf):
-        return any(_same(one, value) for one in test.values)
+        among = frozenset(test.values)
+        return lambda value: isinstance(value, str | int | float) and not isinstance(value, bool) and value in among
     if isinstance(test, Compare):
-        return _kind(value) == _kind(test.bound) and ORDER[test.order](value, test.bound)
-    return isinstance(test, Exists) or (isinstance(value, str) and compiled(test).search(value) is not None)
+        kind, compares, bound = _kind(test.bound), ORDER[test.order], test.bound
+        return lambda value: _kind(value) == kind and compares(value, bound)
+    if isinstance(test, Matches):
+        search = _compiled(test).search
+        return lambda value: isinstance(value, str) and search(value) is not None
+    return (lambda _: True) if isinstance(test, Exists) else _of_array(test)
 
 
-def _test_array(test: HasSize | HasElement, array: Any) -> bool:
+def _of_array(test: HasSize | HasElement) -> ValueTest:
     if isinstance(test, HasSize):
-        return len(array) == test.size
-    items = (item for item in array if isinstance(item, Mapping)) if test.of_keys else array
-    return any(_holds(test.question, {"element": item}) for item in items)
+        return lambda value: _is_array(value) and len(value) == test.size
+    asked, kind = _asked(test.question), Mapping if test.of_keys else object
+
+    def has_element(value: Any) -> bool:
+        return _is_array(value) and any(asked((None, None, item)) for item in value if isinstance(item, kind))
+
+    return has_element
 
 
-def compiled(test: Matches) -> re.Pattern[str]:
-    """Return the regular expression of a test."""
+def _equals(constant: Any) -> ValueTest:
+    if isinstance(constant, str):
+        return lambda value: isinstance(value, str) and value == constant
+    return lambda value: _same(constant, value)
+
+
+def _compiled(test: Matches) -> re.Pattern[str]:
     flags = 0
     for letter in test.options:
         flags |= _FLAGS[letter]
@@ -140,9 +185,7 @@ def _kind(value: Any) -> str:
         return "number" if math.isfinite(value) else "null"
     if value is None:
         return "null"
-    if isinstance(value, str):
-        return "text"
-    return "other"
+    return "text" if isinstance(value, str) else "other"
 
 
 def _is_array(value: Any) -> bool:
