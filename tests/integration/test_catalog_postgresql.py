@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from catalog_queries import ASKED, RUNS, documents_of, replace_runs
+from catalog_rows import event_of, events_of, imaged_run, run_of, start_of, stop_of
 from hypothesis import HealthCheck, given, settings
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event, text
 
 from underbutler.catalog.matching import matches
+from underbutler.catalog.packed import PACK_FROM, pack_run
+from underbutler.catalog.queries import QueryError
 from underbutler.catalog.questions import parse
 from underbutler.catalog.store import CatalogStore
+from underbutler.errors import ConflictError
 from underbutler.migrations import upgrade
-from underbutler.sql import open_engine
+from underbutler.sql import open_engine, read, write
 
 
 @pytest.fixture
@@ -23,6 +29,26 @@ def engine(postgres_url: str) -> Iterator[Engine]:
     engine = open_engine(postgres_url)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def store(engine: Engine) -> CatalogStore:
+    return CatalogStore(engine)
+
+
+def at_once(*calls: Callable[[], Any]) -> list[Any]:
+    """Call functions at the same moment, each in a thread of its own; return results and errors."""
+    gate = threading.Barrier(len(calls))
+
+    def one(call: Callable[[], Any]) -> Any:
+        gate.wait()
+        try:
+            return call()
+        except ConflictError as error:
+            return error
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return list(threads.map(one, calls))
 
 
 @settings(
@@ -40,3 +66,143 @@ def test_postgresql_finds_what_a_look_at_the_documents_finds(
         wanted = {start["uid"] for start, stop in documents if matches(question, start, stop)}
         assert {header.uid for header in store.headers(query)} == wanted, query
         assert store.count(query) == len(wanted)
+
+
+def test_what_is_written_is_read_back(store: CatalogStore) -> None:
+    for documents in (run_of("small", events=3), run_of("large", events=500), imaged_run("imaged", images=70)):
+        store.import_run(documents)
+        assert store.import_run(documents) == documents[0][1]["uid"]
+        source = store.source(next(store.headers({"uid": documents[0][1]["uid"]})))
+        written = [document for name, document in documents if name == "event"]
+        for one in written:
+            one.pop("filled", None)
+        [descriptor] = source.get_event_descriptors()
+        assert events_of(iter(source.get_event_pages(descriptor["uid"]))) == written
+        assert source.get_event_count(descriptor["uid"]) == len(written)
+    assert (
+        store.source(next(store.headers({"uid": "imaged"}))).lookup_resource_for_datum("imaged-file/70")
+        == "imaged-file"
+    )
+
+
+def test_a_start_document_comes_back_with_every_number_as_it_was(store: CatalogStore) -> None:
+    start = start_of(
+        limit=float("inf"), name="a\x00b", big=1e300, large=1e16, zero=-0.0, small=5e-324, whole=2.0, n=10**20
+    )
+    store.insert("start", start)
+    [header] = store.headers({})
+    assert repr(sorted(header.start.items())) == repr(sorted(start.items()))
+    store.insert("start", start)
+
+
+def test_texts_are_ordered_by_code_points_whatever_the_locale(store: CatalogStore) -> None:
+    for uid in ("aB", "ab", "aZ", "a-", "b"):
+        store.insert("start", start_of(uid, task=uid, note={"text": uid}))
+    for path in ("uid", "task", "note.text"):
+        found = {header.uid for header in store.headers({path: {"$gte": "aB", "$lt": "aa"}})}
+        assert found == {"aB", "aZ"}
+
+
+@pytest.mark.parametrize("pattern", [r"(?P<a>x)\b", r"^pro\w+$", "a.c", r"\d{3}"])
+def test_a_regular_expression_of_python_is_said_in_postgresqls_words(store: CatalogStore, pattern: str) -> None:
+    texts = ["x y", "xy", "process", "a\nc", "abc", "year 2026", "process\n"]
+    for number, note in enumerate(texts):
+        store.insert("start", start_of(str(number), note=note, task=note))
+    question = parse({"note": {"$regex": pattern}})
+    wanted = {str(number) for number, note in enumerate(texts) if matches(question, {"note": note}, None)}
+    for path in ("note", "task"):
+        found = {header.uid for header in store.headers({path: {"$regex": pattern}})}
+        assert found - {"6"} == wanted - {"6"}  # what `$` means before the last line's end is each one's own
+
+
+def test_a_regular_expression_that_postgresql_has_not_is_refused(store: CatalogStore) -> None:
+    store.insert("start", start_of(note="aa"))
+    with pytest.raises(QueryError, match="PostgreSQL cannot read a regular expression"):
+        store.count({"note": {"$regex": r"(?P<one>a)(?P=one)"}})
+
+
+def test_many_writers_of_one_run_lose_nothing(store: CatalogStore) -> None:
+    for name, document in run_of(events=0, ended=False):
+        store.insert(name, document)
+
+    def write_events(worker: int) -> None:
+        insert = store.writer()
+        for number in range(worker, 200, 4):
+            insert("event", event_of(number))
+
+    at_once(*(lambda worker=worker: write_events(worker) for worker in range(4)))
+    source = store.source(next(store.headers({})))
+    assert [one["seq_num"] for one in events_of(iter(source.get_event_pages("run-primary")))] == list(range(200))
+
+
+def test_a_stop_waits_for_events_that_are_being_written_and_refuses_later_ones(store: CatalogStore) -> None:
+    for name, document in run_of(events=0, ended=False):
+        store.insert(name, document)
+    written: list[int] = []
+
+    def write_events(worker: int) -> None:
+        for number in range(worker, 400, 3):
+            store.insert("event", event_of(number))
+            written.append(number)
+
+    def write_stop() -> None:
+        while len(written) < 30:
+            threading.Event().wait(0.001)
+        store.insert("stop", stop_of())
+
+    answers = at_once(write_stop, *(lambda worker=worker: write_events(worker) for worker in range(3)))
+    assert [type(answer) for answer in answers] == [type(None), ConflictError, ConflictError, ConflictError]
+    source = store.source(next(store.headers({})))
+    numbers = [one["seq_num"] for one in events_of(iter(source.get_event_pages("run-primary")))]
+    assert numbers == sorted(written)
+
+
+def test_a_run_that_is_imported_twice_at_once_is_there_once(store: CatalogStore) -> None:
+    documents = imaged_run(images=PACK_FROM)
+    at_once(*(lambda: store.import_run(documents) for _ in range(4)))
+    assert store.count({}) == 1
+    source = store.source(next(store.headers({})))
+    assert source.get_event_count("run-primary") == PACK_FROM
+
+
+def test_events_that_are_packed_twice_at_once_are_there_once(
+    store: CatalogStore, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as unpacked:
+        unpacked.setattr("underbutler.catalog.store.pack_run", lambda *_: False)
+        store.import_run(run_of(events=300))
+
+    def pack() -> bool:
+        with write(engine) as connection:
+            return pack_run(connection, "run")
+
+    def read_all() -> list[int]:
+        source = store.source(next(store.headers({})))
+        return [one["seq_num"] for one in events_of(iter(source.get_event_pages("run-primary")))]
+
+    answers = at_once(pack, pack, read_all, read_all, read_all)
+    assert sorted(answers[:2]) == [False, True]
+    assert answers[2:] == [list(range(1, 301))] * 3
+    assert read_all() == list(range(1, 301))
+
+
+FILL = """
+    INSERT INTO catalog_run (uid, time, task, exit_status, stop_time, start, stop, odd)
+    SELECT n::text, n, 't' || n % 7, CASE WHEN n % 500 = 0 THEN 'abort' ELSE 'success' END, n,
+        jsonb_build_object('uid', n::text), '{}', false
+    FROM generate_series(1, 20000) n"""
+
+
+def test_a_search_by_task_status_and_time_is_answered_by_an_index(store: CatalogStore, engine: Engine) -> None:
+    with write(engine) as connection:
+        connection.execute(text(FILL))
+        connection.execute(text("ANALYZE catalog_run"))
+    asked: list[tuple[str, Any]] = []
+    event.listen(engine, "before_cursor_execute", lambda *args: asked.append((args[2], args[3])))
+    query = {"task": "t3", "exit_status": "abort", "time": {"$gte": 9000}}
+    found = [header.uid for header in store.headers(query, limit=100)]
+    assert found == ["18000", "14500", "11000"]  # of 500, 1000, … those that are 3 more than a multiple of 7
+    with read(engine) as connection:
+        plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {asked[-1][0]}", asked[-1][1]).scalars())
+    assert "ix_catalog_run_task_exit_status_time_uid" in plan
+    assert "Seq Scan" not in plan

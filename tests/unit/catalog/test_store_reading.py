@@ -10,7 +10,7 @@ import pytest
 from catalog_rows import descriptor_of, event_of, events_of, imaged_run, run_of, start_of
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine, event, select
+from sqlalchemy import Engine, event, select, text
 
 from underbutler.catalog.packed import PACK_FROM, pack_run
 from underbutler.catalog.packing import pack, unpack
@@ -198,3 +198,24 @@ def test_runs_come_newest_first_in_batches(store: CatalogStore, engine: Engine) 
     assert [header.uid for header in store.headers({}, skip=248)] == ["run-001", "run-000"]
     assert [header.uid for header in store.headers({}, skip=120, limit=2)] == ["run-129", "run-128"]
     assert len(list(store.headers({}, limit=150))) == 150
+
+
+FILL = """
+    WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 20000)
+    INSERT INTO catalog_run (uid, time, task, exit_status, stop_time, start, stop, odd)
+    SELECT CAST(n AS TEXT), n, 't' || (n % 7), CASE WHEN n % 500 = 0 THEN 'abort' ELSE 'success' END, n,
+        json_object('uid', CAST(n AS TEXT)), '{}', false
+    FROM numbers"""
+
+
+def test_a_search_by_task_status_and_time_is_answered_by_an_index(store: CatalogStore, engine: Engine) -> None:
+    with write(engine) as connection:
+        connection.execute(text(FILL))
+    asked: list[tuple[str, Any]] = []
+    event.listen(engine, "before_cursor_execute", lambda *args: asked.append((args[2], args[3])))
+    query = {"task": "t3", "exit_status": "abort", "time": {"$gte": 9000}}
+    assert [header.uid for header in store.headers(query, limit=100)] == ["18000", "14500", "11000"]
+    with read(engine) as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked[-1][0]}", asked[-1][1]).all()
+    [step] = [row[-1] for row in plan]
+    assert "USING INDEX ix_catalog_run_task_exit_status_time_uid (task=? AND exit_status=? AND time>?)" in step
