@@ -11,33 +11,34 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, Insert, Table, select, update
+from sqlalchemy import Connection, Insert, Table, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase
 
-from underbutler.errors import ConflictError, LostDatasetError
+from underbutler.errors import ConflictError
 from underbutler.sql import is_postgresql
 
+from .conflicts import closed, compare, missing
 from .hints import data_id_rows
 from .packed import packed_events
 from .schema import DocumentError, check, plain
-from .searched import canonical, document_of, start_row, stop_row
+from .searched import document_of, start_row, stop_row
 from .source import unpacked
 from .tables import DataId, Datum, Descriptor, Event, Resource, Run
 
-__all__ = ["Insertion", "MissingDocumentError", "prepared"]
+__all__ = ["Insertion", "Stream", "prepared"]
 
 _ROWS: Final = 500
 """Most values of one IN list."""
 
 
-class MissingDocumentError(LostDatasetError):
-    """A document refers to another one that was not written before it."""
+_KEPT: Final = 1000
+"""Descriptors that are remembered: they do not change."""
 
 
 @dataclass
-class _Stream:
-    """What is checked of the events of a descriptor."""
+class Stream:
+    """What the events of a descriptor are checked by."""
 
     run_uid: str
     name: str
@@ -58,7 +59,7 @@ class Insertion:
         The run whose start was met last: resources and datums need not name theirs.
     """
 
-    streams: dict[str, _Stream] = field(default_factory=dict)
+    streams: dict[str, Stream] = field(default_factory=dict)
     resources: dict[str, str] = field(default_factory=dict)
     run_uid: str | None = None
 
@@ -86,21 +87,13 @@ class Insertion:
 
     def _start(self, connection: Connection, start: Mapping[str, Any]) -> None:
         row = start_row(start)
-        for key in ("uid", "time"):
-            if row[key] is None:
-                raise DocumentError(
-                    f"The start document {start['uid']!r} breaks its schema at $.{key}: {start[key]!r} cannot be kept.",
-                    kind="start",
-                    path=f"$.{key}",
-                    uid=start["uid"],
-                )
         if _inserted(connection, Run, [row]):
             rows = list(data_id_rows(row["start"]))
             if rows:
                 _inserted(connection, DataId, rows)
         else:
             columns = select(Run.start, Run.start_exact).where(Run.uid == start["uid"])
-            _compare("start", start, document_of(*connection.execute(columns).one()))
+            compare("start", start, document_of(*connection.execute(columns).one()))
         self.run_uid = start["uid"]
 
     def _stop(self, connection: Connection, stop: Mapping[str, Any]) -> None:
@@ -110,8 +103,8 @@ class Insertion:
             return
         row = connection.execute(select(Run.stop, Run.stop_exact).where(Run.uid == uid)).one_or_none()
         if row is None:
-            raise _missing("stop", stop["uid"], "start", uid)
-        _compare("stop", stop, document_of(*row))
+            raise missing("stop", stop["uid"], "start", uid)
+        compare("stop", stop, document_of(*row))
 
     def _descriptor(self, connection: Connection, descriptor: Mapping[str, Any]) -> None:
         row = {
@@ -152,23 +145,21 @@ class Insertion:
             return
         body = connection.execute(known).scalar_one_or_none()
         if body is None:
-            raise _closed(kind, document["uid"], row["run_uid"])
-        _compare(kind, document, json.loads(body))
+            raise closed(kind, document["uid"], row["run_uid"])
+        compare(kind, document, json.loads(body))
 
     def _events(self, connection: Connection, descriptor_uid: str, events: Sequence[Mapping[str, Any]]) -> None:
         stream = self._stream(connection, descriptor_uid, events[0]["uid"])
         for event in events:
             _check_keys(event, stream)
-        if _is_open(connection, "event", events[0]["uid"], stream.run_uid):
-            written = _inserted(connection, Event, [_event_row(event) for event in events])
-            if written == len(events):
-                return
+        if _inserted_events(connection, stream.run_uid, [_event_row(event) for event in events]) == len(events):
+            return
         stored = dict(_stored_events(connection, descriptor_uid, [event["uid"] for event in events]))
         for event in events:
             if event["uid"] not in stored:
                 _refuse_foreign_event(connection, event)
-                raise _closed("event", event["uid"], stream.run_uid)
-            _compare("event", event, stored[event["uid"]])
+                raise closed("event", event["uid"], stream.run_uid)
+            compare("event", event, stored[event["uid"]])
 
     def _datums(self, connection: Connection, resource_uid: str, datums: Sequence[Mapping[str, Any]]) -> None:
         run_uid = self._run_of_resource(connection, resource_uid, datums[0]["datum_id"])
@@ -188,23 +179,27 @@ class Insertion:
         stored = dict(_stored_datums(connection, run_uid, [datum["datum_id"] for datum in datums]))
         for datum in datums:
             if datum["datum_id"] not in stored:
-                raise _closed("datum", datum["datum_id"], run_uid)
-            _compare("datum", datum, stored[datum["datum_id"]])
+                raise closed("datum", datum["datum_id"], run_uid)
+            compare("datum", datum, stored[datum["datum_id"]])
 
-    def _stream(self, connection: Connection, descriptor_uid: str, event_uid: str) -> _Stream:
-        if descriptor_uid not in self.streams:
+    def _stream(self, connection: Connection, descriptor_uid: str, event_uid: str) -> Stream:
+        stream = self.streams.get(descriptor_uid)
+        if stream is None:
             asked = select(Descriptor.run_uid, Descriptor.body).where(Descriptor.uid == descriptor_uid)
             row = connection.execute(asked).one_or_none()
             if row is None:
-                raise _missing("event", event_uid, "descriptor", descriptor_uid)
+                raise missing("event", event_uid, "descriptor", descriptor_uid)
             descriptor = json.loads(row.body)
             keys = frozenset(
                 key
                 for key, described in descriptor["data_keys"].items()
                 if not str(described.get("external", "")).startswith("STREAM:")
             )
-            self.streams[descriptor_uid] = _Stream(row.run_uid, descriptor.get("name", ""), keys)
-        return self.streams[descriptor_uid]
+            if len(self.streams) >= _KEPT:
+                self.streams.clear()
+            stream = Stream(row.run_uid, descriptor.get("name", ""), keys)
+            self.streams[descriptor_uid] = stream
+        return stream
 
     def _run_of_resource(self, connection: Connection, resource_uid: str, datum_id: str) -> str:
         """Return the run of a resource; of several that share it, the one at hand, else the newest."""
@@ -218,7 +213,7 @@ class Insertion:
             )
             run_uid = connection.execute(asked).scalar_one_or_none()
             if run_uid is None:
-                raise _missing("datum", datum_id, "resource", resource_uid)
+                raise missing("datum", datum_id, "resource", resource_uid)
             self.resources[resource_uid] = run_uid
         return self.resources[resource_uid]
 
@@ -259,7 +254,7 @@ def _events_of(page: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield event
 
 
-def _check_keys(event: Mapping[str, Any], stream: _Stream) -> None:
+def _check_keys(event: Mapping[str, Any], stream: Stream) -> None:
     for part in ("data", "timestamps"):
         different = stream.keys ^ event[part].keys()
         if different:
@@ -330,6 +325,22 @@ def _inserted(connection: Connection, table: type[DeclarativeBase], rows: Sequen
     return connection.execute(insert, list(rows)).rowcount
 
 
+_INSERT_EVENTS: Final = text("""
+    WITH open AS MATERIALIZED (SELECT uid FROM catalog_run WHERE uid = :run_uid AND stop_time IS NULL FOR SHARE)
+    INSERT INTO catalog_event (uid, descriptor_uid, seq_num, time, data, timestamps, filled)
+    SELECT event.uid, event.descriptor_uid, event.seq_num, event.time, event.data, event.timestamps, event.filled
+    FROM open, json_to_recordset(CAST(:events AS json)) AS event (
+        uid text, descriptor_uid text, seq_num bigint, time double precision, data text, timestamps text, filled text)
+    ON CONFLICT (uid) DO NOTHING""")
+
+
+def _inserted_events(connection: Connection, run_uid: str, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Insert events that are not there, if their run is open, and return how many were inserted: in one statement."""
+    if is_postgresql(connection):
+        return connection.execute(_INSERT_EVENTS, {"run_uid": run_uid, "events": json.dumps(rows)}).rowcount
+    return _inserted(connection, Event, rows) if _is_open(connection, "event", rows[0]["uid"], run_uid) else 0
+
+
 def _table(table: type[DeclarativeBase]) -> Table:
     return table.__table__  # type: ignore[return-value]
 
@@ -339,21 +350,8 @@ def _is_open(connection: Connection, kind: str, uid: str, run_uid: str) -> bool:
     asked = select(Run.stop_time).where(Run.uid == run_uid).with_for_update(read=True)
     row = connection.execute(asked).one_or_none()
     if row is None:
-        raise _missing(kind, uid, "start", run_uid)
+        raise missing(kind, uid, "start", run_uid)
     return row.stop_time is None
-
-
-def _compare(kind: str, document: Mapping[str, Any], stored: Any) -> None:
-    own = {key: value for key, value in document.items() if value != {} or key != "filled"}
-    other = {key: value for key, value in stored.items() if value != {} or key != "filled"}
-    if canonical(own) != canonical(other):
-        uid = document.get("uid", document.get("datum_id"))
-        raise ConflictError(
-            f"The {kind} document {uid!r} is in the catalogue with another content. A document is never changed: give "
-            "the new one a uid of its own.",
-            kind=kind,
-            uid=uid,
-        )
 
 
 def _refuse_foreign_event(connection: Connection, event: Mapping[str, Any]) -> None:
@@ -365,23 +363,3 @@ def _refuse_foreign_event(connection: Connection, event: Mapping[str, Any]) -> N
             kind="event",
             uid=event["uid"],
         )
-
-
-def _closed(kind: str, uid: str, run_uid: str) -> ConflictError:
-    return ConflictError(
-        f"The {kind} {uid!r} comes after the stop of run {run_uid!r}, which is final. Write a new run, with "
-        f"`parent={run_uid!r}` in its start document.",
-        kind=kind,
-        uid=uid,
-        run=run_uid,
-    )
-
-
-def _missing(kind: str, uid: str, of_kind: str, of_uid: str) -> MissingDocumentError:
-    return MissingDocumentError(
-        f"The {kind} {uid!r} refers to the {of_kind} document {of_uid!r}, which was not written. Write the documents "
-        "of a run in their order: start, descriptors, resources, datums, events, stop.",
-        kind=kind,
-        uid=uid,
-        missing=of_uid,
-    )

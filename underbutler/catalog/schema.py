@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import event_model
@@ -59,6 +60,7 @@ def check(name: str, document: Mapping[str, Any]) -> None:
     if errors:
         raise _broken(name, document, errors[0].json_path, errors[0].message)
     _check_lengths(name, document)
+    _check_range(name, document)
 
 
 def _rank(error: Any) -> tuple[bool, int]:
@@ -75,6 +77,15 @@ def _check_lengths(name: str, document: Mapping[str, Any]) -> None:
     for path, column in _columns(name, document):
         if len(column) != wanted:
             raise _broken(name, document, path, f"{len(column)} values, but {wanted} in $.{key}")
+
+
+def _check_range(name: str, document: Mapping[str, Any]) -> None:
+    """Refuse what orders documents if it cannot: times that are none, numbers and uids that no database holds."""
+    for key, fits in _FITS.items():
+        values = document.get(key, [])
+        for value in values if isinstance(values, list) else [values]:
+            if not fits(value):
+                raise _broken(name, document, f"$.{key}", f"{value!r} cannot be kept")
 
 
 def _columns(name: str, document: Mapping[str, Any]) -> Iterable[tuple[str, list[Any]]]:
@@ -143,8 +154,11 @@ def _is_event(document: Mapping[str, Any]) -> bool:
         document.keys() - {"filled"} == _EVENT
         and type(document["descriptor"]) is str
         and type(document["uid"]) is str
+        and document["uid"].isprintable()
         and type(document["seq_num"]) is int
+        and _is_counted(document["seq_num"])
         and type(document["time"]) in {int, float}
+        and math.isfinite(document["time"])
         and type(document["data"]) is dict
         and type(document["timestamps"]) is dict
         and type(filled) is dict
@@ -156,9 +170,23 @@ def _is_datum(document: Mapping[str, Any]) -> bool:
     return (
         document.keys() == _DATUM
         and type(document["datum_id"]) is str
+        and document["datum_id"].isprintable()
         and type(document["resource"]) is str
         and type(document["datum_kwargs"]) is dict
     )
 
 
+def _is_counted(number: int) -> bool:
+    return abs(number) < 2**63
+
+
+_FITS: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "time": math.isfinite,
+    "seq_num": _is_counted,
+    "uid": str.isprintable,
+    "run_start": str.isprintable,
+    "descriptor": str.isprintable,
+    "resource": str.isprintable,
+    "datum_id": str.isprintable,
+}
 _SURE: Final = {"event": _is_event, "datum": _is_datum}

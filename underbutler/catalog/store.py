@@ -8,11 +8,11 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import Engine, select
 
 from underbutler.errors import UsageError
-from underbutler.sql import read, write
+from underbutler.sql import read, statement, write
 
 from . import selection
 from .engines import engine_of, url_of
-from .insertion import Insertion, prepared
+from .insertion import Insertion, Stream, prepared
 from .packed import pack_run
 from .retrieval import StoredRun
 from .shelf import RunHeader
@@ -39,6 +39,7 @@ class CatalogStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._streams: dict[str, Stream] = {}
 
     @classmethod
     def open(cls, url: str) -> CatalogStore:
@@ -81,11 +82,11 @@ class CatalogStore:
         ConflictError
             If an unequal one is there, or its run has ended.
         """
-        self._insert(Insertion(), name, document)
+        self._insert(Insertion(streams=self._streams), name, document)
 
     def writer(self) -> Writer:
         """Return what writes the documents of runs one by one: `insert` that remembers what they refer to."""
-        known = Insertion()
+        known = Insertion(streams=self._streams)
         return lambda name, document: self._insert(known, name, document)
 
     def import_run(self, documents: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
@@ -158,7 +159,9 @@ class CatalogStore:
         kind, documents = prepared(name, document)
         if not documents:
             return
-        with write(self._engine) as connection:
+        # An event is one statement, and so a transaction of its own: on PostgreSQL that is one round trip.
+        transaction = statement if kind == "event" and len(documents) == 1 else write
+        with transaction(self._engine) as connection:
             known.insert(connection, kind, documents)
         if kind == "stop":
             self._pack(documents[0]["run_start"])

@@ -9,7 +9,7 @@ import pytest
 from catalog_rows import descriptor_of, event_of, events_of, imaged_run, run_of, start_of, stop_of
 from sqlalchemy import Engine, func, select
 
-from underbutler.catalog.insertion import MissingDocumentError
+from underbutler.catalog.conflicts import MissingDocumentError
 from underbutler.catalog.schema import DocumentError
 from underbutler.catalog.store import CatalogStore
 from underbutler.catalog.tables import DataId, Datum, Descriptor, Event, Page, Resource, Run
@@ -36,6 +36,10 @@ def events_in(store: CatalogStore, descriptor: str = "run-primary") -> list[dict
         ("start", {"uid": "run", "time": 1.0, "plan": {"a.b": 1}}, "$.plan"),
         ("start", {"uid": "run", "time": 1.0, "who": [{"when": object()}]}, "$.who[0].when"),
         ("start", {"uid": "run", "time": float("nan")}, "$.time"),
+        ("start", {"uid": "r\x00n", "time": 1.0}, "$.uid"),
+        ("event", event_of(1) | {"time": float("inf")}, "$.time"),
+        ("event", event_of(2**63), "$.seq_num"),
+        ("event", event_of(1, uid="e\udc00"), "$.uid"),
         ("stop", stop_of(exit_status="splendid"), "$.exit_status"),
         ("descriptor", descriptor_of(x={"dtype": "numbr"}), "$.data_keys.x.dtype"),
         ("descriptor", descriptor_of(x={"shape": ["wide"]}), "$.data_keys.x.shape"),
