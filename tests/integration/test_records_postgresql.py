@@ -14,7 +14,7 @@ from record_machine import RecordsMachine
 from record_rows import claim_of, new_job, new_target, notice_of, product, running
 from sqlalchemy import Engine, event, text
 
-import underbutler.catalog.tables  # noqa: F401 - fills the metadata
+import underbutler.catalog.tables
 import underbutler.records.tables  # noqa: F401
 from underbutler.errors import ConflictError, RecordsUnavailableError, UsageError
 from underbutler.migrations import VERSION_TABLE, is_current, upgrade
