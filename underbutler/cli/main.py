@@ -22,14 +22,19 @@ F = TypeVar("F", bound=Callable[..., Any])
 EXIT_CODES: tuple[tuple[type[UnderbutlerError], int], ...] = ((UsageError, 2), (TransientError, 3), (FatalError, 4))
 
 _COMMANDS = {
+    "annex": ".annex_commands:annex",
     "cancel": ".job_commands:cancel",
     "db": ".database_commands:db",
+    "destroy": ".job_commands:destroy",
     "ingest": ".repository_commands:ingest",
     "notices": ".watch_command:notices",
+    "quarantine": ".quarantine_commands:quarantine",
     "repo": ".repository_commands:repo",
+    "retry": ".job_commands:retry",
     "run": ".run_command:run",
     "status": ".job_commands:status",
     "submit": ".submit_command:submit",
+    "sweep": ".sweep_command:sweep",
     "tasks": ".task_commands:tasks",
     "watch": ".watch_command:watch",
 }
@@ -83,7 +88,7 @@ def group(home: Path | None, verbose: int) -> None:
     \b
     Examples:
       underbutler demo                                  see all of it work, on this machine
-      underbutler up                                    start broker, S3 and worker here; Ctrl-C stops them
+      underbutler up                                    start broker, S3, worker, beat here; Ctrl-C stops them
       underbutler repo create ./repo --label demo       make a Butler repository
       underbutler ingest demo night/*.fits              bring raw frames in
       underbutler submit processCcd demo --id instrument=STE3 detector=0 --wait
