@@ -91,6 +91,7 @@ def install_probes(folder: Path) -> None:
     """Install the probes as a distribution of their own, found by its entry points."""
     names = {
         "probeArray": "ArrayTask",
+        "probeDie": "DieTask",
         "probeDieOnce": "DieOnceTask",
         "probeEmpty": "EmptyTask",
         "probeFail": "FailTask",
@@ -99,6 +100,7 @@ def install_probes(folder: Path) -> None:
         "probePixels": "PixelsTask",
         "probeSlow": "SlowTask",
         "probeStatus": "StatusTask",
+        "probeStop": "StopTask",
         "probeUndeclared": "UndeclaredTask",
         "probeWrite": "WriteTask",
     }

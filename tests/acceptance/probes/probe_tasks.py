@@ -69,6 +69,27 @@ class DieOnceTask(_Probe):
         dataRef.put(b"\x89PNG\r\n\x1a\n", "probePicture")
 
 
+class DieTask(_Probe):
+    """Kill the process that runs it, every time."""
+
+    _DefaultName = "probeDie"
+
+    def runDataRef(self, dataRef):
+        """Die."""
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class StopTask(_Probe):
+    """Stop the process that runs it: no soft time limit reaches it any more."""
+
+    _DefaultName = "probeStop"
+    timeLimit = 2
+
+    def runDataRef(self, dataRef):
+        """Stop."""
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+
 class SlowTask(_Probe):
     """Take longer than it may."""
 
