@@ -203,8 +203,8 @@ class Channel(redis.Channel):
         self._sent, self._script_known = None, True
         found = self.bookings.taken(reply, queues)
         self._dry = not found
-        if found:
-            self._queue_cycle.rotate(found[-1].routing_key)
+        for booked in found:
+            self._queue_cycle.rotate(booked.routing_key)  # the next call begins with another queue
         self._arrived.extend(found)
 
     def _again(self, done: list[str]) -> None:
