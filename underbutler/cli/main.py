@@ -14,6 +14,7 @@ import click
 
 from underbutler import __version__
 from underbutler.errors import FatalError, TransientError, UnderbutlerError, UsageError
+from underbutler.redaction import redacted_error, redacted_text
 
 __all__ = ["LazyGroup", "main"]
 
@@ -112,11 +113,14 @@ def main(args: Sequence[str] | None = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except UnderbutlerError as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(redacted_text(f"Error: {error}"), err=True)
         sys.exit(exit_code_of(error))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except Exception as error:  # noqa: BLE001 - it goes on as it is, and its traceback shows no access token
+        clean = redacted_error(error)
+        raise clean from clean.__cause__
     sys.exit(result if isinstance(result, int) else 0)
 
 
