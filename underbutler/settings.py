@@ -117,6 +117,8 @@ class Settings(BaseSettings):
     )
     annex_layout: Literal["cap452", "salobj"] = Field("cap452", validation_alias=_alias("ANNEX_LAYOUT"))
     annex_threshold_bytes: int = Field(2**20, ge=0, validation_alias=_alias("ANNEX_THRESHOLD_BYTES"))
+    annex_timeout_s: float = Field(20.0, gt=0, validation_alias=_alias("ANNEX_TIMEOUT_S"))
+    """Longest silence of the annex within one request of a worker, in seconds."""
     annex_part_bytes: int = Field(8 * 2**20, ge=5 * 2**20, validation_alias=_alias("ANNEX_PART_BYTES"))
 
     notice_exchange: str = Field("largeFileObjectAvailable", validation_alias=_alias("NOTICE_EXCHANGE"))

@@ -1,0 +1,598 @@
+"""One target, run in this process: what is visible of it, whatever goes wrong between its steps."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from annex_faults import FaultyS3
+from celery.exceptions import SoftTimeLimitExceeded
+from services import S3Endpoint
+from sqlalchemy import select
+from target_site import BOUNDS, TargetSite, install_tasks, target_of
+
+from underbutler import logs
+from underbutler.context import WorkerContext
+from underbutler.errors import (
+    FencedOutError,
+    LostDatasetError,
+    MessageError,
+    RecordsUnavailableError,
+    TokenExpiredError,
+    TransientError,
+)
+from underbutler.model.job import Phase, TargetState
+from underbutler.model.message import digest_of
+from underbutler.records import JobStore, NewTarget, Outgoing, StandDown, StandDownReason
+from underbutler.records.tables import Upload
+from underbutler.sql import read
+from workers.target import GivenBackError, TargetFailedError
+from workers.waiting import DeferredError
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture(scope="module")
+def annex(moto_endpoint: S3Endpoint) -> Iterator[FaultyS3]:
+    with FaultyS3(moto_endpoint.url) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def site(annex: FaultyS3, moto_endpoint: S3Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TargetSite]:
+    packages = tmp_path_factory.mktemp("packages")
+    install_tasks(packages)
+    patch = pytest.MonkeyPatch()
+    patch.syspath_prepend(str(packages))
+    logs.configure("INFO")
+    made = TargetSite(
+        tmp_path_factory.mktemp("site"),
+        moto_endpoint,
+        s3_endpoint_url=annex.url,
+        retry_base_s=5.0,
+        max_transient_retries=2,
+        breaker_failures=2,
+        unknown_wait_s=600.0,
+    )
+    yield made
+    made.close()
+    patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def steps(site: TargetSite, annex: FaultyS3) -> Iterator[dict[str, Callable[[], Any]]]:
+    import one_target_tasks
+
+    one_target_tasks.steps.clear()
+    site.context.annex_was_away = False
+    yield one_target_tasks.steps
+    one_target_tasks.steps.clear()
+    annex.heal()
+
+
+def once(error: BaseException) -> Callable[[], None]:
+    """Return a function that raises the first time."""
+    left = [error]
+
+    def act() -> None:
+        if left:
+            raise left.pop()
+
+    return act
+
+
+def doing(act: Callable[[], Any], do: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that acts once after what it does."""
+    left = [act]
+
+    def done(*args: Any, **kwargs: Any) -> Any:
+        result = do(*args, **kwargs)
+        if left:
+            left.pop()()
+        return result
+
+    return done
+
+
+def uploads(site: TargetSite, one: Outgoing) -> dict[int, list[str]]:
+    """Return the keys that the claims of a target said they would write."""
+    said: dict[int, list[str]] = {}
+    with read(site.context.engine) as connection:
+        for row in connection.execute(select(Upload.claim_no, Upload.key).where(Upload.target_id == target_of(one))):
+            said.setdefault(row.claim_no, []).append(row.key)
+    return said
+
+
+def check_one_visible_effect(site: TargetSite, one: Outgoing, words: str = "hello") -> None:
+    """Look that a target of `onePicture` is done once: Butler, products, annex and notices agree."""
+    job = site.context.jobs.job(one.message.envelope.job)
+    row = site.target(target_of(one))
+    assert row.state is TargetState.DONE
+    ends = [claim.end for claim in site.context.jobs.claims(row.id)]
+    assert ends.count("done") == 1
+    assert None not in ends
+    stored = site.stored(job, row.id)
+    assert set(stored) == {"oneTable", "onePicture", "onePicture_metadata"}
+    assert stored["oneTable"] == {"words": words}
+    products = site.context.jobs.products_of(row.id)
+    assert {product.dataset_id for product in products} == site.ids_of(job, row.id)
+    assert len(products) == 3
+    (picture,) = [product for product in products if product.large]
+    assert picture.claim_no == row.claim_no
+    assert picture.url is not None
+    assert picture.url.endswith(f"-{row.id}.{row.claim_no}.png")
+    notices = [notice for notice in site.context.jobs.notices(job.id) if notice.target == str(row.id)]
+    assert [notice.url for notice in notices] == [picture.url]
+    assert PNG + words.encode() in site.announced(job)
+
+
+def test_the_usual_way(site: TargetSite, annex: FaultyS3, steps: dict[str, Any]) -> None:
+    job, (one, other) = site.submitted("onePicture", "-c", "words=one two")
+    asked = annex.seen[:]
+    steps["last"] = lambda: asked.append("science is over")
+    assert site.run(one) is TargetState.DONE
+    check_one_visible_effect(site, one, "one two")
+    row = site.target(target_of(one))
+    assert row.scalars == {"n_words": 2}
+    assert row.seconds is not None
+    (key,) = uploads(site, one)[1]
+    assert any(key.rpartition("-")[2] in line for line in annex.seen if line.startswith("PUT"))
+    assert site.target(target_of(other)).state is TargetState.QUEUED
+    assert site.context.jobs.job(job.id).phase == Phase.EXECUTING
+
+
+def test_a_second_delivery_of_the_message_stands_down(site: TargetSite, steps: dict[str, Any]) -> None:
+    _, (one, _) = site.submitted("onePicture")
+    refused: list[StandDown] = []
+
+    def again() -> None:
+        steps.clear()
+        with pytest.raises(StandDown) as caught:
+            site.run(one, worker="w2")
+        refused.append(caught.value)
+
+    steps["between"] = again
+    site.run(one)
+    assert refused[0].reason is StandDownReason.LIVE
+    with pytest.raises(StandDown, match="ended"):
+        site.run(one)
+    check_one_visible_effect(site, one)
+
+
+def test_a_body_that_is_not_its_headers_is_refused(site: TargetSite) -> None:
+    _, (one, other) = site.submitted("onePicture")
+    forged = replace(one, message=replace(one.message, args=other.message.args))
+    with pytest.raises(MessageError, match="body"):
+        site.run(forged)
+    assert site.target(target_of(one)).claim_no == 0
+
+
+# A service that is away while the science runs
+
+
+def test_a_transient_error_waits_with_its_log_and_metadata_at_the_claim(
+    site: TargetSite, steps: dict[str, Any]
+) -> None:
+    job, (one, _) = site.submitted("onePicture")
+
+    def away() -> None:
+        logging.getLogger("science").warning("the service is gone")
+        raise TransientError("the service of the sky is away")
+
+    steps["between"] = away
+    with pytest.raises(GivenBackError, match="sky"):
+        site.run(one)
+    row = site.target(target_of(one))
+    assert (row.state, row.transient_retries, row.deaths, row.sent_at) == (TargetState.QUEUED, 1, 0, None)
+    assert row.not_before is not None
+    assert 2.5 <= row.not_before - row.queued_at <= 5.0
+    (claim,) = site.context.jobs.claims(row.id)
+    assert claim.end == "transient"
+    assert "the service is gone" in (claim.log or "")
+    assert "n_words" in str(claim.metadata)
+    assert set(site.stored(job, row.id)) == {"oneTable"}, "metadata is put once, when the target ends"
+    with pytest.raises(StandDown) as caught:
+        site.run(one)
+    assert caught.value.reason is StandDownReason.NOT_BEFORE
+    steps.clear()
+    assert site.run(site.sent_again(row.id)) is TargetState.DONE
+    check_one_visible_effect(site, one)
+
+
+def test_a_target_fails_when_a_service_was_away_too_often(site: TargetSite, steps: dict[str, Any]) -> None:
+    job, (one, _) = site.submitted("onePicture")
+
+    def away() -> None:
+        raise TransientError("the service of the sky is away")
+
+    steps["last"] = away
+    target = target_of(one)
+    for _ in range(2):
+        with pytest.raises(GivenBackError):
+            site.run(one)
+        one = site.sent_again(target)
+    with pytest.raises(TargetFailedError):
+        site.run(one)
+    row = site.target(target)
+    assert row.state is TargetState.FAILED
+    assert row.error_type == "TransientError"
+    assert "Tried 3 times" in (row.error_text or "")
+    assert set(site.stored(job, target)) == {"oneTable", "onePicture", "onePicture_metadata"}
+    assert {product.dataset_id for product in site.context.jobs.products_of(target)} == site.ids_of(job, target)
+    assert site.context.jobs.notices(job.id) == []
+
+
+def test_a_failed_target_lists_what_it_stored(site: TargetSite, steps: dict[str, Any]) -> None:
+    job, (one, _) = site.submitted("onePicture")
+    steps["between"] = once(ArithmeticError("the sky is not computable"))
+    with pytest.raises(TargetFailedError) as caught:
+        site.run(one)
+    assert isinstance(caught.value.error, ArithmeticError)
+    target = target_of(one)
+    row = site.target(target)
+    assert (row.state, row.error_type) == (TargetState.FAILED, "ArithmeticError")
+    products = site.context.jobs.products_of(target)
+    assert {product.dataset_type for product in products} == {"oneTable", "onePicture_metadata"}
+    assert {product.dataset_id for product in products} == site.ids_of(job, target)
+    assert all(product.byte_size and not product.large and product.url is None for product in products)
+
+
+def test_a_target_without_work_lists_what_it_stored(site: TargetSite) -> None:
+    job, (one, _) = site.submitted("oneNothing")
+    assert site.run(one) is TargetState.NO_WORK
+    products = site.context.jobs.products_of(target_of(one))
+    assert {product.dataset_type for product in products} == {"oneTable", "oneNothing_metadata"}
+    assert {product.dataset_id for product in products} == site.ids_of(job, target_of(one))
+
+
+# A repository that does not open
+
+
+def test_a_repository_that_does_not_open_opens_its_breaker_and_its_targets_wait(
+    site: TargetSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from underbutler.butlers import Repositories
+
+    _, (one, other) = site.submitted("oneTableTask")
+    with WorkerContext(site.settings) as context, monkeypatch.context() as patch:
+
+        def away(*_: Any, **__: Any) -> Any:
+            raise TransientError("The registry of repository 'demo' does not answer: gone.", label="demo")
+
+        patch.setattr(Repositories, "_create", away)
+        for message in (one, site_other := other):
+            with pytest.raises(GivenBackError, match="registry"):
+                site.run(message, context=context)
+        (breaker,) = site.context.jobs.breakers()
+        assert (breaker.label, breaker.failures) == ("demo", 2)
+        assert breaker.open_until is not None
+    assert site.target(target_of(one)).transient_retries == 1
+    with pytest.raises(DeferredError, match="demo"):
+        site.run(site.sent_again(target_of(one)))
+    row = site.target(target_of(one))
+    assert (row.state, row.claim_no, row.sent_at) == (TargetState.QUEUED, 1, None)
+    assert row.not_before is not None
+    assert row.waiting_reason is not None
+    site.context.jobs.breaker_closed("demo")
+    assert site.run(site.sent_again(target_of(one))) is TargetState.DONE
+    assert site.run(site.sent_again(target_of(site_other))) is TargetState.DONE
+
+
+def test_the_first_success_of_a_process_closes_the_breaker(site: TargetSite) -> None:
+    jobs = site.context.jobs
+    bounds: dict[str, Any] = {"failures": 5, "open_s": 1.0, "cap_s": 1.0}
+    jobs.breaker_failed("demo", "another process could not", **bounds)
+    _, (one, other) = site.submitted("oneTableTask")
+    with WorkerContext(site.settings) as context:
+        site.run(one, context=context)
+        assert jobs.breakers() == []
+        jobs.breaker_failed("demo", "another process could not", **bounds)
+        site.run(other, context=context)
+        assert len(jobs.breakers()) == 1, "what works is not written down for every target"
+    jobs.breaker_closed("demo")
+
+
+# The annex is away
+
+
+@pytest.mark.parametrize("kind", ["error", "slow down", "hang", "cut", "flip"])
+def test_a_delivery_waits_for_an_annex_that_is_ill_and_is_resumed(
+    site: TargetSite, annex: FaultyS3, steps: dict[str, Any], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr("workers.delivering.PATIENCE_S", 1.0)
+    job, (one, other) = site.submitted("onePicture")
+    runs: list[int] = []
+    steps["first"] = lambda: runs.append(1)
+    if kind == "flip":  # moto takes damaged bytes: there the HEAD must tell
+        annex.spoil("error", "HEAD")
+    else:
+        annex.spoil(kind, "PUT")
+    with pytest.raises(GivenBackError):
+        site.run(one)
+    row = site.target(target_of(one))
+    assert (row.state, row.sent_at, row.lease_until) == (TargetState.DELIVERING, None, None)
+    assert row.not_before is not None
+    assert (row.transient_retries, row.deaths) == (0, 0)
+    assert site.context.jobs.notices(job.id) == []
+    assert row.scalars == {"n_words": 1}
+    _, (table, _) = site.submitted("oneTableTask")
+    assert site.run(table) is TargetState.DONE, "the child is free for what needs no annex"
+    with pytest.raises(GivenBackError):
+        site.run(site.sent_again(row.id))
+    annex.heal()
+    assert site.run(site.sent_again(row.id), worker="w2") is TargetState.DONE
+    assert runs == [1, 1], "once for the picture, once for the table: a delivery is resumed without the science"
+    check_one_visible_effect(site, one)
+    after = site.target(row.id)
+    assert (after.scalars, after.seconds) == (row.scalars, row.seconds)
+    assert [claim.end for claim in site.context.jobs.claims(row.id)] == ["given_back", "given_back", "done"]
+    assert sorted(uploads(site, one)) == [1, 2, 3]
+    assert site.target(target_of(other)).state is TargetState.QUEUED
+
+
+def test_a_short_illness_of_the_annex_is_outlasted_by_the_claim(
+    site: TargetSite, annex: FaultyS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.delivering.PAUSE_S", 0.01)
+    _, (one, _) = site.submitted("onePicture")
+    annex.spoil("error", "HEAD", times=6)  # the client itself asks three times
+    assert site.run(one) is TargetState.DONE
+    check_one_visible_effect(site, one)
+
+
+def test_a_dataset_that_is_gone_before_its_delivery_fails_the_target_by_name(site: TargetSite, annex: FaultyS3) -> None:
+    job, (one, _) = site.submitted("onePicture")
+    target = target_of(one)
+    with annex.refusing(), pytest.raises(GivenBackError):
+        site.run(one)
+    (picture,) = [product for product in site.context.jobs.products_of(target) if product.large]
+    with site.context.repositories.butler("demo", writeable=True) as butler:
+        ref = butler.get_dataset(picture.dataset_id)
+        butler.pruneDatasets([ref], disassociate=True, unstore=True, purge=True)
+    with pytest.raises(TargetFailedError) as caught:
+        site.run(site.sent_again(target))
+    assert isinstance(caught.value.error, LostDatasetError)
+    row = site.target(target)
+    assert row.state is TargetState.FAILED
+    assert "onePicture" in (row.error_text or "")
+    assert str(picture.dataset_id) in (row.error_text or "")
+    assert site.context.jobs.notices(job.id) == []
+
+
+def test_a_time_limit_during_a_delivery_leaves_the_target_delivering(
+    site: TargetSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workers import delivering
+
+    _, (one, _) = site.submitted("onePicture")
+    with monkeypatch.context() as patch:
+        patch.setattr(delivering, "deliver", lambda *_, **__: once(SoftTimeLimitExceeded())())
+        with pytest.raises(GivenBackError, match="time limit"):
+            site.run(one)
+    assert site.target(target_of(one)).state is TargetState.DELIVERING
+    assert site.run(site.sent_again(target_of(one))) is TargetState.DONE
+    check_one_visible_effect(site, one)
+
+
+# A claim that was overtaken: its process was stopped past its lease, and wakes up
+
+
+@pytest.mark.parametrize("moment", ["first", "between", "last"])
+def test_a_woken_claim_makes_nothing_visible_and_prunes_nothing(
+    site: TargetSite, steps: dict[str, Any], moment: str
+) -> None:
+    _, (one, _) = site.submitted("onePicture")
+    steps[moment] = lambda: site.overtake(target_of(one)) if site.target(target_of(one)).claim_no == 1 else None
+    with pytest.raises(FencedOutError):
+        site.run(one)
+    check_one_visible_effect(site, one)
+    assert site.target(target_of(one)).claim_no == 2
+    assert [claim.end for claim in site.context.jobs.claims(target_of(one))] == ["worker_died", "done"]
+    assert list(uploads(site, one)) == [2]
+
+
+def test_a_claim_that_wakes_up_after_its_last_byte_makes_nothing_visible(
+    site: TargetSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workers import delivering
+
+    _, (one, _) = site.submitted("onePicture")
+    monkeypatch.setattr(delivering, "deliver", doing(lambda: site.overtake(target_of(one)), delivering.deliver))
+    with pytest.raises(FencedOutError):
+        site.run(one)
+    check_one_visible_effect(site, one)
+    said = uploads(site, one)
+    assert sorted(said) == [1, 2], "the sweeper knows the key of the claim that was overtaken"
+    assert set(said[1]) | set(said[2]) <= site.keys()
+    notices = site.context.jobs.notices(one.message.envelope.job)
+    assert [notice.key for notice in notices] == said[2]
+
+
+def test_a_claim_that_wakes_up_before_it_prunes_leaves_its_successors_datasets(
+    site: TargetSite, steps: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Claim 1 leaves a table; claim 2 stops after it has looked what to prune, claim 3 makes it anew; claim 2 wakes."""
+    _, (one, _) = site.submitted("onePicture")
+    target = target_of(one)
+    steps["between"] = once(TransientError("away"))
+    with pytest.raises(GivenBackError):
+        site.run(one)
+    steps.clear()
+    looked = doing(lambda: site.overtake(target), JobStore.intents_of_dead_claims)
+    with monkeypatch.context() as patch:
+        patch.setattr(JobStore, "intents_of_dead_claims", looked)
+        with pytest.raises(FencedOutError):
+            site.run(site.sent_again(target))
+    check_one_visible_effect(site, one)
+    assert site.target(target).claim_no == 3
+
+
+def test_what_a_dead_claim_left_is_removed_before_the_science_starts(site: TargetSite, steps: dict[str, Any]) -> None:
+    job, (one, _) = site.submitted("onePicture")
+    target = target_of(one)
+
+    class Died(BaseException):
+        """Stands for the end of the process: nothing of ours handles it."""
+
+    steps["between"] = once(Died())
+    with pytest.raises(Died):
+        site.run(one)
+    assert set(site.stored(job, target)) == {"oneTable", "onePicture_metadata"}, "half of a result"
+    assert site.context.jobs.end_claim(target, 1, end="died", reason="killed", **BOUNDS) is TargetState.QUEUED
+    seen: list[set[str]] = []
+    steps.clear()
+    steps["first"] = lambda: seen.append(set(site.stored(job, target)))
+    assert site.run(site.sent_again(target)) is TargetState.DONE
+    assert seen == [set()]
+    check_one_visible_effect(site, one)
+
+
+# Records that do not answer
+
+
+VERBS = ["claim", "job", "intend", "begin_delivery", "complete"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("answer", ["refused", "lost"])
+def test_records_that_are_away_at_any_step_are_waited_for(
+    site: TargetSite, monkeypatch: pytest.MonkeyPatch, verb: str, answer: str
+) -> None:
+    """Either the call did nothing, or it did all and its answer was lost: repeated, it has one effect."""
+    monkeypatch.setattr("workers.patience.FIRST_WAIT_S", 0.01)
+    _, (one, _) = site.submitted("onePicture")
+    left = 2
+    call = getattr(JobStore, verb)
+
+    def away(*args: Any, **kwargs: Any) -> Any:
+        nonlocal left
+        if not left:
+            return call(*args, **kwargs)
+        left -= 1
+        if answer == "lost":
+            call(*args, **kwargs)
+        raise RecordsUnavailableError("the drill")
+
+    with WorkerContext(site.settings) as context:
+        monkeypatch.setattr(JobStore, verb, away)
+        if (verb, answer) == ("claim", "lost"):
+            with pytest.raises(StandDown):
+                site.run(one, context=context)
+            monkeypatch.undo()
+            row = site.target(target_of(one))
+            assert (row.state, row.lease_until, row.deaths) == (TargetState.QUEUED, None, 0)
+            one = site.sent_again(target_of(one))
+        assert site.run(one, context=context) is TargetState.DONE
+    monkeypatch.undo()
+    check_one_visible_effect(site, one)
+
+
+def test_a_give_back_outlasts_records_that_are_away(
+    site: TargetSite, steps: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.patience.FIRST_WAIT_S", 0.01)
+    _, (one, _) = site.submitted("oneTableTask")
+    steps["first"] = once(TransientError("the sky is away"))
+    lose = once(RecordsUnavailableError("the drill"))
+    with monkeypatch.context() as patch:
+        patch.setattr(JobStore, "give_back", doing(lose, JobStore.give_back))
+        with pytest.raises(GivenBackError):
+            site.run(one)
+    row = site.target(target_of(one))
+    assert (row.state, row.transient_retries) == (TargetState.QUEUED, 1)
+    assert site.run(site.sent_again(row.id)) is TargetState.DONE
+
+
+@pytest.mark.parametrize("verb", ["begin_delivery", "complete"])
+def test_a_time_limit_after_the_science_does_not_undo_it(
+    site: TargetSite, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    _, (one, _) = site.submitted("onePicture")
+    call, strike = getattr(JobStore, verb), once(SoftTimeLimitExceeded())
+
+    def struck(*args: Any, **kwargs: Any) -> Any:
+        strike()
+        return call(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JobStore, verb, struck)
+        assert site.run(one) is TargetState.DONE
+    check_one_visible_effect(site, one)
+
+
+def test_a_target_whose_outcome_cannot_be_recorded_fails_and_says_so(
+    site: TargetSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, (one, _) = site.submitted("oneTableTask")
+    call, refuse = JobStore.complete, once(ValueError("not recordable"))
+
+    def refused(*args: Any, **kwargs: Any) -> Any:
+        refuse()
+        return call(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JobStore, "complete", refused)
+        with pytest.raises(TargetFailedError, match="not recordable"):
+            site.run(one)
+    assert site.target(target_of(one)).state is TargetState.FAILED
+
+
+# Messages that this worker cannot read
+
+
+def test_a_target_of_another_universe_waits_for_a_worker_that_reads_it_and_is_then_held(site: TargetSite) -> None:
+    settings = site.settings.model_copy(update={"unknown_wait_s": 0.0})
+    _, (one, other) = site.submitted("oneTableTask")
+    with WorkerContext(site.settings) as context:
+        context._universes["demo"] = ("daf_butler", 99)
+        with pytest.raises(DeferredError, match="universe"):
+            site.run(one, context=context)
+    row = site.target(target_of(one))
+    assert (row.state, row.claim_no, row.sent_at) == (TargetState.QUEUED, 0, None)
+    assert "daf_butler 99" in (row.waiting_reason or "")
+    with WorkerContext(settings) as context:
+        context._universes["demo"] = ("daf_butler", 99)
+        with pytest.raises(DeferredError):
+            site.run(other, context=context)
+    held = site.target(target_of(other))
+    assert held.state is TargetState.HELD
+    assert "universe" in (held.error_text or "")
+    assert site.run(site.sent_again(target_of(one))) is TargetState.DONE, "another worker reads it"
+
+
+def test_a_reference_of_a_version_that_is_not_known_waits(site: TargetSite) -> None:
+    def of_the_future(target: NewTarget) -> NewTarget:
+        ref, kwargs = target.args
+        args = (ref | {"v": 99}, kwargs)
+        return replace(target, args=args, digest=digest_of("oneTableTask", args, config_digest))
+
+    config_digest = site.submitted("oneTableTask")[0].config_digest
+    _, (one, _) = site.submitted("oneTableTask", change=of_the_future)
+    with pytest.raises(DeferredError, match="version 99"):
+        site.run(one)
+    row = site.target(target_of(one))
+    assert (row.state, row.claim_no, row.sent_at) == (TargetState.QUEUED, 0, None)
+    assert "Upgrade workers" in (row.waiting_reason or "")
+
+
+def test_a_process_that_is_not_fit_takes_no_target(site: TargetSite) -> None:
+    _, (one, _) = site.submitted("oneTableTask")
+    crowded = site.settings.model_copy(update={"scratch_min_bytes": 2**62})
+    with WorkerContext(crowded) as context, pytest.raises(DeferredError, match="scratch"):
+        site.run(one, context=context)
+    row = site.target(target_of(one))
+    assert (row.state, row.claim_no) == (TargetState.QUEUED, 0)
+    assert "scratch" in (row.waiting_reason or "")
+    assert site.run(site.sent_again(row.id)) is TargetState.DONE
+
+
+def test_a_target_whose_token_has_expired_is_held(site: TargetSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, (one, _) = site.submitted("oneTableTask", token_handle="no-such-handle")
+    with pytest.raises(TargetFailedError) as caught:
+        site.run(one)
+    assert isinstance(caught.value.error, TokenExpiredError)
+    row = site.target(target_of(one))
+    assert (row.state, row.error_type) == (TargetState.HELD, "TokenExpiredError")
