@@ -56,8 +56,7 @@ class Pace:
 
     def __init__(self, per_second: float | None = None) -> None:
         self._step_s = 0.0 if per_second is None else 1.0 / per_second
-        self._begin = time.monotonic()
-        self._given = 0
+        self._free_at = 0.0
 
     @property
     def slow(self) -> bool:
@@ -66,15 +65,15 @@ class Pace:
 
     def delays(self, number: int) -> list[float]:
         """Return for the next messages how long each has to wait, in seconds from now."""
-        first, self._given = self._given, self._given + number
-        gone = time.monotonic() - self._begin
-        return [max(0.0, index * self._step_s - gone) for index in range(first, first + number)]
+        now = time.monotonic()
+        first = max(now, self._free_at)
+        self._free_at = first + number * self._step_s
+        return [first + index * self._step_s - now for index in range(number)]
 
     @property
     def left_s(self) -> float:
         """Seconds until the last message may leave."""
-        last = max(0, self._given - 1)
-        return max(0.0, last * self._step_s - (time.monotonic() - self._begin))
+        return max(0.0, self._free_at - self._step_s - time.monotonic())
 
 
 def run_again(
