@@ -13,7 +13,7 @@ from celery import Celery
 from record_rows import claim_of, let_lease_expire, new_job
 from sqlalchemy import update
 
-from underbutler.broker import connection, make_app
+from underbutler.broker import connection, make_app, queue_depth
 from underbutler.context import WorkerContext
 from underbutler.migrations import upgrade
 from underbutler.model.job import TargetState
@@ -85,9 +85,8 @@ class Site:
         return found
 
     def depth(self, queue: str = "reduce") -> int:
-        """Return how many messages a queue holds."""
-        with connection(self.settings) as link, link.channel() as channel:
-            return int(channel.queue_declare(queue, passive=True).message_count)
+        """Return how many messages of a queue wait for a worker."""
+        return queue_depth(self.app, self.settings, queue).ready
 
 
 @contextmanager

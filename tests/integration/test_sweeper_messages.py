@@ -163,6 +163,14 @@ def test_a_sweep_sends_so_many_and_says_that_more_waits(small_site: Site) -> Non
     assert [target for target, _ in small_site.messages()] == names(targets)
 
 
+def test_a_target_of_another_queue_goes_there_although_this_sweeper_has_one_of_its_own(small_site: Site) -> None:
+    _, (here,) = small_site.submit(queue="reduce")
+    _, (there,) = small_site.submit(queue="much-memory")
+    assert small_site.sweep()["messages"].counts == {"sent": 2}
+    assert small_site.messages("reduce") == [(str(here.id), 1)]
+    assert small_site.messages("much-memory") == [(str(there.id), 1)]
+
+
 # Notices
 
 
@@ -232,7 +240,6 @@ def test_what_a_worker_holds_unacknowledged_is_not_lost(any_broker: Site) -> Non
     site.sweep("messages")
     site.jobs.worker_alive(worker("w1/1", concurrency=2))
     with site.app.connection() as link, link.channel() as channel:
-        channel.qos.prefetch_count = 2
         held = [channel.basic_get("reduce", no_ack=False) for _ in range(2)]
         assert all(held)
         site.age_messages(100)
@@ -258,7 +265,7 @@ def test_what_is_hidden_behind_running_targets_is_found_after_minutes(small_site
             assert site.sweep("lost", limits=patient)["lost"].counts == {"lost": 0}
         assert site.sweep("lost", limits=Limits(confirm_s=0.0, stale_s=0.0))["lost"].counts == {"lost": 2}
     site.sweep("messages")
-    assert [target for target, _ in site.messages()] == names(targets[2:])
+    assert {(name, 2) for name in names(targets[2:])} <= set(site.messages())
 
 
 def test_only_so_many_are_sent_again_at_a_time(small_site: Site) -> None:

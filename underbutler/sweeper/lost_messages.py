@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from underbutler.broker import queue_depth
 from underbutler.logs import get_logger
 
 from .report import Tally
@@ -77,10 +78,8 @@ def _missing(turn: Round, queue: str) -> tuple[int, int]:
     The queue is looked at first, and the records are counted after: what waits then, and was sent well before, had its
     message in the broker at that look.
     """
-    from underbutler.broker import queue_depth
-
     begin = time.monotonic()
-    depth = queue_depth(turn.app, queue)
+    depth = queue_depth(turn.app, turn.settings, queue)
     waiting = turn.jobs.queued_and_sent(queue, older_than_s=time.monotonic() - begin + MARGIN_S)
     unsure = waiting - depth.ready
     held = _most_in_hand(turn, queue) if depth.unacked is None else depth.unacked

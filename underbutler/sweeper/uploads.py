@@ -42,7 +42,10 @@ def clean(turn: Round, tally: Tally) -> None:
             objects, cut = _clean(client, upload)
             tally.add("objects removed", objects)
             tally.add("cut uploads aborted", cut)
-            turn.jobs.mark_cleaned([upload])
+            if upload.cleaned_at is None:
+                turn.jobs.mark_cleaned([upload])
+            else:
+                turn.jobs.forget_uploads([upload])
     finally:
         client.close()
     tally.more = len(left) == turn.limits.uploads
