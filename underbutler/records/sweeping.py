@@ -151,7 +151,7 @@ class Sweeping(Face):
         """Return the datasets that are recorded as products of targets, each with its target."""
         with read(self._engine) as connection:
             made = select(Product.dataset_id, Product.target_id).where(Product.target_id.in_(sorted(set(targets))))
-            return dict(connection.execute(made).tuples().all())
+            return {row.dataset_id: row.target_id for row in connection.execute(made)}
 
     def forget_products(self, dataset_ids: Iterable[uuid.UUID]) -> None:
         """Remove products of aborted targets: what such a target has made is no product, and was pruned."""
