@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underbutler.errors import MessageError
 from underbutler.logs import get_logger
-from underbutler.model.message import digest_of
 from underbutler.pipe.binding import references
 
 from .fitness import Unfit, admit
@@ -87,14 +85,8 @@ def readable(message: TargetMessage, context: WorkerContext) -> Element:
         If it is of a version, or of a dimension universe, that this worker cannot read and another may: the target
         waits, and is held when for long none could.
     MessageError
-        If it does not decode, or its body is not the one that its header was made for.
+        If it does not decode.
     """
-    envelope = message.envelope
-    if digest_of(message.task, message.args, envelope.config) != envelope.digest:
-        raise MessageError(
-            f"The body of the message is not the one that its header was made for: its digest is not "
-            f"{envelope.digest[:12]}…. Submit with `underbutler submit`."
-        )
     settings = context.settings
     try:
         element = decoded(message)

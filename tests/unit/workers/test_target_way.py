@@ -19,7 +19,6 @@ from underbutler.context import WorkerContext
 from underbutler.errors import (
     FencedOutError,
     LostDatasetError,
-    MessageError,
     RecordsUnavailableError,
     TokenExpiredError,
     TransientError,
@@ -160,14 +159,6 @@ def test_a_second_delivery_of_the_message_stands_down(site: TargetSite, steps: d
     with pytest.raises(StandDown, match="ended"):
         site.run(one)
     check_one_visible_effect(site, one)
-
-
-def test_a_body_that_is_not_its_headers_is_refused(site: TargetSite) -> None:
-    _, (one, other) = site.submitted("onePicture")
-    forged = replace(one, message=replace(one.message, args=other.message.args))
-    with pytest.raises(MessageError, match="body"):
-        site.run(forged)
-    assert site.target(target_of(one)).claim_no == 0
 
 
 # A service that is away while the science runs
