@@ -22,35 +22,27 @@ pytestmark = pytest.mark.xdist_group("site")
 
 @contextmanager
 def events_of(site: Site) -> Iterator[list[dict[str, Any]]]:
-    """Collect Celery's events, as Flower does."""
+    """Collect Celery's events, as Flower does; nobody keeps for a listener what it misses, so it never goes away."""
     seen: list[dict[str, Any]] = []
-    listening, done = threading.Event(), threading.Event()
+    listening = threading.Event()
+    app = make_app(site.settings)
+    with app.connection() as connection:
+        receiver = app.events.Receiver(connection, handlers={"*": seen.append})
 
-    def listen() -> None:
-        app = make_app(site.settings)
-        with app.connection() as connection:
-            receiver = app.events.Receiver(connection, handlers={"*": seen.append})
+        def listen() -> None:
             with receiver.consumer_context():
                 listening.set()
-                for _ in receiver.consume(limit=None, timeout=0.5, safety_interval=0.1):
-                    if done.is_set():
-                        return
+                for _ in receiver.consume(limit=None, timeout=None, safety_interval=0.1):
+                    pass
 
-    def until_done() -> None:
-        while not done.is_set():
-            try:
-                listen()
-            except TimeoutError:
-                continue
-
-    thread = threading.Thread(target=until_done, daemon=True)
-    thread.start()
-    assert listening.wait(20)
-    try:
-        yield seen
-    finally:
-        done.set()
-        thread.join(10)
+        thread = threading.Thread(target=listen, daemon=True)
+        thread.start()
+        assert listening.wait(20)
+        try:
+            yield seen
+        finally:
+            receiver.should_stop = True
+            thread.join(10)
 
 
 def kinds(seen: list[dict[str, Any]], target: object) -> set[str]:
