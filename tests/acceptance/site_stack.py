@@ -96,6 +96,7 @@ def install_probes(folder: Path) -> None:
         "probeEmpty": "EmptyTask",
         "probeFail": "FailTask",
         "probeHuge": "HugeTask",
+        "probeLinger": "LingerTask",
         "probeNoWork": "NoWorkTask",
         "probePixels": "PixelsTask",
         "probeSlow": "SlowTask",

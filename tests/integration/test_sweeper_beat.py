@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,18 +17,21 @@ from underbutler.embedded.servers import start_redis
 from underbutler.embedded.stack import environment_of
 from underbutler.settings import Settings
 
+CELERY = ("-m", "celery", "-A", "beat", "beat", "-l", "INFO")
+BY_HAND = ("-c", "from underbutler.cli import main; main()", "sweep", "--every", "0.2")
+
 
 class Beat:
-    """A running beat."""
+    """A running beat, or what sweeps in its place."""
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
+    def __init__(self, settings: Settings, folder: Path, words: Sequence[str] = CELERY) -> None:
         folder.mkdir()
         self.folder = folder
         self.lines: list[str] = []
         environment = {"UNDERBUTLER_HOME": str(settings.home), "PYTHONUNBUFFERED": "1"} | environment_of(settings)
         self.process = Process(
             "beat",
-            [sys.executable, "-m", "celery", "-A", "beat", "beat", "-l", "INFO"],
+            [sys.executable, *words],
             environment={**os.environ, **environment},
             directory=folder,
             on_line=self.lines.append,
@@ -106,3 +109,15 @@ def test_beat_starts_while_the_records_are_away_and_says_so_once(
         os.kill(beat.process.pid, signal.SIGTERM)
         assert beat.end() == 0
     assert beat.said("records_away") == 1
+
+
+def test_sweeping_by_hand_goes_on_until_ctrl_c_and_prints_what_happened(site: Site, tmp_path: Path) -> None:
+    by_hand = Beat(site.settings, tmp_path / "hand", BY_HAND)
+    try:
+        for expected in (1, 2):
+            site.submit()
+            eventually(lambda expected=expected: by_hand.said("1 sent") == expected, 60, "the line of a sweep")
+    finally:
+        code = by_hand.process.stop(patience_s=20, by=signal.SIGINT)
+    assert code == 0
+    assert by_hand.lines == ["messages    1 sent"] * 2

@@ -90,6 +90,18 @@ class StopTask(_Probe):
         os.kill(os.getpid(), signal.SIGSTOP)
 
 
+class LingerTask(_Probe):
+    """Write a table and take very long over the rest: time enough to be cut in the middle."""
+
+    _DefaultName = "probeLinger"
+    datasetTypes = {"probeTable": TABLE}
+
+    def runDataRef(self, dataRef):
+        """Write, then sleep."""
+        dataRef.put({"words": self.config.words}, "probeTable")
+        time.sleep(600)
+
+
 class SlowTask(_Probe):
     """Take longer than it may."""
 
