@@ -13,7 +13,9 @@ from typing import Any
 
 import redis as redis_client
 from kombu.transport import redis, virtual
+from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
+from redis.retry import Retry
 
 from underbutler.errors import UsageError
 from underbutler.logs import get_logger
@@ -378,6 +380,7 @@ class Channel(redis.Channel):
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
         parameters: dict[str, Any] = super()._connparams(asynchronous)
+        parameters["retry"] = Retry(NoBackoff(), 0)  # redis-py's own would block the event loop; Celery reconnects
         return parameters | ({"max_connections": CONNECTIONS} if asynchronous else {})
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from kombu.transport import TRANSPORT_ALIASES, redis
 
+from underbutler.broker import transport_options
 from underbutler.logs import get_logger
 from underbutler.settings import Settings
 
@@ -23,6 +24,8 @@ log = get_logger(__name__)
 
 ALIASES = {"redis": "underbutler-redis", "rediss": "underbutler-rediss"}
 """URL scheme → the name under which kombu knows the transport."""
+PATIENCE_S = 10
+"""A call that Redis does not answer for so long is given up: a worker's event loop waits for some of them."""
 
 
 def worker_transport(settings: Settings) -> dict[str, Any]:
@@ -40,7 +43,8 @@ def worker_transport(settings: Settings) -> dict[str, Any]:
         return {}
     TRANSPORT_ALIASES[ALIASES["redis"]] = f"{__name__}:Transport"
     TRANSPORT_ALIASES[ALIASES["rediss"]] = f"{__name__}:SecureTransport"
-    return {"broker_transport": ALIASES[scheme]}
+    options = transport_options(settings) | {"socket_timeout": PATIENCE_S}
+    return {"broker_transport": ALIASES[scheme], "broker_transport_options": options}
 
 
 class Poller(redis.MultiChannelPoller):

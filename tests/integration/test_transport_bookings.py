@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from kombu import Connection
-from services import eventually
+from services import eventually, missing
 from transport_site import Store, atomic, put, queue_named, stock
 
 from underbutler.broker import queue_depth
+from underbutler.embedded.process import Guard, Process, ProcessFailedError, free_port
+from underbutler.embedded.servers import find_redis, start_redis
 from underbutler.errors import UsageError
 from underbutler.settings import Settings
 from workers.redis_scripts import POISON_HEADER, POISON_TYPE
@@ -343,3 +356,94 @@ def test_which_brokers_get_the_atomic_transport(settings: Settings, url: str, tr
     there = settings.model_copy(update={"broker_url": url})
     assert worker_transport(there).get("broker_transport") == transport
     assert worker_transport(there.model_copy(update={"redis_transport": "stock"})) == {}
+
+
+def test_a_connection_whose_other_end_is_silent_is_given_up(settings: Settings, tmp_path: Path) -> None:
+    with Guard() as guard:
+        server = start_redis(tmp_path / "redis", guard=guard)
+        site = settings.model_copy(update={"broker_url": server.url})
+        with atomic(site, health_check_interval=1, socket_timeout=1) as opened:
+            consumer(opened, [], "a")
+            with suppress(TimeoutError):
+                opened.drain_events(timeout=0.5)
+            (channel,) = (channel for channel in opened.transport.channels if channel.active_queues)
+            os.kill(server.process.pid, signal.SIGSTOP)
+            try:
+                (waiter,) = channel._waiters.values()
+                eventually(
+                    lambda: channel.drop_stale() or waiter.connection._sock is None, 20, "the end of the connection"
+                )
+                assert waiter.asked_at is None
+            finally:
+                os.kill(server.process.pid, signal.SIGCONT)
+            put(site, "a", "after it")
+            got: list[Any] = []
+            consumer(opened, got, "a")
+            drain(opened, got, 1)
+        server.process.stop()
+
+
+def test_redis_over_tls(settings: Settings, tmp_path: Path) -> None:
+    with Guard() as guard, tls_redis(tmp_path, guard) as url:
+        site = settings.model_copy(update={"broker_url": url})
+        put(site, "a", "over TLS")
+        got: list[Any] = []
+        with atomic(site) as opened:
+            consumer(opened, got, "a")
+            drain(opened, got, 1)
+            assert opened.transport.client.ssl
+        plain = site.model_copy(update={"broker_url": url.partition("?")[0]})
+        with atomic(plain) as opened:
+            consumer(opened, got, "a")
+            drain(opened, got, 2)
+
+
+@contextmanager
+def tls_redis(folder: Path, guard: Guard) -> Iterator[str]:
+    """Run a Redis server that speaks TLS only; its certificate is its own authority."""
+    program = find_redis()
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    port = free_port()
+    options = {
+        "port": 0,
+        "tls-port": port,
+        "tls-cert-file": folder / "cert.pem",
+        "tls-key-file": folder / "key.pem",
+        "tls-ca-cert-file": folder / "cert.pem",
+        "tls-auth-clients": "no",
+        "save": "",
+        "bind": "127.0.0.1",
+    }
+    words = [str(word) for key, value in options.items() for word in (f"--{key}", value)]
+    process = Process("redis", [program, *words], guard=guard, directory=folder)
+    url = f"rediss://127.0.0.1:{port}/0?ssl_cert_reqs=required&ssl_ca_certs={folder}/cert.pem"
+
+    def answers() -> bool:
+        with suppress(redis.ConnectionError), redis.Redis.from_url(url) as client:
+            return bool(client.ping())
+        return False
+
+    try:
+        process.wait_until(answers, 20)
+    except ProcessFailedError as error:
+        if "tls" in str(error).lower():
+            missing("Redis with TLS", "a redis-server that was built with it")
+        raise
+    yield url
+    process.stop()

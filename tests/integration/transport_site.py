@@ -109,6 +109,7 @@ def worker(
         **os.environ,
         **environment_of(settings),
         "UNDERBUTLER_HOME": str(settings.home),
+        "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]),
     }
     if queues:
