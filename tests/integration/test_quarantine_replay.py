@@ -238,7 +238,7 @@ def test_a_foreign_message_is_shown_whole_and_refused_with_the_cure(site: Target
         assert words in shown
     refused = command("quarantine", "replay", message)
     assert refused.code == 2
-    assert "Submit with underbutler" in refused.err
+    assert "submit with underbutler" in refused.err
     group = site.context.jobs.quarantined(message).fingerprint
     assert command("quarantine", "replay", "--group", group).code == 2
     text = park(site, raw='{"what": "ünïcode"}'.encode())

@@ -11,8 +11,8 @@ import click
 from underbutler.errors import TransientError, UnknownNameError, UsageError
 from underbutler.model.job import Phase, TargetState
 from underbutler.terminal import (
+    ClaimsView,
     answers,
-    claims_table,
     concerns_of,
     concerns_text,
     follow_job,
@@ -40,7 +40,7 @@ RETRIED = ("failed", "held", "aborted")
 @click.command(short_help="Show jobs, newest first, and what is not well; or one job.")
 @click.argument("job", required=False)
 @click.option("-n", "--last", default=20, show_default=True, help="How many jobs to list.")
-@click.option("-v", "--verbose", is_flag=True, help="With JOB: also its claims: worker, start, end and reason.")
+@click.option("-v", "--verbose", is_flag=True, help="With JOB: also ids, and claims: worker, start, end and reason.")
 @json_option()
 def status(job: str | None, last: int, verbose: bool, form: str) -> None:
     """Show jobs, newest first, and what is not well; or one JOB with its targets, products and notices.
@@ -107,7 +107,7 @@ def _show_job(context: WorkerContext, row: JobRow, verbose: bool, form: str) -> 
     if row.error:
         console.print(f"{'error':<16}{row.error}", style="red", markup=False)
     console.print()
-    console.print(targets_table(targets))
+    console.print(targets_table(targets, ids=verbose))
     if row.n_targets > len(targets):
         console.print(f"… {row.n_targets - len(targets)} more; all of them with --format json")
     if notices:
@@ -115,7 +115,7 @@ def _show_job(context: WorkerContext, row: JobRow, verbose: bool, form: str) -> 
         console.print(notices_table(notices))
     if claims:
         console.print()
-        console.print(claims_table(claims))
+        console.print(ClaimsView(claims))
     _say_what_to_do(row, counts, targets)
 
 
@@ -133,7 +133,10 @@ def _facts(row: JobRow, targets: list[TargetRow]) -> list[tuple[str, str]]:
 
 def _say_what_to_do(row: JobRow, counts: Mapping[TargetState, int], targets: list[TargetRow]) -> None:
     say, short = sayings().print, str(row.id)[:8]
-    if any(target.state is TargetState.HELD and target.discarded_at is None for target in targets):
+    if any(
+        target.state is TargetState.HELD and target.discarded_at is None and target.replayed_as is None
+        for target in targets
+    ):
         say(
             "Look at a held target: `underbutler quarantine show ID`; run it again: `underbutler quarantine replay ID`."
         )
@@ -176,7 +179,7 @@ def cancel(ctx: click.Context, job: str, target: str | None, wait: bool) -> None
         counts = context.jobs.counts(row.id)
         stopping = counts[TargetState.RUNNING] + counts[TargetState.DELIVERING]
         aborted = counts[TargetState.ABORTED] - before
-        say(f"Job {short}: {aborted} of its targets will not run, {stopping} are being stopped.")
+        say(f"Job {short}: {aborted} {'target' if aborted == 1 else 'targets'} aborted, {stopping} being stopped.")
         row = context.jobs.job(row.id)
         if wait and not Phase(row.phase).ended:
             row = follow_job(context.jobs, row.id, label="stopping")
@@ -191,7 +194,7 @@ def _cancel_target(context: WorkerContext, row: JobRow, name: str, *, wait: bool
     if not found:
         raise UnknownNameError(
             f"Job {str(row.id)[:8]} has no target whose id is or begins with {name!r}. List them: `underbutler status "
-            f"{str(row.id)[:8]} --format json`.",
+            f"{str(row.id)[:8]} -v`.",
             name=name,
         )
     if len(found) > 1:

@@ -14,7 +14,7 @@ import click
 
 from underbutler.errors import UsageError
 from underbutler.records import ParkedRow, TargetRow
-from underbutler.terminal import answers, groups_view, held_view, parked_view, quarantine_table, sayings, steps
+from underbutler.terminal import answers, each_view, groups_view, held_view, parked_view, sayings, steps
 
 from .main import json_option
 from .session import answer_json, open_records
@@ -94,7 +94,7 @@ def _list_each(context: WorkerContext, group: str | None, last: int, form: str) 
     if form == "json":
         answer_json([_held_json(target) for target in targets] + [_parked_json(message) for message in messages])
     elif targets or messages:
-        answers().print(quarantine_table(targets, messages))
+        answers().print(each_view(targets, messages))
         if last in {len(targets), len(messages)}:
             sayings().print(f"Only the last {last} of a kind are shown; more with --last N.")
     else:
@@ -210,7 +210,7 @@ def discard(names: tuple[str, ...], yes: bool) -> None:
         found = [context.jobs.quarantined(name) for name in names]
         if not yes:
             answers().print(
-                quarantine_table(
+                each_view(
                     [one for one in found if isinstance(one, TargetRow)],
                     [one for one in found if isinstance(one, ParkedRow)],
                 )
