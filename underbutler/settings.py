@@ -153,11 +153,15 @@ def load_settings(**overrides: object) -> Settings:
 
 
 def _secrets(settings: Settings) -> list[str]:
-    """Return what no log may show: keys, and the passwords in URLs, as written there and as meant."""
-    found = [key.get_secret_value() for key in (settings.s3_secret_access_key, settings.token_key) if key]
-    found += [word.strip() for key in found for word in key.split(",")]
+    """Return what no log may show: keys, and the passwords in URLs, as written there and as meant.
+
+    One that is the same as its user's name (``postgres:postgres``) is no secret, and stands in too many texts.
+    """
+    s3 = settings.s3_secret_access_key
+    pairs = [(settings.s3_access_key_id, s3.get_secret_value() if s3 else "")]
     for url in (settings.broker_url, settings.database_url or "", settings.s3_endpoint_url or ""):
         credentials, at, _ = url.partition("://")[2].rpartition("@")
-        password = credentials.partition(":")[2] if at else ""
-        found += [password, unquote(password)]
-    return found
+        user, _, password = credentials.partition(":")
+        pairs += [(user, password), (unquote(user), unquote(password))] if at else []
+    keys = settings.token_key.get_secret_value() if settings.token_key else ""
+    return [secret for user, secret in pairs if secret != user] + [key.strip() for key in keys.split(",")]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import multiprocessing
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, text, update
 
 from underbutler import redaction
+from underbutler.butlers.repositories import Repositories, delegated
 from underbutler.context import WorkerContext
 from underbutler.errors import TokenExpiredError, UsageError
 from underbutler.migrations import upgrade
@@ -197,3 +200,36 @@ def test_what_is_no_token_or_has_expired_is_refused_without_showing_it(words: st
 def test_a_token_shows_itself_in_no_repr() -> None:
     assert SECRET not in repr(fresh())
     assert read_token(f"  {SECRET}\n").secret == SECRET
+
+
+class _Factory:
+    """Notes with which token a butler is asked for."""
+
+    def __init__(self) -> None:
+        self.tokens: list[str | None] = []
+
+    def create_butler(self, label: str, *, access_token: str | None) -> Any:
+        self.tokens.append(access_token)
+        return io.BytesIO()
+
+
+def test_a_submitters_token_opens_what_it_opens_and_nothing_after(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    factory = _Factory()
+    monkeypatch.setattr(Repositories, "uri", lambda *_: "file:///nowhere")
+    monkeypatch.setattr(Repositories, "_factory", lambda *_: factory)
+    repositories = Repositories(settings)
+
+    def opened(**options: Any) -> None:
+        with repositories.butler("remote", **options):
+            pass
+
+    with delegated(SECRET):
+        opened()
+        opened(access_token="another-token")
+        elsewhere = threading.Thread(target=opened)
+        elsewhere.start()
+        elsewhere.join()
+    opened()
+    assert factory.tokens == [SECRET, "another-token", None, None], "neither another thread nor a later call has it"

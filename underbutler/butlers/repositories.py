@@ -292,5 +292,7 @@ def _opening(label: str, uri: str) -> Iterator[None]:
         if "Access token" not in str(error):
             raise
         raise UsageError(
-            f"The repository {label!r} is remote and needs an access token: submit with one.", label=label, uri=uri
+            f"The repository {label!r} is remote and needs an access token: submit with --access-token-file PATH.",
+            label=label,
+            uri=uri,
         ) from error

@@ -103,7 +103,7 @@ def submit(
             args,
             repositories=context.repositories,
             user=context.settings.user,
-            access_token=token and token.secret,
+            access_token=None if token is None else token.secret,
         ) as prepared,
     ):
         if prepared.command.show:
