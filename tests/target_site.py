@@ -6,24 +6,25 @@ import hashlib
 import io
 import os
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from services import S3Endpoint
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from underbutler.annex import fetch, make_client
 from underbutler.context import WorkerContext
 from underbutler.model.job import TargetState
 from underbutler.records import JobRow, NewJob, NewTarget, Outgoing, TargetRow
-from underbutler.records.tables import Target
+from underbutler.records.tables import Target, Upload
 from underbutler.settings import Settings
-from underbutler.sql import database_now, write
+from underbutler.sql import database_now, read, write
 
-__all__ = ["TargetSite", "install_tasks"]
+__all__ = ["BOUNDS", "TargetSite", "install_tasks", "target_of"]
 
 PROBES = Path(__file__).parent / "target_probes"
+PNG = b"\x89PNG\r\n\x1a\n"
 BOUNDS: dict[str, Any] = {"max_deaths": 3, "max_worker_deaths": 10}
 
 
@@ -190,6 +191,37 @@ class TargetSite:
             bodies.append(held.getvalue())
         return bodies
 
+    def uploads(self, target: uuid.UUID) -> dict[int, list[str]]:
+        """Return the keys that the claims of a target said they would write."""
+        said: dict[int, list[str]] = {}
+        with read(self.context.engine) as connection:
+            wanted = select(Upload.claim_no, Upload.key).where(Upload.target_id == target)
+            for row in connection.execute(wanted):
+                said.setdefault(row.claim_no, []).append(row.key)
+        return said
+
+    def check_one_visible_effect(self, one: Outgoing, words: str = "hello", times: int = 1) -> None:
+        """Look that a target of `onePicture` is done once: Butler, products, annex and notices agree."""
+        job = self.context.jobs.job(one.message.envelope.job)
+        row = self.target(target_of(one))
+        assert row.state is TargetState.DONE
+        ends = [claim.end for claim in self.context.jobs.claims(row.id)]
+        assert ends.count("done") == 1
+        assert None not in ends
+        stored = self.stored(job, row.id)
+        assert set(stored) == {"oneTable", "onePicture", "onePicture_metadata"}
+        assert stored["oneTable"] == {"words": words}
+        products = self.context.jobs.products_of(row.id)
+        assert {product.dataset_id for product in products} == self.ids_of(job, row.id)
+        assert len(products) == 3
+        (picture,) = [product for product in products if product.large]
+        assert picture.claim_no == row.claim_no
+        assert picture.url is not None
+        assert picture.url.endswith(f"-{row.id}.{row.claim_no}.png")
+        notices = [notice for notice in self.context.jobs.notices(job.id) if notice.target == str(row.id)]
+        assert [notice.url for notice in notices] == [picture.url]
+        assert PNG + words.encode() * times in self.announced(job)
+
     def keys(self) -> set[str]:
         """Return the keys of every object in the annex."""
         from underbutler.annex import bucket_for
@@ -212,8 +244,3 @@ def _steps() -> dict[str, Any]:
 
     steps: dict[str, Any] = one_target_tasks.steps
     return steps
-
-
-def states(rows: Sequence[TargetRow]) -> list[TargetState]:
-    """Return the states of targets."""
-    return [row.state for row in rows]

@@ -26,6 +26,7 @@ class OneConfig(Config):
     """What the task is told."""
 
     words = Field(dtype=str, default="hello", doc="Text that is written.")
+    times = Field(dtype=int, default=1, doc="How often it is in the picture.")
 
 
 class PictureTask(CmdLineTask):
@@ -41,7 +42,7 @@ class PictureTask(CmdLineTask):
         self.metadata["n_words"] = len(self.config.words.split())
         dataRef.put({"words": self.config.words}, "oneTable")
         at("between")
-        dataRef.put(b"\x89PNG\r\n\x1a\n" + self.config.words.encode(), "onePicture")
+        dataRef.put(b"\x89PNG\r\n\x1a\n" + self.config.words.encode() * self.config.times, "onePicture")
         at("last")
         return Struct(words=self.config.words)
 
