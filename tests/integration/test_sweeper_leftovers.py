@@ -23,6 +23,8 @@ from underbutler.errors import AnnexUnavailableError, ConflictError
 from underbutler.model.job import TargetState
 from underbutler.records import Claim, Intent, Outcome, Product, Submission, Upload
 from underbutler.records.service_tables import Submission as SubmissionTable
+from underbutler.records.tables import Claim as ClaimTable
+from underbutler.records.tables import Target
 from underbutler.records.tables import Upload as UploadTable
 from underbutler.settings import Settings
 from underbutler.sql import database_now, write
@@ -124,7 +126,28 @@ def test_a_cancelled_target_leaves_nothing_wherever_its_claim_was_cut(repository
     assert not repository.has(table)
     assert not repository.has(picture)
     assert site.jobs.products(row.id) == []
+
+
+def test_what_a_woken_zombie_put_goes_when_none_can_be_left(repository: Repository) -> None:
+    """Its lease ran out while it was stopped: it wakes up after the sweep, and writes what it had announced."""
+    site = repository.site
+    row, (target,) = site.submit()
+    claim = site.claim(target.id)
+    written = repository.put(claim, 1)
+    site.jobs.cancel(row.id)
+    site.expire(target.id)
+    assert site.sweep("leases", "datasets")["datasets"].counts["pruned"] == 1
+    with site.context.repositories.butler("demo", writeable=True, run=RUN) as butler:
+        butler.put({"number": 1}, repository.refs[written])
+    assert site.sweep("datasets")["datasets"].counts == {"compared": 0, "pruned": 0, "missing": 0}
+    past = {"ended_at": ClaimTable.ended_at - site.settings.hard_limit_s - 60}
+    with write(site.context.engine) as connection:
+        connection.execute(update(ClaimTable).values(past))
+        connection.execute(update(Target).values(checked_at=Target.checked_at - site.settings.hard_limit_s - 59))
+    assert site.sweep("datasets")["datasets"].counts == {"compared": 1, "pruned": 1, "missing": 0}
+    assert not repository.has(written)
     assert site.jobs.intents_of(target.id) == []
+    assert site.sweep("datasets")["datasets"].counts["compared"] == 0, "that was the last time"
 
 
 @pytest.mark.parametrize("state", [TargetState.FAILED, TargetState.NO_WORK, TargetState.HELD])

@@ -39,12 +39,17 @@ def compare(turn: Round, tally: Tally) -> None:
 
     A target that has ended writes no more, so what it meant to write and did not record was left by a claim that died,
     failed or was cut. Targets that are open are never touched: a new claim may be writing the same datasets.
+
+    Where a lease ran out, its process may only have been stopped, and may have written, or removed to write anew, when
+    it woke up. Such a target is compared again when no process of that claim can be left.
     """
     for words in ("compared", "pruned", "missing"):
         tally.add(words, 0)
     left, troubled = turn.limits.targets, set[str]()
     while left > 0 and not turn.stopped():
-        batch = turn.jobs.ended_unchecked(min(BATCH, left), not_in=sorted(troubled))
+        number, leave_out = min(BATCH, left), sorted(troubled)
+        batch = turn.jobs.ended_unchecked(number, not_in=leave_out)
+        batch = batch or turn.jobs.to_check_again(number, float(turn.settings.hard_limit_s), not_in=leave_out)
         if not batch:
             return
         left -= len(batch)
@@ -71,8 +76,8 @@ def _compare(turn: Round, tally: Tally, label: str, targets: Sequence[TargetRow]
     aborted = {target.id for target in targets if target.state is TargetState.ABORTED}
     recorded = turn.jobs.product_ids(ids)
     products = {dataset: target for dataset, target in recorded.items() if target not in aborted}
-    intended = {intent.dataset_id for target in ids for intent in turn.jobs.intents_of(target)} | recorded.keys()
-    found = _found(turn, label, intended)
+    intended = {target: {intent.dataset_id for intent in turn.jobs.intents_of(target)} for target in ids}
+    found = _found(turn, label, recorded.keys() | set().union(*intended.values()))
     strays = [ref for dataset, ref in found.items() if dataset not in products]
     if strays:
         with turn.context.repositories.butler(label, writeable=True) as butler:
@@ -80,7 +85,8 @@ def _compare(turn: Round, tally: Tally, label: str, targets: Sequence[TargetRow]
         tally.add("pruned", len(strays))
         log.info("strays_pruned", repo=label, datasets=len(strays))
     turn.jobs.forget_products(recorded.keys() - products.keys())
-    turn.jobs.forget_intents(intended - products.keys())
+    settled = [target.id for target in targets if target.checked_at is not None or not target.worker_deaths]
+    turn.jobs.forget_intents(set().union(*(intended[target] for target in settled)) - products.keys())
     turn.jobs.mark_checked(ids)
     tally.add("compared", len(ids))
     for dataset in sorted(products.keys() - found.keys()):
@@ -89,6 +95,8 @@ def _compare(turn: Round, tally: Tally, label: str, targets: Sequence[TargetRow]
 
 def _found(turn: Round, label: str, datasets: Collection[uuid.UUID]) -> dict[uuid.UUID, DatasetRef]:
     """Return those of some datasets that the registry knows."""
+    if not datasets:
+        return {}
     with turn.context.repositories.butler(label) as butler:
         return {ref.id: ref for ref in butler.get_many_datasets(datasets)}
 

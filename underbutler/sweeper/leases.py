@@ -35,7 +35,7 @@ def end_expired(turn: Round, tally: Tally) -> None:
         state = turn.jobs.end_claim(
             claim.target,
             claim.claim_no,
-            end="aborted" if claim.cancel_requested else "expired",
+            end="expired",  # one whose cancellation was asked for is aborted by it
             reason=_reason(claim),
             max_deaths=settings.max_deaths,
             max_worker_deaths=settings.max_worker_deaths,
