@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -81,8 +84,6 @@ class Place:
             return int(connection.execute(select(func.count()).select_from(SubmissionTable)).scalar_one())
 
     def messages(self) -> list[dict[str, Any]]:
-        import json
-
         with redis.Redis.from_url(self.settings.broker_url) as client:
             return [
                 json.loads(raw) for raw in client.lrange(f"{self.settings.broker_prefix}{self.settings.queue}", 0, -1)
@@ -317,6 +318,35 @@ def test_a_broker_that_goes_away_under_the_sending_is_said_and_the_rest_is_sent_
         let_send_lease_expire(place.context.engine)
         assert send(place.context.jobs, place.app) == FRAMES
     assert len(place.messages()) == FRAMES
+
+
+def test_the_command_says_what_is_left_and_exits_with_0_because_the_job_exists(place: Place) -> None:
+    """A script that saw an error would submit the same job once more."""
+    port = int(place.settings.broker_url.rsplit(":", 1)[1].split("/")[0])
+    with tcp_proxy(port) as proxy:
+        proxy.cut_at(b"LPUSH", deliver=False, stay_away=True)
+        settings = {
+            "UNDERBUTLER_HOME": str(place.settings.home),
+            "UNDERBUTLER_REPOSITORY_INDEX": place.settings.index_uri,
+            "UNDERBUTLER_BROKER_URL": place.settings.broker_url.replace(str(port), str(proxy.port)),
+        }
+        program = Path(sys.executable).parent / "underbutler"
+        done = subprocess.run(
+            [program, "submit", "processCcd", *SKY, "--format", "json"],
+            env={**os.environ, **settings},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert (answer["targets"], answer["sent"]) == (FRAMES, 0)
+    assert place.context.jobs.job(answer["job"]).n_targets == FRAMES
+    assert f"is recorded. 0 of {FRAMES} messages were sent" in done.stderr
+    assert "Do not submit it again" in done.stderr
+    let_send_lease_expire(place.context.engine)
+    assert send(place.context.jobs, place.app) == FRAMES
 
 
 def test_a_connection_that_was_cut_since_the_last_sending_loses_no_message(place: Place) -> None:
