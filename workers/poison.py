@@ -182,7 +182,8 @@ def raw_bytes(message: Any) -> bytes:
 
 
 def headers_of(message: Any) -> dict[str, Any]:
-    """Return the headers as JSON that any database takes."""
+    """Return the headers as JSON that any database takes, without what the transport wrote there."""
     text = json.dumps(message.headers, default=repr, skipkeys=True)
     headers: dict[str, Any] = json.loads(text.replace("\\u0000", ""), parse_constant=str)
+    headers.pop("redelivered", None)
     return headers
