@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -30,7 +31,7 @@ from .wards import Wards
 
 __all__ = ["Keeper", "Orders"]
 
-log = logs.get_logger(__name__)
+log = logs.get_logger("workers.keeper")
 
 POLL_S: Final = 1.0
 """How often cancels and children are looked at, in seconds; more often under a short lease."""
@@ -42,6 +43,8 @@ GONE_GRACE_S: Final = 0.5
 """A child is gone when it was so twice, this many seconds apart: what its main process says of its end comes first."""
 LIMIT_MARGIN_S: Final = 30.0
 """A claim that is older than its hard limit by this was not ended by Celery: its pool cannot, or its main hangs."""
+REMEMBERED: Final = 200
+"""Of so many last claims the keeper remembers that it has ended them."""
 LAST_WILL_S: Final = 15.0
 """So long the keeper of a dead worker tries to reach the records; then the leases run out by themselves."""
 
@@ -117,6 +120,7 @@ class Keeper:
     _said: dict[tuple[uuid.UUID, int], Said] = field(default_factory=dict)
     _revoked: set[uuid.UUID] = field(default_factory=set)
     _held: list[HeldClaim] = field(default_factory=list)
+    _over: deque[tuple[uuid.UUID, int]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     _stop_at: float | None = None
     _unfit: tuple[str | None] | None = None
     _renew_at: float = 0.0
@@ -184,7 +188,7 @@ class Keeper:
             self._revoked.discard(target)
         held = {(claim.target, claim.send_no) for claim in self._held}
         for target, send_no in [key for key in self._said if key not in held]:
-            if self.jobs.lost(target, send_no):
+            if (target, send_no) not in self._over and self.jobs.lost(target, send_no):
                 log.info("message_to_be_sent_again", target=str(target), send_no=send_no)
             self._said.pop((target, send_no))
         if self._unfit is not None:
@@ -196,7 +200,9 @@ class Keeper:
         if now < self._renew_at:
             return
         self.jobs.worker_alive(self.worker)
-        self.jobs.renew_worker(self.worker.id, self._wards.living(self._held), self.settings.lease_s)
+        living = self._wards.living(self._held)
+        if living:
+            self.jobs.renew_worker(self.worker.id, living, self.settings.lease_s)
         self._renew_at = now + self.settings.lease_s / 3
 
     # What the children do
@@ -262,6 +268,7 @@ class Keeper:
             max_deaths=self.settings.max_deaths,
             max_worker_deaths=self.settings.max_worker_deaths,
         )
+        self._over.append((claim.target, claim.send_no))
         cut = self._cuts.get(claim.pid)
         if cut is not None and claim.pid != self.worker.pid and self._wards.is_gone(claim):
             self._cuts.pop(claim.pid)

@@ -49,7 +49,7 @@ class KeeperLink:
         self._events: deque[bytes] = deque(maxlen=REMEMBERED)
         self._stop_at: float | None = None
         self._unfit: str | None = None
-        self._cuts: OrderedDict[int, tuple[str, str]] = OrderedDict()
+        self._cuts: OrderedDict[int, dict[str, str]] = OrderedDict()
         self._hearing = threading.Lock()
         self._heard = b""
         self._closing = False
@@ -87,13 +87,25 @@ class KeeperLink:
         self._unfit = reason
         self._tell({"event": "unfit", "reason": reason})
 
-    def why_ended(self, pid: int | None) -> tuple[str, str] | None:
-        """Return how and why the keeper ended a child, if it did: ``aborted``, ``given_back``, ``timed_out``."""
+    def why_ended(self, task_id: str, pid: int | None) -> tuple[str, str] | None:
+        """Return how and why the keeper ended the child that had a message, if it did.
+
+        Returns
+        -------
+        end, reason
+            ``aborted``, ``given_back`` or ``timed_out``, and the same for people. A message that its child took after
+            the one for which it was ended is given back.
+        """
         if pid is None:
             return None
         if pid not in self._cuts:
             self._hear()  # it is said before the child is sent its signal, but perhaps not heard yet
-        return self._cuts.get(pid)
+        said = self._cuts.get(pid)
+        if said is None:
+            return None
+        if said["target"] != task_id.rpartition(".")[0]:
+            return "given_back", "its process was ended because of the target before"
+        return said["end"], said["reason"]
 
     def close(self, patience_s: float = 10.0) -> None:
         """Let the keeper end what is left, and wait for its end."""
@@ -191,7 +203,7 @@ class KeeperLink:
     def _note(self, line: bytes) -> None:
         try:
             said = json.loads(line)
-            self._cuts[int(said["pid"])] = (str(said["end"]), str(said["reason"]))
+            self._cuts[int(said["pid"])] = {name: str(said[name]) for name in ("target", "end", "reason")}
         except (ValueError, KeyError, TypeError):
             log.warning("keeper_not_understood", line=line.decode(errors="replace"))
         while len(self._cuts) > REMEMBERED:

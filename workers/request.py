@@ -49,37 +49,31 @@ class TargetRequest(Request):
             link = keeper_link.current()
             if link is not None:
                 link.timed_out(self.id, self.worker_pid, reason)
-            self._end("TimeLimitExceeded", reason)
+            log.error("child_timed_out", id=self.id, task=self.name, pid=self.worker_pid, reason=reason)
+            self._end("task-failed", exception=f"TimeLimitExceeded({reason!r})", traceback=None)
 
     def _lost(self, error: BaseException) -> None:
         if self._over:
             return
         link = keeper_link.current()
-        ended = link.why_ended(self.worker_pid) if link is not None else None
-        if ended is None:
-            reason = f"its process {self.worker_pid} died: {_how(error)}"
-            if link is not None:
-                link.lost(self.id, self.worker_pid, reason)
-            self._end("WorkerLostError", reason)
-            return
-        how, reason = ended
+        ended = None if link is None else link.why_ended(self.id, self.worker_pid)
+        how, reason = ended or ("died", f"its process {self.worker_pid} died: {_how(error)}")
         if link is not None:
             link.lost(self.id, self.worker_pid, reason)
         if how == "aborted":
-            self._over = True
-            task_ready(self)
-            self.acknowledge()
-            self.send_event("task-revoked", terminated=True, signum="TERM", expired=False)
+            self._end("task-revoked", terminated=True, signum="TERM", expired=False)
+        elif how == "given_back":
+            self._end("task-retried", exception=reason, traceback=None)
         else:
-            self._end("WorkerLostError", reason)
+            log.error("child_lost", id=self.id, task=self.name, pid=self.worker_pid, reason=reason)
+            self._end("task-failed", exception=f"WorkerLostError({reason!r})", traceback=None)
 
-    def _end(self, kind: str, reason: str) -> None:
+    def _end(self, event: str, **fields: Any) -> None:
         """Acknowledge, and tell Celery's events."""
         self._over = True
         task_ready(self)
         self.acknowledge()
-        log.error("child_lost", id=self.id, task=self.name, pid=self.worker_pid, reason=reason)
-        self.send_event("task-failed", exception=f"{kind}({reason!r})", traceback=None)
+        self.send_event(event, **fields)
 
 
 def _how(error: BaseException) -> str:

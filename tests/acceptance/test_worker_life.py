@@ -331,3 +331,23 @@ def test_a_worker_without_scratch_takes_nothing_says_why_and_goes_on_when_it_has
         scratch.mkdir()
         place.completed(job)
         eventually(lambda: reason() is None, 30, "a row without a reason")
+
+
+def test_on_rabbitmq_too_an_unfit_worker_takes_nothing_and_one_that_ends_gives_back(
+    place: Site, tmp_path: Path, rabbitmq_url: str
+) -> None:
+    scratch = tmp_path / "scratch"
+    broker = {"UNDERBUTLER_BROKER_URL": rabbitmq_url}
+    with worker(place, tmp_path, UNDERBUTLER_SCRATCH=scratch, UNDERBUTLER_SOFT_SHUTDOWN_S=1, **broker) as made:
+        eventually(lambda: "worker_unfit" in made.said, 30, "an unfit worker")
+        done = place.run("submit", "probeWrite", "demo", *NIGHT_ID, *FOREVER, env=broker)
+        assert done.code == 0, done.err
+        job = place.context.jobs.job(done.out.strip())
+        inspect = make_app(place.settings.model_copy(update={"broker_url": rabbitmq_url})).control.inspect(timeout=5)
+        assert list((inspect.ping() or {}).values()) == [{"ok": "pong"}]
+        assert [target.claim_no for target in targets(place, job)] == [0, 0]
+        scratch.mkdir()
+        running(place, job)
+        family = made.processes()
+        made.main.terminate()
+        given_back_and_gone(place, job, made, family)
