@@ -93,6 +93,7 @@ def install_probes(folder: Path) -> None:
         "probeArray": "ArrayTask",
         "probeDie": "DieTask",
         "probeDieOnce": "DieOnceTask",
+        "probeDieUntil": "DieUntilTask",
         "probeEmpty": "EmptyTask",
         "probeFail": "FailTask",
         "probeHuge": "HugeTask",

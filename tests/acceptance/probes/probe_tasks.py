@@ -102,6 +102,19 @@ class LingerTask(_Probe):
         time.sleep(600)
 
 
+class DieUntilTask(_Probe):
+    """Die until a marker is there."""
+
+    _DefaultName = "probeDieUntil"
+    datasetTypes = {"probePicture": PICTURE}
+
+    def runDataRef(self, dataRef):
+        """Die, or write a picture."""
+        dataRef.put(b"\x89PNG\r\n\x1a\n", "probePicture")
+        if not Path(self.config.words).exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 class SlowTask(_Probe):
     """Take longer than it may."""
 
