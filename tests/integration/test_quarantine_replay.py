@@ -19,6 +19,7 @@ from underbutler.model.job import Phase, TargetState
 from underbutler.model.message import HEADER, digest_of
 from underbutler.records import JobRow, Outgoing, Parked
 from underbutler.sweeper.resubmission import run_again
+from underbutler.tokens import AccessToken, TokenVault
 from workers.target import TargetFailedError
 
 KILLED = "child 4711 was killed by SIGKILL while it ran /data/night1/a{}.fits"
@@ -224,6 +225,30 @@ def test_a_replay_without_a_broker_leaves_nothing(
     assert command("quarantine", "replay", target).code == 3
     assert (runs(site), site.context.jobs.jobs(limit=1)) == before
     assert site.target(target).replayed_as is None
+
+
+def test_a_target_whose_token_expired_is_replayed_with_a_new_one(
+    site: TargetSite, command: CommandLine, tmp_path: Path
+) -> None:
+    vault = TokenVault(site.context.jobs, site.settings)
+    old = vault.keep(AccessToken("an-old-secret-0123456789", 1.0), "tester")
+    _, messages = site.submitted("onePicture", token_handle=old)
+    target = hold(site, messages[0], "its access token expired")
+    refused = command("quarantine", "replay", target)
+    assert refused.code == 2
+    assert "--access-token-file" in refused.err
+    assert site.target(target).replayed_as is None
+    file = tmp_path / "token"
+    file.write_text("a-new-secret-0123456789\n")
+    said = command("quarantine", "replay", target, "--access-token-file", file)
+    assert said.code == 0, said.err
+    again = site.context.jobs.job(said.out.strip())
+    assert again.token_handle not in {None, old}
+    assert vault.redeem(str(again.token_handle)) == "a-new-secret-0123456789"
+    assert "secret" not in said.out + said.err
+    other = hold(site, site.submitted("onePicture", token_handle=again.token_handle)[1][0])
+    third = site.context.jobs.job(command("quarantine", "replay", other).out.strip())
+    assert vault.redeem(str(third.token_handle)) == "a-new-secret-0123456789"
 
 
 def park(site: TargetSite, **fields: Any) -> UUID:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,6 +27,7 @@ from underbutler.terminal import (
 from .main import json_option
 from .quarantine_commands import Rate, run_targets_again
 from .session import answer_json, counts_json, open_records
+from .token_options import read_access_token, token_options
 
 if TYPE_CHECKING:
     from underbutler.context import WorkerContext
@@ -236,10 +238,19 @@ def _wait_for_target(context: WorkerContext, target: TargetRow) -> TargetState:
 )
 @click.option("--rate", type=Rate(), help="Send so many messages per second: 5/s, 30/min. Default: all at once.")
 @click.option("--wait", is_flag=True, help="Follow the new job to its end; exit 1 if a target failed.")
+@token_options
 @json_option()
 @click.pass_context
 def retry(
-    ctx: click.Context, job: str, states: str, words: tuple[str, ...], rate: float | None, wait: bool, form: str
+    ctx: click.Context,
+    job: str,
+    states: str,
+    words: tuple[str, ...],
+    rate: float | None,
+    wait: bool,
+    access_token_file: Path | None,
+    token_lifetime: float | None,
+    form: str,
 ) -> None:
     """Run targets of a JOB that ended badly again: as a new job, linked to the old one.
 
@@ -252,13 +263,14 @@ def retry(
       underbutler retry 1a2b3c4d --states failed -c detect.threshold=5 --wait
     """
     wanted = _states(states)
+    token = read_access_token(access_token_file, token_lifetime)
     with open_records() as context:
         row = context.jobs.job(job)
         targets = context.jobs.targets(row.id, states=wanted)
         free = [target for target in targets if target.replayed_as is None]
         if not free:
             raise _nothing_to_retry(row, targets, states)
-        (again,) = run_targets_again(context, free, form, config_words=words, per_second=rate)
+        (again,) = run_targets_again(context, free, form, config_words=words, per_second=rate, token=token)
         if not wait:
             return
         again = follow_job(context.jobs, again.id)

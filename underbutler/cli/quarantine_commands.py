@@ -18,6 +18,7 @@ from underbutler.terminal import answers, each_view, groups_view, held_view, par
 
 from .main import json_option
 from .session import answer_json, open_records
+from .token_options import read_access_token, token_options
 
 if TYPE_CHECKING:
     from underbutler.context import WorkerContext
@@ -145,13 +146,23 @@ def show(name: str, form: str) -> None:
     help="Run them with these keyword arguments instead of their own: a JSON object.",
 )
 @click.option("--rate", type=Rate(), help="Send so many messages per second: 5/s, 30/min. Default: all at once.")
+@token_options
 @json_option()
-def replay(names: tuple[str, ...], group: str | None, edit: Path | None, rate: float | None, form: str) -> None:
+def replay(
+    names: tuple[str, ...],
+    group: str | None,
+    edit: Path | None,
+    rate: float | None,
+    access_token_file: Path | None,
+    token_lifetime: float | None,
+    form: str,
+) -> None:
     """Run held targets again: one new job for each job that they come from, linked to it.
 
     ID is a target (its id or the first characters of it), the fingerprint of a group, or a job, which means all of its
     held targets. The new job has the config and options of the old one and a RUN collection of its own. Each target is
-    replayed once; if that fails too, `underbutler retry` the new job. Parked messages cannot be replayed.
+    replayed once; if that fails too, `underbutler retry` the new job. Parked messages cannot be replayed. A target that
+    is held because its access token expired needs a new one.
 
     The pace of --rate is recorded with the targets, so that it is kept also when this command is interrupted: the
     sweeper then sends the rest.
@@ -165,11 +176,12 @@ def replay(names: tuple[str, ...], group: str | None, edit: Path | None, rate: f
     if not names and group is None:
         raise UsageError("Say what to replay: an ID, or --group FINGERPRINT. See `underbutler quarantine list`.")
     kwargs = None if edit is None else _read_kwargs(edit)
+    token = read_access_token(access_token_file, token_lifetime)
     from underbutler.sweeper.quarantine import held_targets
 
     with open_records() as context:
         targets = held_targets(context.jobs, names, group=group)
-        run_targets_again(context, targets, form, kwargs=kwargs, per_second=rate)
+        run_targets_again(context, targets, form, kwargs=kwargs, per_second=rate, token=token)
 
 
 def run_targets_again(context: WorkerContext, targets: Sequence[TargetRow], form: str, **how: Any) -> list[JobRow]:
@@ -177,8 +189,23 @@ def run_targets_again(context: WorkerContext, targets: Sequence[TargetRow], form
     from underbutler.broker import make_app
     from underbutler.sweeper.resubmission import run_again
 
+    left: list[str] = []
     with steps("sending", len(targets)) as sent:
-        made = run_again(context, make_app(context.settings), targets, progress=sent, **how)
+        made = run_again(
+            context,
+            make_app(context.settings),
+            targets,
+            progress=sent,
+            on_unsent=lambda _, reason: left.append(reason),
+            **how,
+        )
+    for reason in left[:1]:
+        sayings().print(
+            f"All is recorded, and not all messages were sent: {reason} The rest is sent when that is over, by beat or "
+            "by `underbutler sweep`. Do not run it again.",
+            style="yellow",
+            soft_wrap=True,
+        )
     if form == "json":
         answer_json(
             [{"job": row.id, "parent": row.parent_id, "targets": row.n_targets, "run": row.run} for row in made]
