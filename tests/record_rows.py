@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text, update
 from underbutler.model.job import TargetState
 from underbutler.model.notice import LargeFileObjectAvailable
 from underbutler.records import Claim, HeldClaim, JobRow, JobStore, NewJob, NewTarget, Outgoing, Product
-from underbutler.records.tables import Target
+from underbutler.records.tables import Job, Target
 from underbutler.sql import database_now, is_postgresql, metadata, write
 
 DIGEST = "d" * 64
@@ -120,6 +120,13 @@ def let_send_lease_expire(engine: Engine) -> None:
         connection.execute(
             update(Target).where(Target.send_lease_until.is_not(None)).values(send_lease_until=database_now() - 1.0)
         )
+
+
+def let_destruction_come(engine: Engine, job: UUID | None) -> None:
+    """Travel to where one job must be destroyed, and no other."""
+    with write(engine) as connection:
+        connection.execute(update(Job).values(destruction_at=None))
+        connection.execute(update(Job).where(Job.id == job).values(destruction_at=database_now() - 1.0))
 
 
 def product(**fields: Any) -> Product:

@@ -123,7 +123,7 @@ def give_back(
             state = state_after(end, row.state, cancel_requested=row.cancel_requested, **unbounded)
             _end(connection, row, state, end=end, reason=reason, delay_s=not_before_in_s, log=log, metadata=metadata)
             return state
-    return accept_repeated(engine, held, end, TargetState.QUEUED, TargetState.DELIVERING, TargetState.ABORTED)
+    return accept_repeated(engine, held, end, *TargetState)
 
 
 def _lock(connection: Connection, target: uuid.UUID, claim_no: int) -> Any:

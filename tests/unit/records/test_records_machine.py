@@ -1,28 +1,28 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 from record_machine import RecordsMachine
+from record_rows import ON_BOTH
 from sqlalchemy import Engine
 
-from underbutler.sql import metadata, write
+from underbutler.sql import is_postgresql, metadata
 
 
-def test_any_order_of_events_leaves_the_records_true(engine: Engine, tmp_path: Path) -> None:
-    class OnSqlite(RecordsMachine):
-        def empty(self) -> None:
-            with write(self.engine) as connection:
-                for table in reversed(metadata.sorted_tables):
-                    connection.execute(table.delete())
+@ON_BOTH
+def test_any_order_of_events_leaves_the_records_true(engine: Engine) -> None:
+    class Machine(RecordsMachine):
+        pass
 
-    OnSqlite.engine = engine
+    Machine.engine = engine
     run_state_machine_as_test(
-        OnSqlite,
+        Machine,
         settings=settings(
-            max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=20 if is_postgresql(engine) else 60,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
         ),
     )
 
