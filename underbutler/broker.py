@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from amqp.exceptions import MessageNacked
 from kombu import Connection, Exchange, Queue
 from kombu.exceptions import OperationalError
 from kombu.utils.url import maybe_sanitize_url
@@ -181,9 +182,9 @@ def reachable(settings: Settings) -> Iterator[None]:
     except (UnderbutlerError, KeyError):  # kombu counts a KeyError among Redis' connection errors
         raise
     except Exception as error:
-        if isinstance(error, tuple(probe.channel_errors)):
+        if isinstance(error, (MessageNacked, *probe.channel_errors)):
             raise BrokerUnavailableError(
-                f"The broker at {where} refuses ({error}). Look at the user's password and rights, at its free "
+                f"The broker at {where} refuses ({error or 'it did not confirm a message'}). Look at the user's password and rights, at its free "
                 "memory, and at UNDERBUTLER_BROKER_URL.",
                 url=where,
             ) from error

@@ -90,8 +90,9 @@ class Consumer(CeleryConsumer):
         self._refused(message, exc)
 
     def on_ready(self) -> None:
-        """Look at the broker once the worker consumes."""
-        check_broker(self.connection, self.settings)
+        """Look at the broker when the worker first consumes."""
+        if not self.restart_count:
+            check_broker(self.connection, self.settings)
         super().on_ready()
 
     def shutdown(self) -> None:
