@@ -33,8 +33,9 @@ from underbutler.settings import Settings
 __all__ = ["DrillSite", "install_tasks"]
 
 PROGRAM = Path(sys.executable).parent / "underbutler"
-ALL = ("--id", "instrument=SIMCAM", "--no-versions")
-ONE = ("--id", "instrument=SIMCAM", "detector=0", "exposure=2026112000001", "--no-versions")
+FIRST = 2026112000001
+OPTIONS = ("--no-versions",)
+ONE = ("--id", "instrument=SIMCAM", "detector=0", f"exposure={FIRST}", *OPTIONS)
 
 TIDY_S = 20.0
 """So long after its end a job's notices may still be on their way, and what dead claims left be there, in seconds."""
@@ -52,6 +53,7 @@ SHORT: dict[str, Any] = {
     "unknown_wait_s": 20.0,
     "breaker_open_s": 2.0,
     "breaker_cap_s": 4.0,
+    "annex_timeout_s": 1.0,
 }
 """What takes minutes in production takes seconds here."""
 
@@ -213,6 +215,13 @@ class DrillSite:
         self._sweepers.append(process)
         return process
 
+    def clear(self) -> None:
+        """Begin anew: faults are gone, and jobs that a drill left open are cancelled."""
+        self.faults.heal()
+        for job in self.context.jobs.jobs(limit=None):
+            if not Phase(job.phase).ended:
+                self.context.jobs.cancel(job.id)
+
     # What is done here
 
     def submit(self, task: str, *words: object) -> JobRow:
@@ -233,9 +242,10 @@ class DrillSite:
 
     def write(self, exposures: int, **config: float) -> JobRow:
         """Submit targets that each write a table and a picture, one per exposure."""
-        last = 2026112000000 + exposures
+        last = FIRST + exposures - 1
         words = [f"{name}={value}" for name, value in config.items()]
-        return self.submit("drillWrite", *ALL, f"exposure=2026112000001..{last}", *(["-c", *words] if words else []))
+        given = ["-c", *words] if words else []
+        return self.submit("drillWrite", "--id", "instrument=SIMCAM", f"exposure={FIRST}..{last}", *OPTIONS, *given)
 
     # What can be seen here
 

@@ -77,10 +77,10 @@ def test_a_target_that_always_kills_its_child_is_held_and_others_go_on(
     their_good = stock.send("beside", 20)
     facts = site.facts(bad, good)
     ends = [target.ended_at or 0.0 for job in (bad, good) for target in site.context.jobs.targets(job.id)]
-    their_facts = stock.facts([*their_bad, *their_good], 25)
+    their_facts = stock.facts([*their_bad, *their_good], 12)
     drill, broken = "a target that kills its child", "each time, 3 of 23"
     table.ours(drill, broken, facts, seconds=max(ends) - at, until="good done, bad held")
-    table.stock(drill, broken, their_facts, until=f"never: {their_facts.started - 20} deaths in 25 s")
+    table.stock(drill, broken, their_facts, told=f"never: {their_facts.started - 20} deaths in 12 s")
     expected = {target.id for target in site.context.jobs.targets(bad.id)}
     assert facts.held == expected
     assert (facts.lost, facts.doubled) == (0, 0), facts.said

@@ -47,9 +47,9 @@ def test_every_form_of_poison_is_kept_and_stops_no_worker(
     )
     drill, broken = f"{len(FORMS)} forms of poison × {scale.repeats}", "good targets between them"
     seconds = site.until_all_done(jobs, at)
-    table.ours(drill, broken, facts, seconds=seconds, until="good ones done", held=len(parked))
+    table.ours(drill, broken, facts, seconds=seconds, until="good ones done", parked=len(parked))
     their_facts = StockFacts(targets=len(names) + poisoned, lost=len(names) + poisoned - done, doubled=0, started=done)
-    table.stock(drill, broken, their_facts, until=f"{deaths} deaths in 40 s, poison dropped")
+    table.stock(drill, broken, their_facts, told=f"{deaths} deaths, poison dropped")
     assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said
     assert facts.states == {"done": poisoned}
     assert len(parked) == poisoned
