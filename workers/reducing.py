@@ -114,13 +114,15 @@ def _call(runner: TaskRunner, target: Element) -> Any:
 
 
 def _write_last_metadata(runner: TaskRunner, target: Element) -> None:
-    """Put the metadata of a target that is not tried again although a service was away."""
+    """Put the metadata of a target that is not tried again although a service was away: it may be away still."""
     if not isinstance(target, tuple):
         return
     try:
         runner.writeLastMetadata(target[0])
-    except TransientError as error:
-        log.warning("metadata_not_written", error=str(error))
+    except FencedOutError:
+        raise
+    except Exception as error:  # noqa: BLE001 - what ends the target is the error that it met first
+        log.warning("metadata_not_written", error=f"{type(error).__name__}: {error}")
 
 
 def _scalars(metadata: Any) -> dict[str, Any]:

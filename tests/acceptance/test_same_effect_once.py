@@ -43,6 +43,7 @@ DEATHS: list[tuple[str, ...]] = [
     ("after_publish",),
     ("after_mark_notices_sent",),
     ("after_put", "before_prune"),
+    ("after_put", "before_empty_trash"),  # what was pruned is gone from the registry, and its file is there
     ("after_put", "after_prune"),
     ("after_begin_delivery", "after_add_uploads"),
     ("after_deliver", "before_complete"),

@@ -82,6 +82,7 @@ def make_all_mortal() -> None:
     for verb in ("claim", "intend", "begin_delivery", "add_uploads", "complete", "mark_notices_sent"):
         make_mortal(JobStore, verb)
     make_mortal(FileDatastore, "put", "file")
+    make_mortal(FileDatastore, "emptyTrash", "empty_trash")
     make_mortal(DirectButler, "put")
     make_mortal(DirectButler, "pruneDatasets", "prune")
     make_mortal(_PartUpload, "send", "parts")
