@@ -333,6 +333,17 @@ def test_a_worker_without_scratch_takes_nothing_says_why_and_goes_on_when_it_has
         eventually(lambda: reason() is None, 30, "a row without a reason")
 
 
+def test_a_child_that_has_grown_too_large_is_replaced_after_its_target(place: Site, tmp_path: Path) -> None:
+    with worker(place, tmp_path, "-c", "1", UNDERBUTLER_RSS_LIMIT_BYTES=800 * 2**20) as made:
+        job = place.completed(place.submit("probeHoard", "demo", *NIGHT_ID))
+        assert ends(place, job) == ["done", "done"]
+        with place.context.repositories.butler("demo", collections=[job.run]) as butler:
+            tables = [butler.get(ref) for ref in butler.query_datasets("probeTable")]
+        assert [table["kept"] for table in tables] == [1, 1]
+        assert len({table["pid"] for table in tables}) == 2
+        assert "child_lost" not in made.said
+
+
 def test_on_rabbitmq_too_an_unfit_worker_takes_nothing_and_one_that_ends_gives_back(
     place: Site, tmp_path: Path, rabbitmq_url: str
 ) -> None:

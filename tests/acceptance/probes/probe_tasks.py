@@ -79,6 +79,19 @@ class DieTask(_Probe):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+class HoardTask(_Probe):
+    """Keep a gigabyte for ever."""
+
+    _DefaultName = "probeHoard"
+    datasetTypes = {"probeTable": TABLE}
+    kept = []
+
+    def runDataRef(self, dataRef):
+        """Keep it, and say who does."""
+        self.kept.append(np.ones(2**27))
+        dataRef.put({"pid": os.getpid(), "kept": len(self.kept)}, "probeTable")
+
+
 class StopTask(_Probe):
     """Stop the process that runs it: no soft time limit reaches it any more."""
 
