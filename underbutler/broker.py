@@ -183,8 +183,9 @@ def reachable(settings: Settings) -> Iterator[None]:
         raise
     except Exception as error:
         if isinstance(error, (MessageNacked, *probe.channel_errors)):
+            what = "it did not confirm a message" if isinstance(error, MessageNacked) else error
             raise BrokerUnavailableError(
-                f"The broker at {where} refuses ({error or 'it did not confirm a message'}). Look at the user's password and rights, at its free "
+                f"The broker at {where} refuses ({what}). Look at the user's password and rights, at its free "
                 "memory, and at UNDERBUTLER_BROKER_URL.",
                 url=where,
             ) from error
