@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,7 @@ from sweeper_site import Site, open_site
 
 from underbutler.annex import ensure_bucket, make_client
 from underbutler.butlers import create_repository
+from underbutler.context import WorkerContext
 from underbutler.embedded.process import free_port
 from underbutler.errors import AnnexUnavailableError, ConflictError
 from underbutler.model.job import TargetState
@@ -28,6 +31,7 @@ from underbutler.records.tables import Target
 from underbutler.records.tables import Upload as UploadTable
 from underbutler.settings import Settings
 from underbutler.sql import database_now, write
+from underbutler.sweeper import SweepReport, sweep
 from underbutler.sweeper.datasets import LostProductError
 
 RUN = "u/ann/processCcd/1"
@@ -203,6 +207,35 @@ def test_a_repository_that_cannot_be_opened_holds_up_no_other(repository: Reposi
     (error,) = report.errors
     assert "'gone'" in str(error)
     assert not repository.has(stray)
+
+
+@pytest.mark.parametrize("registry", ["sqlite", "postgres_url"])
+def test_two_sweepers_that_prune_at_once_prune_all_of_it_and_no_more(
+    request: pytest.FixtureRequest, site: Site, tmp_path: Path, registry: str
+) -> None:
+    registry_url = None if registry == "sqlite" else request.getfixturevalue(registry)
+    create_repository(tmp_path / "repo", "demo", site.settings, registry_url=registry_url)
+    repository = Repository(site, "demo")
+    products, strays = [], []
+    for number in range(10):
+        _, (target,) = site.submit()
+        claim = site.claim(target.id)
+        products.append(repository.put(claim, 2 * number))
+        strays.append(repository.put(claim, 2 * number + 1))
+        site.jobs.complete(claim, done_with(products[-1]))
+    barrier = threading.Barrier(2)
+
+    def one(_: int) -> SweepReport:
+        with WorkerContext(site.settings) as context:
+            barrier.wait(60)
+            return sweep(context, site.app, parts=["datasets"])
+
+    with ThreadPoolExecutor(2) as pool:
+        reports = [*pool.map(one, range(2)), site.sweep("datasets")]
+    assert [repository.has(dataset) for dataset in products] == [True] * 10
+    assert [repository.has(dataset) for dataset in strays] == [False] * 10
+    assert sum(report["datasets"].counts["pruned"] for report in reports) == 10, "nothing was removed twice"
+    assert [report.errors for report in reports] == [()] * 3
 
 
 # Submissions

@@ -46,25 +46,39 @@ def compare(turn: Round, tally: Tally) -> None:
     for words in ("compared", "pruned", "missing"):
         tally.add(words, 0)
     left, troubled = turn.limits.targets, set[str]()
-    while left > 0 and not turn.stopped():
-        number, leave_out = min(BATCH, left), sorted(troubled)
-        batch = turn.jobs.ended_unchecked(number, not_in=leave_out)
-        batch = batch or turn.jobs.to_check_again(number, float(turn.settings.hard_limit_s), not_in=leave_out)
-        if not batch:
-            return
-        left -= len(batch)
-        by_label: dict[str, list[TargetRow]] = defaultdict(list)
-        for target in batch:
-            by_label[turn.context.job(target.job_id).out].append(target)
-        for label, targets in by_label.items():
-            try:
-                _compare(turn, tally, label, targets)
-            except RecordsUnavailableError:
-                raise
-            except Exception as error:  # noqa: BLE001 - kept in the tally: other repositories have nothing to do with it
-                tally.failed(error)
-                troubled.add(label)
+    while left > 0 and not turn.stopped() and _next(turn, 1, sorted(troubled)):
+        with turn.alone("datasets") as mine:
+            if not mine:
+                tally.note("another sweeper is at it")
+                return
+            batch = _next(turn, min(BATCH, left), sorted(troubled))
+            if not batch:
+                return
+            left -= len(batch)
+            for label, targets in _by_label(turn, batch).items():
+                try:
+                    _compare(turn, tally, label, targets)
+                except RecordsUnavailableError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - told by the tally: other repositories have no part in it
+                    tally.failed(error)
+                    troubled.add(label)
     tally.more = left <= 0
+
+
+def _next(turn: Round, number: int, leave_out: Sequence[str]) -> list[TargetRow]:
+    """Return ended targets that were never compared, then those that are to be compared again."""
+    return turn.jobs.ended_unchecked(number, not_in=leave_out) or turn.jobs.to_check_again(
+        number, float(turn.settings.hard_limit_s), not_in=leave_out
+    )
+
+
+def _by_label(turn: Round, targets: Sequence[TargetRow]) -> dict[str, list[TargetRow]]:
+    """Return targets by the repository that they write into."""
+    by_label: dict[str, list[TargetRow]] = defaultdict(list)
+    for target in targets:
+        by_label[turn.context.job(target.job_id).out].append(target)
+    return by_label
 
 
 def _compare(turn: Round, tally: Tally, label: str, targets: Sequence[TargetRow]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from underbutler.settings import Settings
 
 __all__ = ["Limits", "Round"]
+
+ALONE_S = 60.0
+"""A sweeper that died while it removed something is waited for so long, in seconds."""
+BUSY, FREE = "busy", "free"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +52,9 @@ class Limits:
     """
 
     leases: int = 1_000
-    messages: int = 10_000
+    messages: int = 5_000
     notices: int = 5_000
-    lost: int = 10_000
+    lost: int = 5_000
     targets: int = 500
     uploads: int = 500
     jobs: int = 50
@@ -113,3 +118,21 @@ class Round:
             with reachable(self.settings), connection(self.settings) as probe:
                 probe.ensure_connection(max_retries=1, timeout=3)
             self._broker_answers = True
+
+    @contextmanager
+    def alone(self, work: str) -> Iterator[bool]:
+        """Keep other sweepers from some work inside the block; False when another one is at it.
+
+        For what no guard of a row protects: what one has found in the Butler or the annex, another may have removed
+        and a third made anew, before the first removes it. The block is short, far shorter than `ALONE_S`.
+        """
+        name = f"alone:{work}"
+        before, now = self.jobs.remembered(name), self.jobs.now()
+        busy = before is not None and now - before.at < ALONE_S and before.body == BUSY
+        if busy or not self.jobs.remember_next(name, BUSY, before):
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            self.jobs.remember(name, FREE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -19,6 +20,8 @@ __all__ = ["clean"]
 
 log = get_logger(__name__)
 
+BATCH = 50
+"""Keys that are cleaned in one go."""
 TIMEOUT_S = 10.0
 """Longest silence of the store: a sweep does not wait for one that hangs."""
 
@@ -31,24 +34,31 @@ def clean(turn: Round, tally: Tally) -> None:
     """
     for words in ("objects removed", "cut uploads aborted"):
         tally.add(words, 0)
-    left = turn.jobs.uploads_to_clean(turn.limits.uploads, again_after_s=float(turn.settings.hard_limit_s))
-    if not left:
-        return
-    client = make_client(turn.settings, timeout_s=TIMEOUT_S)
-    try:
-        for upload in left:
-            if turn.stopped():
+    left, again_after_s = turn.limits.uploads, float(turn.settings.hard_limit_s)
+    while left > 0 and not turn.stopped() and turn.jobs.uploads_to_clean(1, again_after_s=again_after_s):
+        with turn.alone("uploads") as mine:
+            if not mine:
+                tally.note("another sweeper is at it")
                 return
-            objects, cut = _clean(client, upload)
-            tally.add("objects removed", objects)
-            tally.add("cut uploads aborted", cut)
-            if upload.cleaned_at is None:
-                turn.jobs.mark_cleaned([upload])
-            else:
-                turn.jobs.forget_uploads([upload])
-    finally:
-        client.close()
-    tally.more = len(left) == turn.limits.uploads
+            batch = turn.jobs.uploads_to_clean(min(BATCH, left), again_after_s=again_after_s)
+            if not batch:
+                return
+            left -= len(batch)
+            with closing(make_client(turn.settings, timeout_s=TIMEOUT_S)) as client:
+                for upload in batch:
+                    _clean_once(turn, tally, client, upload)
+    tally.more = left <= 0
+
+
+def _clean_once(turn: Round, tally: Tally, client: Any, upload: UploadRow) -> None:
+    """Clean one key for the first or the second time."""
+    objects, cut = _clean(client, upload)
+    tally.add("objects removed", objects)
+    tally.add("cut uploads aborted", cut)
+    if upload.cleaned_at is None:
+        turn.jobs.mark_cleaned([upload])
+    else:
+        turn.jobs.forget_uploads([upload])
 
 
 def _clean(client: Any, upload: UploadRow) -> tuple[int, int]:
