@@ -21,7 +21,7 @@ from underbutler.records.tables import Target, Upload
 from underbutler.settings import Settings
 from underbutler.sql import database_now, read, write
 
-__all__ = ["BOUNDS", "TargetSite", "install_tasks", "target_of"]
+__all__ = ["BOUNDS", "TargetSite", "doing", "install_tasks", "once", "target_of"]
 
 PROBES = Path(__file__).parent / "target_probes"
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -244,3 +244,27 @@ def _steps() -> dict[str, Any]:
 
     steps: dict[str, Any] = one_target_tasks.steps
     return steps
+
+
+def once(error: BaseException) -> Callable[[], None]:
+    """Return a function that raises the first time."""
+    left = [error]
+
+    def act() -> None:
+        if left:
+            raise left.pop()
+
+    return act
+
+
+def doing(act: Callable[[], Any], do: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that acts once after what it does."""
+    left = [act]
+
+    def done(*args: Any, **kwargs: Any) -> Any:
+        result = do(*args, **kwargs)
+        if left:
+            left.pop()()
+        return result
+
+    return done

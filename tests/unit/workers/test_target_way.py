@@ -3,105 +3,38 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from annex_faults import FaultyS3
 from celery.exceptions import SoftTimeLimitExceeded
-from services import S3Endpoint
-from target_site import BOUNDS, TargetSite, install_tasks, target_of
+from target_site import TargetSite, once, target_of
 
-from underbutler import logs
 from underbutler.context import WorkerContext
-from underbutler.errors import (
-    FencedOutError,
-    LostDatasetError,
-    RecordsUnavailableError,
-    TokenExpiredError,
-    TransientError,
-)
+from underbutler.errors import LostDatasetError, TokenExpiredError, TransientError
 from underbutler.model.job import Phase, TargetState
 from underbutler.model.message import digest_of
-from underbutler.records import JobStore, NewTarget, StandDown, StandDownReason
+from underbutler.records import NewTarget, StandDown, StandDownReason
 from workers.target import GivenBackError, TargetFailedError
 from workers.waiting import DeferredError
 
-
-@pytest.fixture(scope="module")
-def annex(moto_endpoint: S3Endpoint) -> Iterator[FaultyS3]:
-    with FaultyS3(moto_endpoint.url) as proxy:
-        yield proxy
-
-
-@pytest.fixture(scope="module")
-def site(annex: FaultyS3, moto_endpoint: S3Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TargetSite]:
-    packages = tmp_path_factory.mktemp("packages")
-    install_tasks(packages)
-    patch = pytest.MonkeyPatch()
-    patch.syspath_prepend(str(packages))
-    logs.configure("INFO")
-    made = TargetSite(
-        tmp_path_factory.mktemp("site"),
-        moto_endpoint,
-        s3_endpoint_url=annex.url,
-        retry_base_s=5.0,
-        max_transient_retries=2,
-        breaker_failures=2,
-        unknown_wait_s=600.0,
-    )
-    yield made
-    made.close()
-    patch.undo()
-
-
-@pytest.fixture(autouse=True)
-def steps(site: TargetSite, annex: FaultyS3) -> Iterator[dict[str, Callable[[], Any]]]:
-    import one_target_tasks
-
-    one_target_tasks.steps.clear()
-    site.context.annex_was_away = False
-    yield one_target_tasks.steps
-    one_target_tasks.steps.clear()
-    annex.heal()
-
-
-def once(error: BaseException) -> Callable[[], None]:
-    """Return a function that raises the first time."""
-    left = [error]
-
-    def act() -> None:
-        if left:
-            raise left.pop()
-
-    return act
-
-
-def doing(act: Callable[[], Any], do: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that acts once after what it does."""
-    left = [act]
-
-    def done(*args: Any, **kwargs: Any) -> Any:
-        result = do(*args, **kwargs)
-        if left:
-            left.pop()()
-        return result
-
-    return done
+pytestmark = [pytest.mark.usefixtures("steps"), pytest.mark.xdist_group("target_way")]
 
 
 def test_the_usual_way(site: TargetSite, annex: FaultyS3, steps: dict[str, Any]) -> None:
     job, (one, other) = site.submitted("onePicture", "-c", "words=one two")
-    asked = annex.seen[:]
-    steps["last"] = lambda: asked.append("science is over")
+    seen_before: list[str] = []
+    steps["last"] = lambda: seen_before.extend(annex.seen)
     assert site.run(one) is TargetState.DONE
     site.check_one_visible_effect(one, "one two")
     row = site.target(target_of(one))
     assert row.scalars == {"n_words": 2}
     assert row.seconds is not None
     (key,) = site.uploads(target_of(one))[1]
-    assert any(key.rpartition("-")[2] in line for line in annex.seen if line.startswith("PUT"))
+    name = key.rpartition("-")[2]
+    assert any(name in line for line in annex.seen if line.startswith("PUT"))
+    assert not any(name in line for line in seen_before), "nothing goes to the annex before the science is over"
     assert site.target(target_of(other)).state is TargetState.QUEUED
     assert site.context.jobs.job(job.id).phase == Phase.EXECUTING
 
@@ -320,169 +253,6 @@ def test_a_time_limit_during_a_delivery_leaves_the_target_delivering(
     assert site.target(target_of(one)).state is TargetState.DELIVERING
     assert site.run(site.sent_again(target_of(one))) is TargetState.DONE
     site.check_one_visible_effect(one)
-
-
-# A claim that was overtaken: its process was stopped past its lease, and wakes up
-
-
-@pytest.mark.parametrize("moment", ["first", "between", "last"])
-def test_a_woken_claim_makes_nothing_visible_and_prunes_nothing(
-    site: TargetSite, steps: dict[str, Any], moment: str
-) -> None:
-    _, (one, _) = site.submitted("onePicture")
-    steps[moment] = lambda: site.overtake(target_of(one)) if site.target(target_of(one)).claim_no == 1 else None
-    with pytest.raises(FencedOutError):
-        site.run(one)
-    site.check_one_visible_effect(one)
-    assert site.target(target_of(one)).claim_no == 2
-    assert [claim.end for claim in site.context.jobs.claims(target_of(one))] == ["worker_died", "done"]
-    assert list(site.uploads(target_of(one))) == [2]
-
-
-def test_a_claim_that_wakes_up_after_its_last_byte_makes_nothing_visible(
-    site: TargetSite, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from workers import delivering
-
-    _, (one, _) = site.submitted("onePicture")
-    monkeypatch.setattr(delivering, "deliver", doing(lambda: site.overtake(target_of(one)), delivering.deliver))
-    with pytest.raises(FencedOutError):
-        site.run(one)
-    site.check_one_visible_effect(one)
-    said = site.uploads(target_of(one))
-    assert sorted(said) == [1, 2], "the sweeper knows the key of the claim that was overtaken"
-    assert set(said[1]) | set(said[2]) <= site.keys()
-    notices = site.context.jobs.notices(one.message.envelope.job)
-    assert [notice.key for notice in notices] == said[2]
-
-
-def test_a_claim_that_wakes_up_before_it_prunes_leaves_its_successors_datasets(
-    site: TargetSite, steps: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Claim 1 leaves a table; claim 2 stops after it has looked what to prune, claim 3 makes it anew; claim 2 wakes."""
-    _, (one, _) = site.submitted("onePicture")
-    target = target_of(one)
-    steps["between"] = once(TransientError("away"))
-    with pytest.raises(GivenBackError):
-        site.run(one)
-    steps.clear()
-    looked = doing(lambda: site.overtake(target), JobStore.intents_of_dead_claims)
-    with monkeypatch.context() as patch:
-        patch.setattr(JobStore, "intents_of_dead_claims", looked)
-        with pytest.raises(FencedOutError):
-            site.run(site.sent_again(target))
-    site.check_one_visible_effect(one)
-    assert site.target(target).claim_no == 3
-
-
-def test_what_a_dead_claim_left_is_removed_before_the_science_starts(site: TargetSite, steps: dict[str, Any]) -> None:
-    job, (one, _) = site.submitted("onePicture")
-    target = target_of(one)
-
-    class Died(BaseException):
-        """Stands for the end of the process: nothing of ours handles it."""
-
-    steps["between"] = once(Died())
-    with pytest.raises(Died):
-        site.run(one)
-    assert set(site.stored(job, target)) == {"oneTable", "onePicture_metadata"}, "half of a result"
-    assert site.context.jobs.end_claim(target, 1, end="died", reason="killed", **BOUNDS) is TargetState.QUEUED
-    seen: list[set[str]] = []
-    steps.clear()
-    steps["first"] = lambda: seen.append(set(site.stored(job, target)))
-    assert site.run(site.sent_again(target)) is TargetState.DONE
-    assert seen == [set()]
-    site.check_one_visible_effect(one)
-
-
-# Records that do not answer
-
-
-VERBS = ["claim", "job", "intend", "begin_delivery", "complete"]
-
-
-@pytest.mark.parametrize("verb", VERBS)
-@pytest.mark.parametrize("answer", ["refused", "lost"])
-def test_records_that_are_away_at_any_step_are_waited_for(
-    site: TargetSite, monkeypatch: pytest.MonkeyPatch, verb: str, answer: str
-) -> None:
-    """Either the call did nothing, or it did all and its answer was lost: repeated, it has one effect."""
-    monkeypatch.setattr("workers.patience.FIRST_WAIT_S", 0.01)
-    _, (one, _) = site.submitted("onePicture")
-    left = 2
-    call = getattr(JobStore, verb)
-
-    def away(*args: Any, **kwargs: Any) -> Any:
-        nonlocal left
-        if not left:
-            return call(*args, **kwargs)
-        left -= 1
-        if answer == "lost":
-            call(*args, **kwargs)
-        raise RecordsUnavailableError("the drill")
-
-    with WorkerContext(site.settings) as context:
-        monkeypatch.setattr(JobStore, verb, away)
-        if (verb, answer) == ("claim", "lost"):
-            with pytest.raises(StandDown):
-                site.run(one, context=context)
-            monkeypatch.undo()
-            row = site.target(target_of(one))
-            assert (row.state, row.lease_until, row.deaths) == (TargetState.QUEUED, None, 0)
-            one = site.sent_again(target_of(one))
-        assert site.run(one, context=context) is TargetState.DONE
-    monkeypatch.undo()
-    site.check_one_visible_effect(one)
-
-
-def test_a_give_back_outlasts_records_that_are_away(
-    site: TargetSite, steps: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("workers.patience.FIRST_WAIT_S", 0.01)
-    _, (one, _) = site.submitted("oneTableTask")
-    steps["first"] = once(TransientError("the sky is away"))
-    lose = once(RecordsUnavailableError("the drill"))
-    with monkeypatch.context() as patch:
-        patch.setattr(JobStore, "give_back", doing(lose, JobStore.give_back))
-        with pytest.raises(GivenBackError):
-            site.run(one)
-    row = site.target(target_of(one))
-    assert (row.state, row.transient_retries) == (TargetState.QUEUED, 1)
-    assert site.run(site.sent_again(row.id)) is TargetState.DONE
-
-
-@pytest.mark.parametrize("verb", ["begin_delivery", "complete"])
-def test_a_time_limit_after_the_science_does_not_undo_it(
-    site: TargetSite, monkeypatch: pytest.MonkeyPatch, verb: str
-) -> None:
-    _, (one, _) = site.submitted("onePicture")
-    call, strike = getattr(JobStore, verb), once(SoftTimeLimitExceeded())
-
-    def struck(*args: Any, **kwargs: Any) -> Any:
-        strike()
-        return call(*args, **kwargs)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(JobStore, verb, struck)
-        assert site.run(one) is TargetState.DONE
-    site.check_one_visible_effect(one)
-
-
-def test_a_target_whose_outcome_cannot_be_recorded_fails_and_says_so(
-    site: TargetSite, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, (one, _) = site.submitted("oneTableTask")
-    call, refuse = JobStore.complete, once(ValueError("not recordable"))
-
-    def refused(*args: Any, **kwargs: Any) -> Any:
-        refuse()
-        return call(*args, **kwargs)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(JobStore, "complete", refused)
-        with pytest.raises(TargetFailedError, match="not recordable"):
-            site.run(one)
-    assert site.target(target_of(one)).state is TargetState.FAILED
 
 
 # Messages that this worker cannot read
