@@ -21,10 +21,11 @@ from underbutler.sql import read, write
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=["moto_endpoint", "swift_endpoint"])
 def site(
-    redis_server: tuple[str, Iterator[int]], moto_endpoint: S3Endpoint, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, redis_server: tuple[str, Iterator[int]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TargetSite]:
+    store: S3Endpoint = request.getfixturevalue(request.param)
     packages = tmp_path_factory.mktemp("packages")
     install_tasks(packages)
     patch = pytest.MonkeyPatch()
@@ -32,7 +33,7 @@ def site(
     base, numbers = redis_server
     made = TargetSite(
         tmp_path_factory.mktemp("site"),
-        moto_endpoint,
+        store,
         broker_url=f"{base}/{next(numbers)}",
         hard_limit_s=1,
         outbox_grace_s=0.0,
