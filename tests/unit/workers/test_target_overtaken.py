@@ -17,12 +17,23 @@ pytestmark = [pytest.mark.usefixtures("steps"), pytest.mark.xdist_group("target_
 
 @pytest.mark.parametrize("moment", ["first", "between", "last"])
 def test_a_woken_claim_makes_nothing_visible_and_prunes_nothing(
-    site: TargetSite, steps: dict[str, Any], moment: str
+    site: TargetSite, steps: dict[str, Any], monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
+    from lsst.daf.butler.direct_butler import DirectButler
+
     _, (one, _) = site.submitted("onePicture")
-    steps[moment] = lambda: site.overtake(target_of(one)) if site.target(target_of(one)).claim_no == 1 else None
+    pruned: list[Any] = []
+    prune = DirectButler.pruneDatasets
+    monkeypatch.setattr(DirectButler, "pruneDatasets", lambda *args, **kwargs: pruned.append(prune(*args, **kwargs)))
+
+    def stop_and_wake_up() -> None:
+        site.overtake(target_of(one))
+        pruned.clear()  # what the successor cleared away before it began
+
+    steps[moment] = stop_and_wake_up
     with pytest.raises(FencedOutError):
         site.run(one)
+    assert pruned == []
     site.check_one_visible_effect(one)
     assert site.target(target_of(one)).claim_no == 2
     assert [claim.end for claim in site.context.jobs.claims(target_of(one))] == ["worker_died", "done"]
