@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
+from mortal_machine import MortalMachine
 from record_machine import RecordsMachine
 from record_rows import ON_BOTH
 from sqlalchemy import Engine
@@ -10,21 +11,30 @@ from sqlalchemy import Engine
 from underbutler.sql import is_postgresql, metadata
 
 
-@ON_BOTH
-def test_any_order_of_events_leaves_the_records_true(engine: Engine) -> None:
-    class Machine(RecordsMachine):
+def run(machine: type[RecordsMachine], engine: Engine, examples: int) -> None:
+    class Machine(machine):  # type: ignore[misc, valid-type]
         pass
 
     Machine.engine = engine
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=20 if is_postgresql(engine) else 60,
+            max_examples=examples // 3 if is_postgresql(engine) else examples,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+@ON_BOTH
+def test_any_order_of_events_leaves_the_records_true(engine: Engine) -> None:
+    run(RecordsMachine, engine, 45)
+
+
+@ON_BOTH
+def test_processes_that_die_between_any_two_statements_leave_the_records_true(engine: Engine) -> None:
+    run(MortalMachine, engine, 45)
 
 
 @pytest.mark.parametrize("table", metadata.sorted_tables, ids=lambda table: table.name)
