@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
@@ -37,6 +38,9 @@ PARTS: dict[str, Part] = {
     "tokens": tokens.forget_expired,
 }
 """What a sweep does, in this order: an expired lease and a lost message are sent again by the same sweep."""
+
+ROUTINE = frozenset({"compared", "forgotten"})
+"""What is done of every target, or worker, in its time, and is nobody's news."""
 
 
 def _never() -> bool:
@@ -112,7 +116,8 @@ def _swept(name: str, part: Part, turn: Round, *, known: bool) -> PartReport:
         tally.failed(error)
     report = tally.report()
     if tally.words:
-        log.info("swept", part=name, **tally.words)
+        level = logging.DEBUG if tally.words.keys() <= ROUTINE else logging.INFO
+        log.log(level, "swept", part=name, **tally.words)
     if not known:
         for trouble in report.errors:
             traced = None if isinstance(trouble, UnderbutlerError) else trouble
