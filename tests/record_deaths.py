@@ -66,9 +66,9 @@ def death(engine: Engine, number: int, *, after: bool) -> Iterator[Death]:
     def before_statement(connection: Connection, *_: Any) -> None:
         when.before(connection)
 
-    def after_statement(connection: Connection, *_: Any) -> None:
-        options = connection.get_execution_options()
-        when.committed |= options.get("isolation_level") == "AUTOCOMMIT"
+    def after_statement(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        alone = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+        when.committed |= alone and not statement.startswith("SELECT")
         when.done(connection)
 
     really_commit = engine.dialect.do_commit
