@@ -172,7 +172,7 @@ def _is_set(value: Any) -> bool:
 def raw_bytes(message: Any) -> bytes:
     """Return the bytes that are kept: the body; of an item that is no message, the item."""
     body = message.body or b""
-    body = body if isinstance(body, bytes) else bytes(str(body), "utf-8", "surrogatepass")
+    body = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body)
     if message.content_type == POISON_TYPE:
         try:
             return bytes.fromhex(body.decode())

@@ -52,13 +52,17 @@ class Poller(redis.MultiChannelPoller):
 
     def __init__(self) -> None:
         super().__init__()
-        self._handed_over: dict[int, Any] = {}
+        self._new: set[int] = set()
+
+    def _register(self, channel: Channel, client: Any, kind: str) -> None:
+        super()._register(channel, client, kind)
+        self._new.add(client.connection._sock.fileno())
 
     @property
     def fds(self) -> dict[int, Any]:
-        """File descriptors that the event loop does not watch yet: it need not be told the others at every tick."""
-        known, self._handed_over = self._handed_over, dict(self._fd_to_chan)
-        return {fd: kind for fd, kind in self._fd_to_chan.items() if known.get(fd) != kind}
+        """File descriptors since the last look: the event loop asks at every tick, and keeps what it was told."""
+        new, self._new = self._new, set()
+        return {fd: self._fd_to_chan[fd] for fd in new if fd in self._fd_to_chan}
 
     def on_poll_start(self) -> None:
         """Let channels ask for messages."""

@@ -140,6 +140,25 @@ def test_a_redis_that_hangs_is_waited_out(settings: Settings, folder: Path, tmp_
         server.process.stop()
 
 
+def test_connections_that_redis_closed_are_opened_again(site: Settings, folder: Path) -> None:
+    """Redis closes idle connections (`timeout`), and administrators kill clients."""
+    store = Store(site)
+    with worker(site, folder, "-c", "2") as running:
+        send_words(site, folder, range(10))
+        all_said(folder, 10)
+        for number in range(3):
+            idle = [client for client in store.client.client_list() if client["cmd"] in {"eval", "evalsha"}]
+            assert idle, "the connection on which messages are taken"
+            for client in idle:
+                store.client.client_kill_filter(_id=client["id"])
+            send_words(site, folder, range(10 * (number + 1), 10 * (number + 2)))
+            all_said(folder, 10 * (number + 2))
+        store.client.client_kill_filter(_type="normal", skipme=True)
+        send_words(site, folder, ["last"])
+        all_said(folder, 41)
+        assert running.exit_code is None, "the same worker went on"
+
+
 def test_a_worker_that_is_asked_for_priorities_does_not_start_and_says_why(
     site: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
