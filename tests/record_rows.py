@@ -105,7 +105,8 @@ def sent(store: JobStore) -> list[tuple[UUID, int]]:
 def let_lease_expire(engine: Engine, target: UUID) -> None:
     """Travel to where the lease of a target has run out."""
     with write(engine) as connection:
-        connection.execute(update(Target).where(Target.id == target).values(lease_until=database_now() - 1.0))
+        held = (Target.id == target) & Target.lease_until.is_not(None)
+        connection.execute(update(Target).where(held).values(lease_until=database_now() - 1.0))
 
 
 def let_wait_pass(engine: Engine, target: UUID) -> None:
