@@ -6,10 +6,10 @@ again is sent again by its target's row.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from billiard.einfo import ExceptionWithTraceback  # type: ignore[attr-defined]
-from celery.exceptions import TimeLimitExceeded, WorkerLostError
+from celery.exceptions import Ignore, TimeLimitExceeded, WorkerLostError
 from celery.worker.request import Request
 from celery.worker.state import task_ready
 
@@ -17,9 +17,29 @@ from underbutler.logs import get_logger
 
 from . import keeper_link
 
-__all__ = ["TargetRequest"]
+__all__ = ["Spent", "TargetRequest"]
 
 log = get_logger(__name__)
+
+REVOKED: Final[dict[str, Any]] = {"terminated": False, "signum": None, "expired": False}
+
+
+class Spent(Ignore):
+    """The message is spent, and its target did not end with it.
+
+    Parameters
+    ----------
+    event
+        What Celery's events are told: ``task-retried`` for a target that waits, ``task-revoked`` for a copy that nobody
+        needs.
+    reason
+        Why, for people.
+    """
+
+    def __init__(self, event: str, reason: str) -> None:
+        super().__init__(event, reason)
+        self.event = event
+        self.reason = reason
 
 
 class TargetRequest(Request):
@@ -37,6 +57,9 @@ class TargetRequest(Request):
             self.on_timeout(soft=False, timeout=float(error.args[0]) if error.args else 0.0)
         elif not return_ok and isinstance(error, WorkerLostError | SystemExit | KeyboardInterrupt):
             self._lost(error)
+        elif isinstance(error, Spent):
+            words = {"exception": error.reason, "traceback": None} if error.event == "task-retried" else REVOKED
+            self._end(error.event, **words)
         else:
             super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
 

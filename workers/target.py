@@ -89,8 +89,6 @@ def run_target(
         If it failed or is held; the records have it.
     FencedOutError
         If its claim was overtaken: nothing that this call did is visible.
-    MessageError
-        If the message does not decode.
     """
     envelope = message.envelope
     names = {"job": str(envelope.job), "target": str(envelope.target), "task": message.task}

@@ -7,17 +7,18 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from celery import Task
-from celery.exceptions import Ignore
+from celery.exceptions import Ignore, TaskPredicate
 
 from underbutler.errors import FencedOutError
 from underbutler.logs import get_logger
 from underbutler.model.job import TargetState
 from underbutler.model.message import HEADER, Envelope, TargetMessage
-from underbutler.records import StandDown
-from underbutler.redaction import redacted_error
+from underbutler.records import StandDown, StandDownReason
+from underbutler.redaction import redacted_error, redacted_text
 
 from . import process
 from .refusals import SubmittedOnly
+from .request import Spent
 from .target import GivenBackError, TargetFailedError, run_target
 from .waiting import DeferredError
 
@@ -65,12 +66,27 @@ class TargetTask(SubmittedOnly, Task[..., str]):
             )
         except StandDown as reason:
             log.info("stood_down", task=self.name, target=str(envelope.target), reason=str(reason))
-            raise Ignore from reason
-        except (DeferredError, GivenBackError, FencedOutError) as reason:
-            raise Ignore from reason  # it is in the log and in the records already
+            if reason.reason is StandDownReason.LIVE:
+                raise Ignore from reason  # the other copy may have the same Celery id, and tells how it ends
+            raise Spent("task-revoked", str(reason)) from None
+        except FencedOutError as reason:
+            raise Spent("task-revoked", str(reason)) from None
+        except (DeferredError, GivenBackError) as reason:
+            raise Spent("task-retried", redacted_text(str(reason))) from None
         except TargetFailedError as failure:
-            raise redacted_error(failure.error) from None  # events, Flower and the worker's own log show it
+            raise _for_celery(failure.error) from None  # events, Flower and the worker's own log show it
         return TargetState(state).value
+
+
+def _for_celery(error: BaseException) -> BaseException:
+    """Return what Celery is told of an error; one that would mean something to Celery itself becomes its text.
+
+    A MemoryError ends a whole worker, a Reject requeues the message, a Retry sends another.
+    """
+    told = redacted_error(error)
+    if isinstance(error, MemoryError | TaskPredicate):
+        return RuntimeError(f"{type(error).__name__}: {told}")
+    return told
 
 
 @cache

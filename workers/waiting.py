@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from underbutler.errors import MessageError
 from underbutler.logs import get_logger
 from underbutler.pipe.binding import references
 
@@ -83,9 +84,8 @@ def readable(message: TargetMessage, context: WorkerContext) -> Element:
     ------
     DeferredError
         If it is of a version, or of a dimension universe, that this worker cannot read and another may: the target
-        waits, and is held when for long none could.
-    MessageError
-        If it does not decode.
+        waits, and is held when for long none could. If nobody can read it, it is held at once: a message of a target
+        that the records call waiting would be sent again for ever.
     """
     settings = context.settings
     try:
@@ -94,6 +94,8 @@ def readable(message: TargetMessage, context: WorkerContext) -> Element:
     except UnreadableError as error:
         reason, wait_s = str(error), settings.unknown_wait_s
         raise defer(message, context, reason=reason, delay_s=settings.retry_base_s, hold_after_s=wait_s) from error
+    except MessageError as error:
+        raise defer(message, context, reason=f"It does not decode: {error}", delay_s=0.0, hold_after_s=0.0) from error
     return element
 
 

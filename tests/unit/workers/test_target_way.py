@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from annex_faults import FaultyS3
 from celery.exceptions import SoftTimeLimitExceeded
+from sqlalchemy import update
 from target_site import TargetSite, once, target_of
 
 from underbutler.context import WorkerContext
@@ -16,6 +17,8 @@ from underbutler.errors import LostDatasetError, TokenExpiredError, TransientErr
 from underbutler.model.job import Phase, TargetState
 from underbutler.model.message import digest_of
 from underbutler.records import NewTarget, StandDown, StandDownReason
+from underbutler.records.tables import Target
+from underbutler.sql import write
 from workers.target import GivenBackError, TargetFailedError
 from workers.waiting import DeferredError
 
@@ -291,6 +294,21 @@ def test_a_reference_of_a_version_that_is_not_known_waits(site: TargetSite) -> N
     row = site.target(target_of(one))
     assert (row.state, row.claim_no, row.sent_at) == (TargetState.QUEUED, 0, None)
     assert "Upgrade workers" in (row.waiting_reason or "")
+
+
+def test_a_target_that_nobody_can_read_is_held_at_once(site: TargetSite) -> None:
+    job, (one, _) = site.submitted("onePicture")
+    args = ({"$nothing": 1},)
+    digest = digest_of(one.message.task, args, one.message.envelope.config)
+    with write(site.context.engine) as connection:
+        connection.execute(update(Target).where(Target.id == target_of(one)).values(args=list(args), digest=digest))
+    envelope = replace(one.message.envelope, digest=digest)
+    with pytest.raises(DeferredError):
+        site.run(replace(one, message=replace(one.message, args=args, envelope=envelope)))
+    row = site.target(target_of(one))
+    assert row.state is TargetState.HELD, "else it would be sent again for ever"
+    assert "$nothing" in str(row.error_text)
+    assert site.context.jobs.job(job.id).n_failed == 1
 
 
 def test_a_process_that_is_not_fit_takes_no_target(site: TargetSite) -> None:
