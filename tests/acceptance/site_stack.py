@@ -96,6 +96,7 @@ def install_probes(folder: Path) -> None:
         "probeDieUntil": "DieUntilTask",
         "probeEmpty": "EmptyTask",
         "probeFail": "FailTask",
+        "probeRaise": "RaiseTask",
         "probeHoard": "HoardTask",
         "probeHuge": "HugeTask",
         "probeLinger": "LingerTask",

@@ -149,6 +149,28 @@ class FailTask(_Probe):
         raise ArithmeticError(f"the probe fails: {self.config.words}")
 
 
+class RaiseTask(_Probe):
+    """Raise what means something to the engine that runs it."""
+
+    _DefaultName = "probeRaise"
+
+    def runDataRef(self, dataRef):
+        """Raise by name."""
+        from celery.exceptions import Ignore, Reject
+
+        from underbutler.errors import TransientError
+
+        match self.config.words:
+            case "memory":
+                raise MemoryError("too much of it")
+            case "reject":
+                raise Reject("again, for ever", requeue=True)
+            case "ignore":
+                raise Ignore
+            case "transient":
+                raise TransientError("a service is away")
+
+
 class UndeclaredTask(_Probe):
     """Put a dataset type that it does not declare."""
 
