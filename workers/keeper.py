@@ -162,7 +162,7 @@ class Keeper:
     def take(self, order: Mapping[str, Any]) -> None:
         """Take note of what the main process says."""
         event = order.get("event")
-        if event in {"lost", "timed_out"}:
+        if event in {"lost", "left", "timed_out"}:
             said = Said(str(event), order.get("pid"), str(order.get("reason", "")))
             self._said[uuid.UUID(order["target"]), int(order["send_no"])] = said
         elif event == "revoked":
@@ -218,6 +218,9 @@ class Keeper:
             if claim in missing:
                 if self._wards.is_gone(claim):
                     self._end(claim, *self._end_of(claim))
+            elif self._left(claim):
+                reason = self._said[claim.target, claim.send_no].reason
+                self._end(claim, "died", f"its process went on without having ended it: {reason}")
             elif claim.cancel_requested:
                 self._cut(claim, "aborted", "cancelled while it ran", now)
             elif claim.age_s > self.limits.get(claim.task, self.settings.hard_limit_s) + LIMIT_MARGIN_S:
@@ -228,6 +231,11 @@ class Keeper:
         for pid in [pid for pid in self._cuts if pid not in pids and now > self._cuts[pid].since + 3 * TERM_GRACE_S]:
             self._cuts.pop(pid)  # what it held was completed first: nothing is left to be ended
         self._wards.forget_others(self._held)
+
+    def _left(self, claim: HeldClaim) -> bool:
+        """Tell whether the child of a claim has gone on to other targets, without a word to the records."""
+        said = self._said.get((claim.target, claim.send_no))
+        return said is not None and said.event == "left" and said.pid == claim.pid
 
     def _end_of(self, claim: HeldClaim) -> tuple[ClaimEnd, str]:
         """Say how the claim of a child that is gone ends, and why."""

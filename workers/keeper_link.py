@@ -68,6 +68,10 @@ class KeeperLink:
         """Tell that a message's child is gone, or that the message was never given to one."""
         self._tell_of(task_id, "lost", pid=pid, reason=reason)
 
+    def left(self, task_id: str, pid: int | None, reason: str) -> None:
+        """Tell that a message ended with an error in a child that lives: what the records have not, is not done."""
+        self._tell_of(task_id, "left", pid=pid, reason=reason)
+
     def timed_out(self, task_id: str, pid: int | None, reason: str) -> None:
         """Tell that Celery ends a child at its hard time limit."""
         self._tell_of(task_id, "timed_out", pid=pid, reason=reason)

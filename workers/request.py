@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from billiard.einfo import ExceptionWithTraceback  # type: ignore[attr-defined]
-from celery.exceptions import Ignore, TimeLimitExceeded, WorkerLostError
+from celery.exceptions import Ignore, Reject, Retry, TimeLimitExceeded, WorkerLostError
 from celery.worker.request import Request
 from celery.worker.state import task_ready
 
@@ -49,7 +49,11 @@ class TargetRequest(Request):
     _over = False
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
-        """Take the end of a child that said nothing; what a task raised goes Celery's way."""
+        """Take the end of a child that said nothing; what a task raised goes Celery's way, and the keeper is told.
+
+        What it raised is in the records, unless it came before the claim or in the midst of ending it: a soft time
+        limit strikes anywhere.
+        """
         error = exc_info.exception
         if isinstance(error, ExceptionWithTraceback):
             error = error.exc
@@ -60,7 +64,12 @@ class TargetRequest(Request):
         elif isinstance(error, Spent):
             words = {"exception": error.reason, "traceback": None} if error.event == "task-retried" else REVOKED
             self._end(error.event, **words)
+        elif isinstance(error, MemoryError):  # Celery raises it in the main process, and never acknowledges
+            self._left(error)
+            self._end("task-failed", exception=repr(error), traceback=exc_info.traceback)
         else:
+            if not isinstance(error, Ignore | Reject | Retry):
+                self._left(error)
             super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
@@ -74,6 +83,11 @@ class TargetRequest(Request):
                 link.timed_out(self.id, self.worker_pid, reason)
             log.error("child_timed_out", id=self.id, task=self.name, pid=self.worker_pid, reason=reason)
             self._end("task-failed", exception=f"TimeLimitExceeded({reason!r})", traceback=None)
+
+    def _left(self, error: BaseException) -> None:
+        link = keeper_link.current()
+        if link is not None:
+            link.left(self.id, self.worker_pid, type(error).__name__)  # its text may hold what only the child may see
 
     def _lost(self, error: BaseException) -> None:
         if self._over:

@@ -227,12 +227,12 @@ def test_a_keeper_that_is_killed_is_replaced_and_nothing_else_happens(place: Sit
 def test_a_child_that_is_stopped_is_ended_by_its_time_limit(place: Site, tmp_path: Path) -> None:
     with worker(place, tmp_path):
         job = place.submit("probeStop", "demo", *NIGHT_ID)
-        place.ended(job)
+        swept(place, lambda: Phase(place.context.jobs.job(job.id).phase).ended, 150, "the end of the job")
         for target in targets(place, job):
             assert target.state == TargetState.FAILED
             assert "by its time limit" in (target.error_text or "")
             assert target.deaths == 0
-        assert ends(place, job) == ["timed_out"] * 2
+        assert ends(place, job) == ["timed_out"] * 2, "a soft limit that struck before the claim is no claim"
         place.completed(place.submit("probeEmpty", "demo", *NIGHT_ID))
 
 
@@ -265,15 +265,18 @@ def test_revoke_of_celery_and_flower_cancels_that_one_target(place: Site, tmp_pa
         assert place.ended(job, timeout=30).phase == Phase.ABORTED
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+@pytest.mark.parametrize("way", ["SIGTERM", "SIGINT", "SIGQUIT", "celery control shutdown"])
 def test_a_worker_that_is_asked_to_end_gives_back_what_does_not_end_in_time(
-    number: signal.Signals, place: Site, tmp_path: Path
+    way: str, place: Site, tmp_path: Path
 ) -> None:
     with worker(place, tmp_path, UNDERBUTLER_SOFT_SHUTDOWN_S=1) as made:
         job = place.submit("probeWrite", "demo", *NIGHT_ID, *FOREVER)
         running(place, job)
         family = made.processes()
-        made.main.send_signal(number)
+        if way in signal.Signals.__members__:
+            made.main.send_signal(signal.Signals[way])
+        else:
+            make_app(place.settings).control.shutdown()
         given_back_and_gone(place, job, made, family)
         assert "worker_does_not_wait" not in made.said, "the pool ended by itself"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from billiard.einfo import ExceptionInfo
-from celery.exceptions import TimeLimitExceeded, WorkerLostError
+from celery.exceptions import Ignore, TimeLimitExceeded, WorkerLostError
 
 from underbutler import CmdLineTask
 from underbutler.broker import make_app
@@ -61,6 +61,9 @@ class Desk:
 
     def lost(self, task_id: str, pid: int | None, reason: str) -> None:
         self.said.append(("lost", task_id, pid, reason))
+
+    def left(self, task_id: str, pid: int | None, reason: str) -> None:
+        self.said.append(("left", task_id, pid, reason))
 
     def timed_out(self, task_id: str, pid: int | None, reason: str) -> None:
         self.said.append(("timed_out", task_id, pid, reason))
@@ -121,13 +124,22 @@ def test_a_child_that_the_keeper_ended_is_no_failure(desk: Desk, how: str, event
     assert [kind for kind, _ in desk.events] == [event]
 
 
-def test_what_a_task_raised_goes_celerys_way_and_is_acknowledged(desk: Desk) -> None:
+@pytest.mark.parametrize("error", [ArithmeticError("the science is wrong"), MemoryError("too large")])
+def test_what_a_task_raised_is_acknowledged_and_told_because_it_may_have_come_before_the_claim(
+    desk: Desk, error: Exception
+) -> None:
+    """Celery itself would raise a MemoryError in the main process, and its message would be booked for ever."""
     try:
-        raise ArithmeticError("the science is wrong")
-    except ArithmeticError:
+        raise error
+    except (ArithmeticError, MemoryError):
         desk.request.on_failure(ExceptionInfo(), return_ok=True)
-    assert desk.said == [("acknowledged",)]
+    assert desk.said == [("left", desk.id, PID, type(error).__name__), ("acknowledged",)]
     assert [kind for kind, _ in desk.events] == ["task-failed"]
+
+
+def test_a_message_that_was_ignored_is_acknowledged_and_nothing_else(desk: Desk) -> None:
+    desk.fail(Ignore())
+    assert desk.said == [("acknowledged",)]
 
 
 def test_a_message_that_its_child_took_after_a_cancelled_one_is_given_back() -> None:
