@@ -43,8 +43,8 @@ The same for everybody, because RabbitMQ refuses a queue that is declared in two
 DELIVERY_LIMIT = 1_000_000
 """How often a quorum queue delivers a message before it drops it: in effect, never dropped.
 
-RabbitMQ 4 drops after 20 unless it is told otherwise; -1 means no limit there, and on 3.10 that a message which comes back
-once is dropped. How often a target is tried is decided in the records.
+RabbitMQ 4 drops after 20 unless it is told otherwise; -1 means no limit there, and on 3.10 that a message is dropped
+when it comes back once. How often a target is tried is decided in the records.
 """
 
 _BOOKED = """
