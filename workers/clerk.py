@@ -103,14 +103,15 @@ class Clerk:
                 self._defer(wait, case, jobs)
 
     def _defer(self, wait: Wait, case: Case, jobs: JobStore) -> None:
+        hold_after_s = 0.0 if wait.for_good else self._hold_after_s
         try:
             state = jobs.defer(
                 wait.target,
                 wait.digest,
                 wait.send_no,
                 reason=wait.reason,
-                delay_s=min(DELAY_S, self._hold_after_s / 4),
-                hold_after_s=self._hold_after_s,
+                delay_s=min(DELAY_S, hold_after_s / 4),
+                hold_after_s=hold_after_s,
             )
         except StandDown as stood:
             if stood.reason is StandDownReason.UNKNOWN:

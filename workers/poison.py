@@ -62,12 +62,15 @@ class Wait:
         As in our header.
     reason
         Why, for people.
+    for_good
+        Nobody can run it: its target is held at once. Only parked, its message would be sent again for ever.
     """
 
     target: uuid.UUID
     digest: str
     send_no: int
     reason: str
+    for_good: bool = False
 
 
 class _SetAsideError(Exception):
@@ -135,22 +138,26 @@ def _look_at_ours(
         raise _SetAsideError(_wait(envelope, words))
     if kwargs:
         _park("arguments", f"The message for {name!r} has Celery kwargs ({', '.join(kwargs)}); a target has none.")
+    unreadable = None
     try:
         decode_element(args)
     except MessageError as error:
-        newer = "version" in error.fields and error.fields["version"] not in READABLE_VERSIONS
-        verdict = _wait(envelope, str(error)) if newer else Park("arguments", str(error))
-        raise _SetAsideError(verdict) from error
+        unreadable = str(error)
+        if "version" in error.fields and error.fields["version"] not in READABLE_VERSIONS:
+            raise _SetAsideError(_wait(envelope, unreadable)) from error
     if digest_of(name, tuple(args), envelope.config) != envelope.digest:
-        _park("digest", f"The message for {name!r} was changed on its way: its digest is that of another.")
+        words = f" {unreadable}" if unreadable else ""
+        _park("digest", f"The message for {name!r} was changed on its way: its digest is that of another.{words}")
+    if unreadable:
+        raise _SetAsideError(_wait(envelope, unreadable, for_good=True))
 
 
 def _park(kind: str, reason: str) -> NoReturn:
     raise _SetAsideError(Park(kind, f"{reason} {SUBMIT}"))
 
 
-def _wait(envelope: Envelope, reason: str) -> Wait:
-    return Wait(envelope.target, envelope.digest, envelope.send_no, reason)
+def _wait(envelope: Envelope, reason: str, *, for_good: bool = False) -> Wait:
+    return Wait(envelope.target, envelope.digest, envelope.send_no, reason, for_good)
 
 
 def _of_another_version(header: Any, reason: str) -> Wait | None:

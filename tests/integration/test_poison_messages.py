@@ -237,9 +237,11 @@ def test_celery_call_is_told_to_submit(place: Place) -> None:
     place.good_one_runs()
 
 
-def outgoing(place: Place, task: str = "processCcd") -> Outgoing:
+ELEMENT = encode_element((DataRef("demo", {"instrument": "SIMCAM", "detector": 0}, run="u/ann/1"), {"n": 1.5}))
+
+
+def outgoing(place: Place, task: str = "processCcd", args: tuple[Any, ...] = ELEMENT) -> Outgoing:
     """Record a job of one target, as submitted, and take its message for sending."""
-    args = encode_element((DataRef("demo", {"instrument": "SIMCAM", "detector": 0}, run="u/ann/1"), {"n": 1.5}))
     job = place.jobs.create_job(
         new_job(
             [new_target(args=list(args), digest=digest_of(task, args, CONFIG))],
@@ -290,9 +292,9 @@ def test_what_celery_would_do_with_a_target_is_refused(place: Place, changed: di
     ("changed", "kind", "words"),
     [
         ({"task_id": "another"}, "header", "Celery id"),
-        ({"args": [{"v": 1, "repo": ""}, {}]}, "arguments", "repo"),
-        ({"args": [1, 2, 3]}, "arguments", "one or two args"),
-        ({"args": [{"$unknown": 1}]}, "arguments", "tagged value"),
+        ({"args": [{"v": 1, "repo": ""}, {}]}, "digest", "repo"),
+        ({"args": [1, 2, 3]}, "digest", "one or two args"),
+        ({"args": [{"$unknown": 1}]}, "digest", "tagged value"),
         ({"kwargs": {"a": 1}}, "arguments", "kwargs"),
     ],
 )
@@ -303,6 +305,16 @@ def test_a_target_whose_message_was_garbled_is_parked(
     row = place.one_parked()
     assert row.kind == kind
     assert words in row.reason
+    place.good_one_runs()
+    place.nothing_left()
+
+
+def test_a_target_that_nobody_can_read_is_held_and_not_sent_for_ever(place: Place) -> None:
+    taken = outgoing(place, args=({"$unknown": 1},))
+    place.send_outgoing(taken)
+    eventually(lambda: state_of(place, taken).state == TargetState.HELD, 30, "the target to be held")
+    assert "$unknown" in str(state_of(place, taken).error_text)
+    assert place.jobs.parked() == []
     place.good_one_runs()
     place.nothing_left()
 
