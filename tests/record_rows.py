@@ -102,11 +102,11 @@ def sent(store: JobStore) -> list[tuple[UUID, int]]:
     return taken
 
 
-def let_lease_expire(engine: Engine, target: UUID) -> None:
-    """Travel to where the lease of a target has run out."""
+def let_lease_expire(engine: Engine, target: UUID, ago_s: float = 1.0) -> None:
+    """Travel to where the lease of a target has run out so long ago."""
     with write(engine) as connection:
         held = (Target.id == target) & Target.lease_until.is_not(None)
-        connection.execute(update(Target).where(held).values(lease_until=database_now() - 1.0))
+        connection.execute(update(Target).where(held).values(lease_until=database_now() - ago_s))
 
 
 def let_wait_pass(engine: Engine, target: UUID) -> None:

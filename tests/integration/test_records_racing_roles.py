@@ -219,3 +219,28 @@ def test_a_cancellation_that_meets_ends_leaves_nothing_queued(site: Site) -> Non
 
         assert site.store.job(job).phase is Phase.ABORTED
         assert site.store.counts(job)[TargetState.ABORTED] == TARGETS
+
+
+def test_who_changes_many_rows_at_once_waits_in_one_order(site: Site) -> None:
+    """Renewals and cancellations of the same two hundred claims, again and again: PostgreSQL finds no deadlock."""
+    job = site.store.create_job(new_job(200))
+    claims = [claim_of(site.store, row.id) for row in site.store.targets(job.id)]
+
+    def renew() -> list[int]:
+        return [len(site.store.renew_worker("w1", None, 600)) for _ in range(15)]
+
+    def cancel() -> None:
+        for _ in range(15):
+            site.store.cancel(job.id)
+
+    def end() -> None:
+        for claim in claims[::-2]:
+            ended(site.store, claim, "died", **BOUNDS)
+
+    with ThreadPoolExecutor(5) as pool:
+        racing = [pool.submit(one) for one in (renew, cancel, renew, cancel, end)]
+        for one in racing:
+            one.result(timeout=240)
+
+    assert site.store.counts(job.id)[TargetState.ABORTED] == 100
+    assert site.store.job(job.id).n_open == 100

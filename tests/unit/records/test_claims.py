@@ -16,11 +16,13 @@ from record_rows import (
     product,
     running,
 )
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
-from underbutler.errors import ConflictError, FencedOutError, UsageError
+from underbutler.errors import ConflictError, FatalError, FencedOutError, UsageError
 from underbutler.model.job import Phase, TargetState
 from underbutler.records import Claim, Intent, JobStore, Outcome, StandDown, StandDownReason, Upload
+from underbutler.records.tables import Job
+from underbutler.sql import write
 
 pytestmark = ON_BOTH
 
@@ -296,6 +298,15 @@ def test_a_product_of_another_target_stops_the_whole_completion(store: JobStore)
     assert store.target(other.target).state is TargetState.RUNNING
     assert store.job(job.id).n_open == 1
     assert [row.target_id for row in store.products(job.id)] == [mine.target]
+
+
+def test_counters_that_do_not_fit_are_a_fault_of_ours_and_no_conflict(store: JobStore, engine: Engine) -> None:
+    _, (claim,) = running(store)
+    with write(engine) as connection:
+        connection.execute(update(Job).values(n_open=0))
+    with pytest.raises(FatalError, match="counters of a job"):
+        store.complete(claim, DONE)
+    assert store.target(claim.target).state is TargetState.RUNNING
 
 
 def test_texts_that_no_database_takes_do_not_stop_a_completion(store: JobStore) -> None:

@@ -59,8 +59,8 @@ def test_a_worker_is_renewed_for_some_of_its_children_or_for_all(store: JobStore
 def test_expired_claims_come_oldest_first_and_not_too_many(store: JobStore, engine: Engine) -> None:
     _, claims = running(store, 3)
     assert store.expired_claims() == []
-    for claim in reversed(claims):
-        let_lease_expire(engine, claim.target)
+    for number, claim in enumerate(claims, 1):
+        let_lease_expire(engine, claim.target, ago_s=number)
     assert [held.target for held in store.expired_claims(limit=2)] == [claims[2].target, claims[1].target]
 
 
