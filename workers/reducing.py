@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lsst.pipe.base import NoWorkFound
 
+from underbutler.butlers.translation import asking
 from underbutler.errors import FencedOutError, TransientError, UsageError
 from underbutler.logs import get_logger
 from underbutler.pipe import worker_command
@@ -73,20 +74,23 @@ def reduce(attempt: Attempt, element: Element) -> Reduced | Outcome | Failure | 
     token = outlast(context.token, attempt.claim.token_handle)
     with bound_target(element, attempt, declared, token) as target:
         butler = output_butler(target)
-        clear_leftovers(attempt, butler)
+        with asking(job.out):
+            clear_leftovers(attempt, butler)
         command = worker_command(task_class, overrides=job.overrides, options=job.options, butler=butler, config=config)
         runner = task_class.RunnerClass(TaskClass=task_class, parsedCmd=command, doReturnResults=True)
-        return _called(runner, target, attempt, butler)
+        return _called(runner, target, attempt, butler, job.out)
 
 
 def _called(
-    runner: TaskRunner, target: Element, attempt: Attempt, butler: Butler
+    runner: TaskRunner, target: Element, attempt: Attempt, butler: Butler, label: str
 ) -> Reduced | Outcome | Failure | GiveBack:
     """Call the runner, and say how it ended; the butler is needed for that."""
     stored = attempt.journal.stored_refs
     try:
         struct = _call(runner, target)
-        found = artifacts_of(stored.values(), butler, attempt.claim, attempt.context, attempt.task_class.datasetTypes)
+        with asking(label):
+            specs = attempt.task_class.datasetTypes
+            found = artifacts_of(stored.values(), butler, attempt.claim, attempt.context, specs)
     except NoWorkFound as reason:
         return no_work(reason, stored_products(stored.values(), butler))
     except FencedOutError:

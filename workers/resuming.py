@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from underbutler.butlers.translation import asking
+
 from .artifacts import recorded_artifacts
 from .delivering import deliver_again
 from .ground import opened
@@ -33,6 +35,6 @@ def resume(attempt: Attempt) -> Outcome:
     context = attempt.context
     job = outlast(context.job, attempt.claim.job)
     rows = outlast(context.jobs.products_of, attempt.claim.target)
-    with opened(context.repositories.butler(job.out), {job.out}, context) as butler:
+    with opened(context.repositories.butler(job.out), {job.out}, context) as butler, asking(job.out):
         artifacts = recorded_artifacts(rows, butler)
     return deliver_again(attempt, artifacts)

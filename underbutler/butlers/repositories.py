@@ -112,7 +112,9 @@ class Repositories:
         opened = self._create(label, writeable, access_token)
         try:
             if run is not None or collections:
-                template, opened = opened, opened.clone(run=run, collections=tuple(collections), inferDefaults=False)
+                with asking(label):  # a RUN is looked up, or registered
+                    clone = opened.clone(run=run, collections=tuple(collections), inferDefaults=False)
+                template, opened = opened, clone
                 template.close()
             yield opened
         finally:
