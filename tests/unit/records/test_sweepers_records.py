@@ -94,7 +94,7 @@ def test_ended_targets_with_intents_are_looked_at_once(store: JobStore, engine: 
     store.complete(done, Outcome(state=TargetState.DONE))
     store.complete(failed, Outcome(state=TargetState.FAILED))
     store.complete(idle, Outcome(state=TargetState.DONE))
-    set_all(engine, Target, ended_at=Target.ended_at - 100)
+    set_all(engine, Target, ended_at=Target.ended_at - 100 + Target.ordinal)
     store.complete(late, Outcome(state=TargetState.ABORTED))
 
     assert [row.id for row in store.ended_unchecked(older_than_s=50)] == [done.target, failed.target]
