@@ -58,6 +58,7 @@ class Said:
     event: str
     pid: int | None
     reason: str
+    died: bool
 
 
 @dataclass(slots=True)
@@ -163,7 +164,8 @@ class Keeper:
         """Take note of what the main process says."""
         event = order.get("event")
         if event in {"lost", "left", "timed_out"}:
-            said = Said(str(event), order.get("pid"), str(order.get("reason", "")))
+            reason = str(order.get("reason", ""))
+            said = Said(str(event), order.get("pid"), reason, died=bool(order.get("died")))
             self._said[uuid.UUID(order["target"]), int(order["send_no"])] = said
         elif event == "revoked":
             self._revoked.add(uuid.UUID(order["target"]))
@@ -188,12 +190,21 @@ class Keeper:
             self._revoked.discard(target)
         held = {(claim.target, claim.send_no) for claim in self._held}
         for target, send_no in [key for key in self._said if key not in held]:
-            if (target, send_no) not in self._over and self.jobs.lost(target, send_no):
-                log.info("message_to_be_sent_again", target=str(target), send_no=send_no)
+            if (target, send_no) not in self._over:
+                self._unclaimed(target, send_no, self._said[target, send_no])
             self._said.pop((target, send_no))
         if self._unfit is not None:
             self.jobs.worker_unfit(self.worker.id, self._unfit[0])
             self._unfit = None
+
+    def _unclaimed(self, target: uuid.UUID, send_no: int, said: Said) -> None:
+        """Have a message sent again that ended before its target was claimed."""
+        if said.died and self._stop_at is None:
+            state = self.jobs.died_unclaimed(target, send_no, reason=said.reason, max_deaths=self.settings.max_deaths)
+            if state is not None:
+                log.error("ended_unclaimed", target=str(target), send_no=send_no, reason=said.reason, state=state)
+        elif self.jobs.lost(target, send_no):
+            log.info("message_to_be_sent_again", target=str(target), send_no=send_no)
 
     def _renew(self) -> None:
         now = time.monotonic()

@@ -64,17 +64,17 @@ class KeeperLink:
         """Process id of the keeper."""
         return self._process.pid
 
-    def lost(self, task_id: str, pid: int | None, reason: str) -> None:
-        """Tell that a message's child is gone, or that the message was never given to one."""
-        self._tell_of(task_id, "lost", pid=pid, reason=reason)
+    def lost(self, task_id: str, pid: int | None, reason: str, *, died: bool = False) -> None:
+        """Tell that a message's child is gone, by itself if it `died`, or that the message was never given to one."""
+        self._tell_of(task_id, "lost", pid=pid, reason=reason, died=died)
 
     def left(self, task_id: str, pid: int | None, reason: str) -> None:
         """Tell that a message ended with an error in a child that lives: what the records have not, is not done."""
-        self._tell_of(task_id, "left", pid=pid, reason=reason)
+        self._tell_of(task_id, "left", pid=pid, reason=reason, died=True)
 
     def timed_out(self, task_id: str, pid: int | None, reason: str) -> None:
         """Tell that Celery ends a child at its hard time limit."""
-        self._tell_of(task_id, "timed_out", pid=pid, reason=reason)
+        self._tell_of(task_id, "timed_out", pid=pid, reason=reason, died=True)
 
     def revoked(self, target: uuid.UUID) -> None:
         """Tell that one target is to be cancelled."""

@@ -96,7 +96,7 @@ class TargetRequest(Request):
         ended = None if link is None else link.why_ended(self.id, self.worker_pid)
         how, reason = ended or ("died", f"its process {self.worker_pid} died: {_how(error)}")
         if link is not None:
-            link.lost(self.id, self.worker_pid, reason)
+            link.lost(self.id, self.worker_pid, reason, died=ended is None)
         if how == "aborted":
             self._end("task-revoked", terminated=True, signum="TERM", expired=False)
         elif how == "given_back":

@@ -172,12 +172,26 @@ def test_a_message_whose_child_died_before_it_claimed_is_sent_again_without_coun
     assert house.row(target).deaths == 0
 
 
-def test_an_error_before_the_claim_has_the_message_sent_again(house: House) -> None:
-    child, target = house.child(), house.target()
+@pytest.mark.parametrize("event", ["lost", "left", "timed_out"])
+def test_a_message_whose_child_always_ends_before_it_claims_is_held_at_last(house: House, event: str) -> None:
+    """Else it would go round for ever: no claim counts it."""
+    target = house.target()
+    for number in (1, 2, 3):
+        (out,) = house.store.take_unsent()
+        house.store.mark_sent([(target, out.message.envelope.send_no)])
+        house.say(event=event, target=str(target), send_no=number, pid=1, reason=f"end {number}", died=True)
+        house.turns(lambda now=number: house.row(target).deaths == now)  # type: ignore[misc]
+    row = house.row(target)
+    assert row.state is TargetState.HELD
+    assert "end 3" in (row.error_text or "")
+
+
+def test_a_message_that_ended_with_its_stopping_worker_is_sent_again_without_counting(house: House) -> None:
+    target = house.target()
     (out,) = house.store.take_unsent()
-    number = out.message.envelope.send_no
-    house.store.mark_sent([(target, number)])
-    house.say(event="left", target=str(target), send_no=number, pid=child.pid, reason="SoftTimeLimitExceeded: ")
+    house.store.mark_sent([(target, out.message.envelope.send_no)])
+    house.say(event="stopping", in_s=0)
+    house.say(event="lost", target=str(target), send_no=1, pid=1, reason="signal 9", died=True)
     house.turns(lambda: house.row(target).sent_at is None)
     assert (house.row(target).state, house.row(target).deaths) == (TargetState.QUEUED, 0)
 

@@ -59,8 +59,8 @@ class Desk:
         self.request.worker_pid = PID
         monkeypatch.setattr(keeper_link, "current", lambda: self)
 
-    def lost(self, task_id: str, pid: int | None, reason: str) -> None:
-        self.said.append(("lost", task_id, pid, reason))
+    def lost(self, task_id: str, pid: int | None, reason: str, *, died: bool = False) -> None:
+        self.said.append(("died" if died else "lost", task_id, pid, reason))
 
     def left(self, task_id: str, pid: int | None, reason: str) -> None:
         self.said.append(("left", task_id, pid, reason))
@@ -90,7 +90,7 @@ def test_a_lost_child_is_told_once_acknowledged_and_shown_as_a_failure_that_peop
     for _ in range(2):
         desk.fail(WorkerLostError("Worker exited prematurely: signal 9 (SIGKILL) Job: 7."))
     reason = f"its process {PID} died: signal 9 (SIGKILL)"
-    assert desk.said == [("lost", desk.id, PID, reason), ("acknowledged",)]
+    assert desk.said == [("died", desk.id, PID, reason), ("acknowledged",)]
     ((kind, fields),) = desk.events
     assert kind == "task-failed"
     assert reason in fields["exception"]
@@ -98,7 +98,7 @@ def test_a_lost_child_is_told_once_acknowledged_and_shown_as_a_failure_that_peop
 
 def test_a_task_that_leaves_its_process_is_a_lost_child(desk: Desk) -> None:
     desk.fail(SystemExit(3))
-    assert desk.said == [("lost", desk.id, PID, f"its process {PID} died: SystemExit 3"), ("acknowledged",)]
+    assert desk.said == [("died", desk.id, PID, f"its process {PID} died: SystemExit 3"), ("acknowledged",)]
 
 
 def test_the_hard_time_limit_is_told_once_before_the_child_is_killed(desk: Desk) -> None:
