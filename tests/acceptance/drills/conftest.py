@@ -135,9 +135,16 @@ def _large_site(
     home = tmp_path_factory.mktemp("drill-large")
     with (
         fresh_database(records.url) as database,
+        fresh_database(records.url) as registry,
         rabbitmq_node.fresh_vhost() as broker_url,
         DrillSite(
-            home, broker_url=broker_url, database_url=database, store=moto_endpoint, packages=packages, guard=_guard
+            home,
+            broker_url=broker_url,
+            database_url=database,
+            registry_url=registry,
+            store=moto_endpoint,
+            packages=packages,
+            guard=_guard,
         ) as site,
     ):
         yield site

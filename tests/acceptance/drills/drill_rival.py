@@ -165,13 +165,14 @@ class Rival:
         return None
 
     def until_done(self, names: list[str], since: float) -> float | None:
-        """Return the seconds from a moment to the last first end of some jobs."""
+        """Return the seconds from a moment to the last first end of some jobs; None when it came never, or before."""
         firsts: dict[str, float] = {}
         for line in self.tally.read_text().splitlines():
             word, name, _, at = line.split()
             if word == "end" and name in names:
                 firsts.setdefault(name, float(at))
-        return max(firsts.values()) - since if len(firsts) == len(names) else None
+        last = max(firsts.values(), default=0.0)
+        return last - since if len(firsts) == len(names) and last > since else None
 
     def waiting(self) -> int:
         """Return how many messages are in the queue or with a worker."""

@@ -24,7 +24,7 @@ from underbutler.broker import make_app
 from underbutler.context import WorkerContext
 from underbutler.embedded.process import Guard, Process
 from underbutler.embedded.stack import make_buckets
-from underbutler.errors import BrokerUnavailableError
+from underbutler.errors import BrokerUnavailableError, RecordsUnavailableError
 from underbutler.model.job import Phase, TargetState
 from underbutler.records import ClaimRow, JobRow
 from underbutler.sending import send
@@ -71,6 +71,8 @@ class DrillSite:
         The S3 server; everybody here goes to it through `faults`.
     database_url
         The records; default a SQLite file.
+    registry_url
+        The repository's registry; default a SQLite file.
     packages
         Folder in which the drills' tasks are installed.
     """
@@ -84,6 +86,7 @@ class DrillSite:
         packages: Path,
         guard: Guard,
         database_url: str | None = None,
+        registry_url: str | None = None,
         exposures: int = 60,
     ) -> None:
         self.home = home
@@ -94,6 +97,7 @@ class DrillSite:
         self.heard = Heard()
         self._broker_url = broker_url
         self._database_url = database_url
+        self._registry_url = registry_url
         self._packages = packages
         self._exposures = exposures
         self._sweepers: list[Process] = []
@@ -150,7 +154,7 @@ class DrillSite:
         from underbutler.testing.night import simulate_night
 
         upgrade(self.settings.records_url)
-        create_repository(self.home / "repo", "demo", self.settings)
+        create_repository(self.home / "repo", "demo", self.settings, registry_url=self._registry_url)
         make_buckets(self.settings)
         night = simulate_night(
             self.home / "night", n_bias=self._exposures, n_flat=0, n_science=0, shape=(64, 64), detectors=(0,)
@@ -263,14 +267,17 @@ class DrillSite:
         return eventually(look, timeout, f"{count} targets at work of job {job.id}")
 
     def done(self, job: JobRow) -> int:
-        """Return how many targets are done."""
-        return self.context.jobs.counts(job.id).get(TargetState.DONE, 0)
+        """Return how many targets are done; 0 while the records are away."""
+        try:
+            return self.context.jobs.counts(job.id).get(TargetState.DONE, 0)
+        except RecordsUnavailableError:
+            return 0
 
     def ended(self, *jobs: JobRow, timeout: float) -> bool:
         """Wait until jobs have ended; False when they have not in time. Records that are away are waited out."""
         open_jobs, deadline = list(jobs), time.monotonic() + timeout
         while open_jobs and time.monotonic() < deadline:
-            with suppress(Exception):  # records that restart
+            with suppress(RecordsUnavailableError):
                 open_jobs = [job for job in open_jobs if not Phase(self.context.jobs.job(job.id).phase).ended]
             time.sleep(0.1)
         return not open_jobs
@@ -286,9 +293,10 @@ class DrillSite:
             time.sleep(0.5)
 
     def until_done(self, cut: Iterable[uuid.UUID], since: float) -> float | None:
-        """Return the seconds from a moment to the end of the last of some targets; None while one has not ended."""
+        """Return the seconds from a moment to the end of the last of some targets; None if never, or before."""
         ends = [self.context.jobs.target(target).ended_at for target in cut]
-        return None if None in ends else max(end - since for end in ends if end is not None)
+        last = max(end or 0.0 for end in ends)
+        return last - since if None not in ends and last > since else None
 
     def until_all_done(self, jobs: Iterable[JobRow], since: float) -> float | None:
         """Return the seconds from a moment to the end of the last target of some jobs."""
@@ -314,6 +322,11 @@ class DrillSite:
         keys = [item["Key"] for page in listed for item in page.get("Contents", [])]
         keys += [item["Key"] for item in self.s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])]
         return [key for key in keys if any(target in key for target in targets)]
+
+    def failures(self, job: JobRow) -> str:
+        """Return what the failed claims of a job said."""
+        claims = [claim for claim in self.context.jobs.claims(job.id) if claim.end == "failed"]
+        return "\n\n".join(f"{claim.reason}\n{claim.log}" for claim in claims)
 
     # What is done to the broker
 

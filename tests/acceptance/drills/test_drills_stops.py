@@ -14,7 +14,6 @@ from services import eventually
 
 from underbutler.model.job import Phase, TargetState
 
-pytestmark = pytest.mark.usefixtures("large")
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
@@ -50,6 +49,7 @@ def test_a_whole_worker_is_stopped_past_its_lease_and_wakes_up(site: DrillSite, 
     assert their_other.alive
 
 
+@pytest.mark.usefixtures("large")
 def test_a_stopped_child_is_ended_by_its_time_limit(site: DrillSite, table: Table) -> None:
     site.only(1)
     job = site.empty(6, seconds=0.5, task="drillLimited")
@@ -65,6 +65,7 @@ def test_a_stopped_child_is_ended_by_its_time_limit(site: DrillSite, table: Tabl
     assert "time limit" in (site.context.jobs.target(stopped.target_id).error_text or "")
 
 
+@pytest.mark.usefixtures("large")
 def test_workers_are_asked_to_end_with_targets_running(site: DrillSite, stock: Rival, table: Table) -> None:
     """Three workers get a signal each. What they had begun is given back, and that counts to nothing."""
     workers, their_workers = site.only(3), stock.only(3)
@@ -92,6 +93,7 @@ def test_workers_are_asked_to_end_with_targets_running(site: DrillSite, stock: R
         assert [one.end for one in site.context.jobs.claims(claim.target_id)] == ["given_back", "done"]
 
 
+@pytest.mark.usefixtures("large")
 def test_a_job_is_cancelled_while_targets_run_and_wait(site: DrillSite, table: Table) -> None:
     site.only(1)
     job = site.write(6, after=60)
@@ -109,6 +111,7 @@ def test_a_job_is_cancelled_while_targets_run_and_wait(site: DrillSite, table: T
     assert len(site.context.jobs.claims(job.id)) == 2, "what waited never started"
 
 
+@pytest.mark.usefixtures("large")
 def test_a_job_is_cancelled_while_its_pictures_are_delivered(site: DrillSite, table: Table) -> None:
     site.only(1)
     site.faults.spoil("hang", "PUT")
