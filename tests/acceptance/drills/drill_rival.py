@@ -13,13 +13,14 @@ from typing import Any
 import redis
 from celery import Celery
 from drill_worker import DrillWorker
+from services import eventually
 
 from underbutler.embedded.process import Guard
 
 __all__ = ["Rival", "StockFacts"]
 
 HERE = Path(__file__).parent
-QUIET_S = 15.0
+QUIET_S = 12.0
 """So long after the last sign of work what has not been done is lost: the visibility timeout of 10 s, and a sweep."""
 PREFIX = "stock:"
 NUMBERS = count(1)
@@ -175,10 +176,9 @@ class Rival:
         return last - since if len(firsts) == len(names) and last > since else None
 
     def waiting(self) -> int:
-        """Return how many messages are in the queue or with a worker."""
-        if not self.broker_url.startswith("redis"):
-            with self.app.connection_for_read() as link, link.channel() as channel:
-                return int(channel.queue_declare("stock", passive=True).message_count)
+        """Return how many messages are in the queue, and on Redis with a worker."""
+        if not self.is_redis:
+            return self._declared().message_count
         with redis.Redis.from_url(self.broker_url) as client:
             try:
                 return int(client.llen(f"{PREFIX}stock")) + int(client.hlen(f"{PREFIX}unacked"))
@@ -186,8 +186,21 @@ class Rival:
                 return 1
 
     def empty_broker(self) -> None:
-        """Forget all messages."""
-        if self.broker_url.startswith("redis"):
+        """Forget all messages; what dead workers held is in the queue again when it has no consumer any more."""
+        if self.is_redis:
             with redis.Redis.from_url(self.broker_url) as client:
                 for key in client.scan_iter(f"{PREFIX}*"):
                     client.delete(key)
+        else:
+            eventually(lambda: self._declared().consumer_count == 0, what="a queue of stock's without consumers")
+            self.app.control.purge()
+
+    @property
+    def is_redis(self) -> bool:
+        """Whether the broker is Redis."""
+        return self.broker_url.startswith("redis")
+
+    def _declared(self) -> Any:
+        with self.app.connection_for_read() as link, link.channel() as channel:
+            (queue,) = self.app.amqp.queues.consume_from.values()
+            return queue(channel).queue_declare()

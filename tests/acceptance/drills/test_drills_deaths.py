@@ -6,6 +6,7 @@ import os
 import signal
 import time
 
+import pytest
 from drill_rival import Rival
 from drill_site import DrillSite
 from drill_table import Scale, Table
@@ -46,6 +47,7 @@ def test_whole_workers_are_killed_again_and_again_under_load(
     assert facts.states == {"done": scale.targets}
 
 
+@pytest.mark.usefixtures("large")
 def test_a_child_is_killed_in_the_middle_of_a_target(site: DrillSite, stock: Rival, table: Table) -> None:
     site.only(1)
     stock.only(1)
@@ -66,6 +68,7 @@ def test_a_child_is_killed_in_the_middle_of_a_target(site: DrillSite, stock: Riv
     assert ends == ["died", "done"]
 
 
+@pytest.mark.usefixtures("large")
 def test_a_target_that_always_kills_its_child_is_held_and_others_go_on(
     site: DrillSite, stock: Rival, table: Table
 ) -> None:
@@ -91,6 +94,7 @@ def test_a_target_that_always_kills_its_child_is_held_and_others_go_on(
         assert target.error_text
 
 
+@pytest.mark.usefixtures("large")
 def test_the_main_process_alone_is_killed_and_its_children_do_not_go_on(
     site: DrillSite, stock: Rival, table: Table
 ) -> None:
@@ -118,6 +122,7 @@ def test_the_main_process_alone_is_killed_and_its_children_do_not_go_on(
         assert [one.end for one in site.context.jobs.claims(claim.target_id)] == ["worker_died", "done"]
 
 
+@pytest.mark.usefixtures("large")
 def test_the_keeper_is_killed_and_another_takes_its_place(site: DrillSite, table: Table) -> None:
     """Targets that run longer than two leases end under their first claim: somebody renewed it."""
     (ours,) = site.only(1)

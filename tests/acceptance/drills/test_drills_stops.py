@@ -69,7 +69,7 @@ def test_a_stopped_child_is_ended_by_its_time_limit(site: DrillSite, table: Tabl
 def test_workers_are_asked_to_end_with_targets_running(site: DrillSite, stock: Rival, table: Table) -> None:
     """Three workers get a signal each. What they had begun is given back, and that counts to nothing."""
     workers, their_workers = site.only(3), stock.only(3)
-    job, names = site.empty(8, seconds=5), stock.send("signals", 8, seconds=5)
+    job, names = site.empty(7, seconds=4), stock.send("signals", 7, seconds=4)
     cut = site.at_work(job, 6)
     eventually(lambda: len(stock.running(names)) == 6, what="stock at work")
     their_cut = list(stock.running(names))
@@ -86,7 +86,7 @@ def test_workers_are_asked_to_end_with_targets_running(site: DrillSite, stock: R
     table.ours(drill, broken, facts, seconds=done, until="running ones done")
     table.stock(drill, broken, their_facts, seconds=stock.until_done(their_cut, at), until="running ones done")
     assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said
-    assert facts.states == {"done": 8}
+    assert facts.states == {"done": 7}
     targets = site.context.jobs.targets(job.id)
     assert {(target.deaths, target.worker_deaths) for target in targets} == {(0, 0)}, "a give-back counts nothing"
     for claim in cut:
