@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -193,7 +195,8 @@ class Rival:
                     client.delete(key)
         else:
             eventually(lambda: self._declared().consumer_count == 0, what="a queue of stock's without consumers")
-            self.app.control.purge()
+            with self._queue() as queue:
+                queue.purge()
 
     @property
     def is_redis(self) -> bool:
@@ -201,6 +204,12 @@ class Rival:
         return self.broker_url.startswith("redis")
 
     def _declared(self) -> Any:
+        with self._queue() as queue:
+            return queue.queue_declare()
+
+    @contextmanager
+    def _queue(self) -> Iterator[Any]:
+        """Bind stock's queue to a connection of its own: one from the pool may have been cut for its long silence."""
+        (queue,) = self.app.amqp.queues.consume_from.values()
         with self.app.connection_for_read() as link, link.channel() as channel:
-            (queue,) = self.app.amqp.queues.consume_from.values()
-            return queue(channel).queue_declare()
+            yield queue(channel)
