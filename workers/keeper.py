@@ -41,6 +41,8 @@ TERM_GRACE_S: Final = 3.0
 """Seconds between asking a child to end and killing it."""
 GONE_GRACE_S: Final = 0.5
 """A child is gone when it was so twice, this many seconds apart: what its main process says of its end comes first."""
+UNEXPLAINED_S: Final = 5.0
+"""The same for a child of which its main process has said nothing yet; less under a short lease."""
 LIMIT_MARGIN_S: Final = 30.0
 """A claim that is older than its hard limit by this was not ended by Celery: its pool cannot, or its main hangs."""
 REMEMBERED: Final = 200
@@ -227,7 +229,7 @@ class Keeper:
                 self.take(order)
         for claim in self._held:
             if claim in missing:
-                if self._wards.is_gone(claim):
+                if self._wards.missing_s(claim) >= self._patience_s(claim):
                     self._end(claim, *self._end_of(claim))
             elif self._left(claim):
                 reason = self._said[claim.target, claim.send_no].reason
@@ -242,6 +244,14 @@ class Keeper:
         for pid in [pid for pid in self._cuts if pid not in pids and now > self._cuts[pid].since + 3 * TERM_GRACE_S]:
             self._cuts.pop(pid)  # what it held was completed first: nothing is left to be ended
         self._wards.forget_others(self._held)
+
+    def _patience_s(self, claim: HeldClaim) -> float:
+        """Return how long a child must be missing until its claim is ended: its main process may know more of its end.
+
+        A main process under load is slow to say by which signal its child died, and people want to know.
+        """
+        known = (claim.target, claim.send_no) in self._said or claim.pid in self._cuts or self._stop_at is not None
+        return GONE_GRACE_S if known else min(UNEXPLAINED_S, self.settings.lease_s / 4)
 
     def _left(self, claim: HeldClaim) -> bool:
         """Tell whether the child of a claim has gone on to other targets, without a word to the records."""

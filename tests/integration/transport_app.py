@@ -13,6 +13,8 @@ from underbutler.settings import load_settings
 from workers.messaging import messaging_settings
 
 QUEUES = "TRANSPORT_QUEUES"
+LONG_S = 8.0
+"""A word that takes so long is taken up once."""
 
 settings = load_settings()
 app = make_app(settings, "transport_app")
@@ -30,7 +32,12 @@ def said(folder: Path) -> list[str]:
 
 @app.task(name="say", takes_any_message=True)
 def say(word: str, folder: str, seconds: float = 0.0) -> None:
-    """Say a word, after some seconds."""
+    """Say a word, after some seconds; a second delivery while the first waits stands down, as targets do."""
+    if seconds >= LONG_S:
+        try:
+            (Path(folder) / f"began-{word}").touch(exist_ok=False)
+        except FileExistsError:
+            return
     time.sleep(seconds)
     with (Path(folder) / f"said-{os.getpid()}").open("a") as file:
         file.write(f"{word}\n")
