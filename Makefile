@@ -23,7 +23,7 @@ test: $(VENV)/dev.stamp ## the whole test suite; services that are not installed
 	$(BIN)/pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 drills: $(VENV)/dev.stamp ## kill, stop and break what runs, and print what was lost (15 minutes; ARGS=--drill-scale=small: 5)
-	$(BIN)/pytest -q -m drill tests/acceptance/drills --drill-report .drills/table $(ARGS)
+	$(BIN)/pytest -q -n $(JOBS) --dist loadgroup -m drill tests/acceptance/drills --drill-report .drills/table $(ARGS)
 
 lint: $(VENV)/dev.stamp ## style, formatting, import arrows
 	$(BIN)/ruff check .

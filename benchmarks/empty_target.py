@@ -80,6 +80,7 @@ def row_of(samples: list[Mapping[str, Spent]], parts: list[str]) -> Row:
     return Row(Series(tuple(one.clock for one in spent)), cpu=Series(tuple(one.cpu for one in spent)))
 
 
+ADMIT = "admission: scratch, memory"
 DECODE = "decode: JSON, header, references"
 CLAIM = "claim"
 JOB = "job and config, from memory"
@@ -94,7 +95,7 @@ ARTIFACTS = "artifacts: file, size, large or not"
 DELIVER = "deliver (nothing is large)"
 COMPLETE = "complete"
 PARTS = (
-    DECODE, CLAIM, JOB, BIND, LEFT, COMMAND, RUNNER, METADATA, INTEND, PUT, ARTIFACTS, DELIVER, COMPLETE,
+    ADMIT, DECODE, CLAIM, JOB, BIND, LEFT, COMMAND, RUNNER, METADATA, INTEND, PUT, ARTIFACTS, DELIVER, COMPLETE,
 )  # fmt: skip
 
 
@@ -105,21 +106,22 @@ def watch_parts(stopwatch: Stopwatch) -> None:
     from underbutler.context import WorkerContext
     from underbutler.pipe import CmdLineTask
     from underbutler.records import JobStore
-    from workers import target as way
+    from workers import reducing, target
 
-    stopwatch.wrap(way, "decoded", DECODE)
+    stopwatch.wrap(target, "check_fitness", ADMIT)
+    stopwatch.wrap(target, "readable", DECODE)
     stopwatch.wrap(JobStore, "claim", CLAIM)
     stopwatch.wrap(WorkerContext, "job_and_config", JOB)
-    stopwatch.wrap(way, "declared_types", JOB)
-    stopwatch.wrap_context(way, "bound_element", BIND)
-    stopwatch.wrap(way, "clear_leftovers", LEFT)
-    stopwatch.wrap(way, "worker_command", COMMAND)
-    stopwatch.wrap(way, "_call", RUNNER)
+    stopwatch.wrap(reducing, "declared_types", JOB)
+    stopwatch.wrap_context(reducing, "bound_target", BIND)
+    stopwatch.wrap(reducing, "clear_leftovers", LEFT)
+    stopwatch.wrap(reducing, "worker_command", COMMAND)
+    stopwatch.wrap(reducing, "_call", RUNNER)
     stopwatch.wrap(CmdLineTask, "writeMetadata", METADATA)
     stopwatch.wrap(JobStore, "intend", INTEND)
     stopwatch.wrap(DirectButler, "put", PUT)
-    stopwatch.wrap(way, "artifacts_of", ARTIFACTS)
-    stopwatch.wrap(way, "deliver_artifacts", DELIVER)
+    stopwatch.wrap(reducing, "artifacts_of", ARTIFACTS)
+    stopwatch.wrap(target, "deliver_first", DELIVER)
     stopwatch.wrap(JobStore, "complete", COMPLETE)
 
 

@@ -1,252 +1,185 @@
-"""The records against a small model: whatever order claims, give-backs, ends, expiries and cancels come in."""
+"""The records against a small model: whatever order claims, ends, deaths, waits, losses and cancellations come in.
+
+What each step should do is in `record_steps`, what is true of every state in `record_truths`; here is what may happen
+when.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 from uuid import UUID
 
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, precondition, rule
-from record_rows import (
-    claim_of,
-    let_lease_expire,
-    let_send_lease_expire,
-    let_wait_pass,
-    new_job,
-    notice_of,
-    product,
-)
-from sqlalchemy import Engine, select
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from record_rows import empty_tables
+from record_steps import Steps
+from sqlalchemy import Engine
 
-from underbutler.errors import FencedOutError
-from underbutler.model.job import Phase, TargetState, may_follow, phase_when_ended
-from underbutler.records import Claim, JobStore, Outcome, StandDown, tables
-from underbutler.sql import read
+from underbutler.model.job import TargetState
+from underbutler.records import Claim, JobStore
 
-JOBS = 5
-"""Few jobs: so that events meet."""
+OPEN = 4
+"""Few targets at a time: so that events meet."""
 ENDED = [state for state in TargetState if state.ended]
+WORKERS = ["w1", "w2"]
+
+picks = st.integers(0, 23)
+"""Which target or claim: mostly one that lives, sometimes one that is past."""
+rarely = st.integers(0, 3).map(lambda number: number == 0)
+ends = st.sampled_from(["died", "worker_died", "expired", "given_back", "aborted", "timed_out"])
+backs = st.sampled_from(["given_back", "died", "transient"])
 
 
-@dataclass
-class ModelTarget:
-    """What a target should be."""
-
-    job: UUID
-    state: TargetState = TargetState.QUEUED
-    claim_no: int = 0
-    expired: bool = False
-    waiting: bool = False
-    to_send: bool = True
-    send_no: int = 0
-    ends: Counter = field(default_factory=Counter)
-
-    def live(self, claim: Claim) -> bool:
-        """Tell whether a claim is the target's present one."""
-        return claim.claim_no == self.claim_no and not self.state.ended
-
-    def go(self, state: TargetState) -> None:
-        """Change the state, if the law allows it."""
-        assert may_follow(self.state, state)
-        self.state = state
+def _some_claim(machine: RecordsMachine) -> bool:
+    return bool(machine.steps.every_claim)
 
 
 class RecordsMachine(RuleBasedStateMachine):
-    """Rules that a worker, a submitter, a sweeper and a person may follow at any time."""
+    """Rules that a worker, its keeper, a submitter, a sweeper and a person may follow at any time."""
 
-    targets = Bundle("targets")
-    claims = Bundle("claims")
     engine: ClassVar[Engine]
 
     def __init__(self) -> None:
         super().__init__()
-        self.empty()
-        self.store = JobStore(self.engine)
-        self.model: dict[UUID, ModelTarget] = {}
-        self.phases: dict[UUID, Phase] = {}
-        self.visible: set[UUID] = set()
+        empty_tables(self.engine)
+        self.steps = Steps(self.engine, self.store())
 
-    def empty(self) -> None:
-        """Remove every row that an earlier example left."""
-        raise NotImplementedError
+    def store(self) -> JobStore:
+        """Return the records that are tested."""
+        return JobStore(self.engine)
 
-    @precondition(lambda self: len(self.phases) < JOBS)
-    @rule(target=targets, number=st.sampled_from([2, 1, 0]))
-    def submit(self, number: int):
-        job = self.store.create_job(new_job(number))
-        self.phases[job.id] = Phase.QUEUED if number else Phase.COMPLETED
-        ids = [row.id for row in self.store.targets(job.id)]
-        self.model |= {one: ModelTarget(job.id) for one in ids}
-        return multiple(*ids)
+    def a_target(self, pick: int) -> UUID:
+        """Pick a target; two of three times one that is open, if there is one."""
+        living = [one for one, target in self.steps.model.items() if not target.state.ended]
+        among = living if pick % 3 and living else self.steps.every_target
+        return among[pick % len(among)]
+
+    def a_claim(self, pick: int) -> Claim:
+        """Pick a claim; two of three times one that holds, if there is one."""
+        living = [claim for claim in self.steps.every_claim if self.steps.of(claim)]
+        among = living if pick % 3 and living else self.steps.every_claim
+        return among[pick % len(among)]
+
+    # Submitters and senders
+
+    @initialize()
+    def begin(self) -> None:
+        self.steps.submit(2)
+
+    @precondition(lambda self: sum(not target.state.ended for target in self.steps.model.values()) < OPEN)
+    @rule(number=st.sampled_from([2, 1, 0]))
+    def submit(self, number: int) -> None:
+        self.steps.submit(number)
 
     @rule(confirmed=st.booleans())
     def send(self, confirmed: bool) -> None:
-        taken = [one.message.envelope for one in self.store.take_unsent()]
-        expected = {
-            one: target.send_no + 1
-            for one, target in self.model.items()
-            if target.state is TargetState.QUEUED and target.to_send and not target.waiting
-        }
-        assert {envelope.target: envelope.send_no for envelope in taken} == expected
-        for one, number in expected.items():
-            self.model[one].send_no = number
-            self.model[one].to_send = not confirmed
-        if confirmed:
-            assert self.store.mark_sent([(envelope.target, envelope.send_no) for envelope in taken]) == len(taken)
-        else:
-            let_send_lease_expire(self.engine)
+        self.steps.send(confirmed=confirmed)
 
-    @rule(target=claims, one=targets)
-    def claim(self, one: UUID):
-        target = self.model[one]
-        free = target.state is TargetState.QUEUED and not target.waiting
-        lost = target.state is TargetState.RUNNING and target.expired
-        try:
-            claim = claim_of(self.store, one, send_no=target.send_no)
-        except StandDown:
-            assert not free
-            assert not lost
-            return multiple()
-        assert free or lost
-        assert claim.claim_no == target.claim_no + 1
-        target.ends["expired"] += lost
-        target.state = TargetState.RUNNING
-        target.claim_no, target.expired, target.to_send = claim.claim_no, False, False
-        if self.phases[target.job] is Phase.QUEUED:
-            self.phases[target.job] = Phase.EXECUTING
-        return claim
+    @rule(pick=picks, current=st.booleans())
+    def lose(self, pick: int, current: bool) -> None:
+        self.steps.lose(self.a_target(pick), current=current)
 
-    @rule(claim=claims)
-    def expire(self, claim: Claim) -> None:
-        target = self.model[claim.target]
-        if target.live(claim) and target.state is TargetState.RUNNING:
-            let_lease_expire(self.engine, claim.target)
-            target.expired = True
+    @rule(limit=st.integers(1, 3))
+    def find_lost(self, limit: int) -> None:
+        self.steps.find_lost(limit)
 
-    @rule(target=claims, one=targets, state=st.sampled_from(ENDED))
-    def overtake(self, one: UUID, state: TargetState):
-        """Let a worker stop past its lease, another go on, and the first wake up."""
-        stopped = self.claim(one)
-        if not isinstance(stopped, Claim):
-            return multiple()
-        self.expire(stopped)
-        other = self.claim(one)
-        self.complete(stopped, state)
-        return other
+    # Children
 
-    @rule(one=targets)
-    def wait_passes(self, one: UUID) -> None:
-        if self.model[one].waiting:
-            let_wait_pass(self.engine, one)
-            self.model[one].waiting = False
+    @rule(pick=picks, worker=st.sampled_from(WORKERS), deliver=st.booleans())
+    def claim(self, pick: int, worker: str, deliver: bool) -> None:
+        claim = self.steps.claim(self.a_target(pick), worker)
+        if claim and deliver:
+            self.steps.begin_delivery(claim)
 
-    @rule(claim=claims)
-    def renew(self, claim: Claim) -> None:
-        target = self.model[claim.target]
-        held = target.live(claim) and target.state is not TargetState.QUEUED
-        assert self.store.renew(claim, 600) == held
-        if held:
-            target.expired = False
+    @precondition(_some_claim)
+    @rule(pick=picks)
+    def renew(self, pick: int) -> None:
+        self.steps.renew(self.a_claim(pick))
 
-    @rule(claim=claims, end=st.sampled_from(["given_back", "died", "transient"]), waiting=st.booleans())
-    def give_back(self, claim: Claim, end: str, waiting: bool) -> None:
-        target = self.model[claim.target]
-        allowed = target.live(claim) and target.state is TargetState.RUNNING
-        repeated = target.live(claim) and target.state is TargetState.QUEUED
-        try:
-            self.store.give_back(claim, reason="test", end=end, not_before_in_s=600 if waiting else 0)
-        except FencedOutError:
-            assert not allowed
-            return
-        assert allowed or repeated
-        if allowed:
-            target.go(TargetState.QUEUED)
-            target.waiting, target.to_send, target.expired = waiting, True, False
-            target.ends[end] += 1
+    @precondition(_some_claim)
+    @rule(pick=picks, end=backs, waiting=rarely)
+    def give_back(self, pick: int, end: str, waiting: bool) -> None:
+        self.steps.give_back(self.a_claim(pick), end, waiting=waiting)
 
-    @rule(claim=claims)
-    def begin_delivery(self, claim: Claim) -> None:
-        target = self.model[claim.target]
-        allowed = target.live(claim) and target.state is TargetState.RUNNING
-        repeated = target.live(claim) and target.state is TargetState.DELIVERING
-        try:
-            self.store.begin_delivery(claim, [])
-        except FencedOutError:
-            assert not allowed
-            return
-        assert allowed or repeated
-        if allowed:
-            target.go(TargetState.DELIVERING)
+    @precondition(_some_claim)
+    @rule(pick=picks)
+    def begin_delivery(self, pick: int) -> None:
+        self.steps.begin_delivery(self.a_claim(pick))
 
-    @rule(claim=claims, state=st.sampled_from(ENDED))
-    def complete(self, claim: Claim, state: TargetState) -> None:
-        target = self.model[claim.target]
-        open_ = target.live(claim) and target.state is not TargetState.QUEUED
-        allowed = open_ and may_follow(target.state, state)
-        made = product()
-        outcome = Outcome(state=state, products=[made], notices=[notice_of(made, claim)])
-        try:
-            self.store.complete(claim, outcome)
-        except FencedOutError:
-            assert not allowed
-            return
-        assert allowed or (claim.claim_no == target.claim_no and target.state is state)
-        if allowed:
-            target.go(state)
-            self.visible.add(made.dataset_id)
-            target.ends["failed" if state is TargetState.HELD else state.value] += 1
-            self._end_job_when_last(target.job)
+    @precondition(_some_claim)
+    @rule(pick=picks, state=st.sampled_from(ENDED))
+    def complete(self, pick: int, state: TargetState) -> None:
+        self.steps.complete(self.a_claim(pick), state)
 
-    @rule(one=targets)
-    def cancel(self, one: UUID) -> None:
-        job = self.model[one].job
-        self.store.cancel(job)
-        aborted = [target for target in self.model.values() if target.job == job and not target.state.ended]
-        for target in aborted:
-            target.ends["aborted"] += target.state is not TargetState.QUEUED
-            target.go(TargetState.ABORTED)
-        if aborted:
-            self.phases[job] = Phase.ABORTED
+    @rule(pick=picks, current=st.booleans(), waiting=st.booleans(), hold=rarely)
+    def defer(self, pick: int, current: bool, waiting: bool, hold: bool) -> None:
+        self.steps.defer(self.a_target(pick), current=current, waiting=waiting, hold=hold)
 
-    def _end_job_when_last(self, job: UUID) -> None:
-        counts = self._counts(job)
-        if not sum(number for state, number in counts.items() if not state.ended):
-            self.phases[job] = phase_when_ended(counts)
+    @rule(pick=picks, end=ends, deliver=st.booleans())
+    def come_to_the_same_end(self, pick: int, end: str, deliver: bool) -> None:
+        """Let a target come to the same end as often as it is claimed."""
+        one = self.a_target(pick)
+        while claim := self.steps.claim(one, "w1"):
+            if deliver:
+                self.steps.begin_delivery(claim)
+            self.steps.expire(claim)
+            self.steps.end_for_child(claim, end, waiting=end == "given_back")
 
-    def _counts(self, job: UUID) -> Counter:
-        return Counter(target.state for target in self.model.values() if target.job == job)
+    @rule(pick=picks, state=st.sampled_from(ENDED), deliver=st.booleans())
+    def overtake(self, pick: int, state: TargetState, deliver: bool) -> None:
+        """Let a worker stop past its lease, be judged, another go on, and the first wake up."""
+        one = self.a_target(pick)
+        if stopped := self.steps.claim(one, "w1"):
+            if deliver:
+                self.steps.begin_delivery(stopped)
+            self.steps.expire(stopped)
+            self.steps.judge()
+            self.steps.claim(one, "w2")
+            self.steps.complete(stopped, state)
+            self.steps.renew(stopped)
+
+    # Keepers and sweepers
+
+    @precondition(_some_claim)
+    @rule(pick=picks)
+    def expire(self, pick: int) -> None:
+        self.steps.expire(self.a_claim(pick))
+
+    @rule(worker=st.sampled_from(WORKERS))
+    def renew_worker(self, worker: str) -> None:
+        self.steps.renew_worker(worker)
+
+    @precondition(_some_claim)
+    @rule(pick=picks, end=ends, waiting=rarely)
+    def end_for_child(self, pick: int, end: str, waiting: bool) -> None:
+        self.steps.end_for_child(self.a_claim(pick), end, waiting=waiting)
+
+    @rule()
+    def judge(self) -> None:
+        self.steps.judge()
+
+    @rule()
+    def waits_pass(self) -> None:
+        for one in self.steps.model:
+            self.steps.wait_passes(one)
+
+    @rule()
+    def clean_annex(self) -> None:
+        self.steps.clean_annex()
+
+    # People
+
+    @rule(pick=picks, what=st.sampled_from(["cancel", "cancel_target", "hold", "destroy"]))
+    def person(self, pick: int, what: str) -> None:
+        getattr(self.steps, what)(self.a_target(pick))
+
+    # The end
+
+    @precondition(lambda self: len(self.steps.every_claim) > 5)
+    @rule()
+    def bring_to_an_end(self) -> None:
+        self.steps.bring_to_an_end()
 
     @invariant()
     def rows_are_as_they_should_be(self) -> None:
-        with read(self.engine) as connection:
-            jobs, targets, claims, products, notices = (
-                connection.execute(select(*table.__table__.columns)).all()
-                for table in (tables.Job, tables.Target, tables.Claim, tables.Product, tables.Notice)
-            )
-        for row in jobs:
-            self._check_job(row)
-        assert {row.id for row in targets} == self.model.keys()
-        for row in targets:
-            self._check_target(row, [claim for claim in claims if claim.target_id == row.id])
-        assert {row.dataset_id for row in products} == self.visible
-        assert {UUID(row.body["dataset"]) for row in notices} == self.visible
-
-    def _check_job(self, row: Any) -> None:
-        counts = self._counts(row.id)
-        n_open = sum(number for state, number in counts.items() if not state.ended)
-        assert (row.n_open, row.phase) == (n_open, self.phases[row.id])
-        assert row.n_failed == counts[TargetState.FAILED] + counts[TargetState.HELD]
-        assert row.n_aborted == counts[TargetState.ABORTED]
-        assert (row.ended_at is None) == bool(n_open)
-
-    def _check_target(self, row: Any, tries: list[Any]) -> None:
-        target = self.model[row.id]
-        assert (row.state, row.claim_no, row.send_no) == (target.state, target.claim_no, target.send_no)
-        counters = (row.deaths, row.transient_retries, row.worker_deaths)
-        assert counters == (target.ends["died"], target.ends["transient"], target.ends["expired"])
-        assert (row.lease_until is None) == (target.state not in {TargetState.RUNNING, TargetState.DELIVERING})
-        assert sorted(claim.claim_no for claim in tries) == list(range(1, target.claim_no + 1))
-        assert Counter(claim.end for claim in tries if claim.end) == +target.ends
-        assert sum(claim.end is None for claim in tries) == (row.lease_until is not None)
+        self.steps.truths.check(self.engine)

@@ -6,14 +6,32 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Engine, update
+import pytest
+from sqlalchemy import Engine, text, update
 
+from underbutler.model.job import TargetState
 from underbutler.model.notice import LargeFileObjectAvailable
-from underbutler.records import Claim, JobRow, JobStore, NewJob, NewTarget, Product
-from underbutler.records.tables import Target
-from underbutler.sql import database_now, write
+from underbutler.records import Claim, HeldClaim, JobRow, JobStore, NewJob, NewTarget, Outgoing, Product
+from underbutler.records.tables import Job, Target
+from underbutler.sql import database_now, is_postgresql, metadata, write
 
 DIGEST = "d" * 64
+
+ON_BOTH = pytest.mark.parametrize(
+    "engine", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
+)
+"""A test, or with ``pytestmark`` a module, that runs on each database."""
+
+
+def empty_tables(engine: Engine) -> None:
+    """Remove every row."""
+    tables = [table.name for table in reversed(metadata.sorted_tables)]
+    with write(engine) as connection:
+        if is_postgresql(engine):
+            connection.execute(text(f"TRUNCATE {', '.join(tables)}"))
+        else:
+            for name in tables:
+                connection.execute(text(f"DELETE FROM {name}"))
 
 
 def new_target(**fields: Any) -> NewTarget:
@@ -52,10 +70,43 @@ def running(store: JobStore, targets: int = 1) -> tuple[JobRow, list[Claim]]:
     return job, [claim_of(store, target.id) for target in store.targets(job.id)]
 
 
-def let_lease_expire(engine: Engine, target: UUID) -> None:
-    """Travel to where the lease of a target has run out."""
+def delivering(store: JobStore, **fields: Any) -> Claim:
+    """Return a claim that is delivering."""
+    _, (claim,) = running(store)
+    store.begin_delivery(claim, [], **fields)
+    return claim
+
+
+def ended(store: JobStore, claim: Claim | HeldClaim, end: str, **fields: Any) -> TargetState | None:
+    """End a claim from outside, with bounds that are far away."""
+    defaults = {"reason": "test", "max_deaths": 100, "max_worker_deaths": 100}
+    return store.end_claim(claim.target, claim.claim_no, end=end, **(defaults | fields))
+
+
+def overtaken(store: JobStore, engine: Engine, claim: Claim) -> Claim:
+    """Let a claim's lease run out and be judged, and another worker claim the target."""
+    let_lease_expire(engine, claim.target)
+    assert ended(store, claim, "expired") in {TargetState.QUEUED, TargetState.DELIVERING}
+    return claim_of(store, claim.target, worker="w2", send_no=2)
+
+
+def keys(taken: Sequence[Outgoing]) -> list[tuple[UUID, int]]:
+    """Return targets and numbers of sending of messages that were taken."""
+    return [(one.message.envelope.target, one.message.envelope.send_no) for one in taken]
+
+
+def sent(store: JobStore) -> list[tuple[UUID, int]]:
+    """Send all messages that are to be sent, and return them."""
+    taken = keys(store.take_unsent())
+    assert store.mark_sent(taken) == len(taken)
+    return taken
+
+
+def let_lease_expire(engine: Engine, target: UUID, ago_s: float = 1.0) -> None:
+    """Travel to where the lease of a target has run out so long ago."""
     with write(engine) as connection:
-        connection.execute(update(Target).where(Target.id == target).values(lease_until=database_now() - 1.0))
+        held = (Target.id == target) & Target.lease_until.is_not(None)
+        connection.execute(update(Target).where(held).values(lease_until=database_now() - ago_s))
 
 
 def let_wait_pass(engine: Engine, target: UUID) -> None:
@@ -70,6 +121,13 @@ def let_send_lease_expire(engine: Engine) -> None:
         connection.execute(
             update(Target).where(Target.send_lease_until.is_not(None)).values(send_lease_until=database_now() - 1.0)
         )
+
+
+def let_destruction_come(engine: Engine, job: UUID | None) -> None:
+    """Travel to where one job must be destroyed, and no other."""
+    with write(engine) as connection:
+        connection.execute(update(Job).values(destruction_at=None))
+        connection.execute(update(Job).where(Job.id == job).values(destruction_at=database_now() - 1.0))
 
 
 def product(**fields: Any) -> Product:

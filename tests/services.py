@@ -272,8 +272,8 @@ class RabbitServer:
 
 
 @contextmanager
-def rabbitmq_server() -> Iterator[RabbitServer]:
-    """Run a RabbitMQ node with an epmd of its own."""
+def rabbitmq_server(advanced: str = "[].") -> Iterator[RabbitServer]:
+    """Run a RabbitMQ node with an epmd of its own; `advanced` is its advanced.config, in Erlang."""
     program = find_program("rabbitmq-server", "/usr/lib/rabbitmq/bin", "/usr/local/sbin", "/opt/homebrew/sbin")
     epmd = find_program("epmd", "/usr/lib/erlang/erts-*/bin")
     # Debian's wrapper on PATH insists on the account of the system's own node: take the script behind it.
@@ -281,7 +281,9 @@ def rabbitmq_server() -> Iterator[RabbitServer]:
     if program is None or epmd is None:
         missing("RabbitMQ", "apt-get install rabbitmq-server")
     with short_folder() as folder, Guard() as guard:
-        server = with_other_ports(lambda: _start_rabbitmq(behind if behind.exists() else program, epmd, folder, guard))
+        server = with_other_ports(
+            lambda: _start_rabbitmq(behind if behind.exists() else program, epmd, folder, guard, advanced)
+        )
         try:
             yield server
         finally:
@@ -289,7 +291,7 @@ def rabbitmq_server() -> Iterator[RabbitServer]:
                 process.stop(patience_s=15)
 
 
-def _start_rabbitmq(program: Path, epmd: Path, folder: Path, guard: Guard) -> RabbitServer:
+def _start_rabbitmq(program: Path, epmd: Path, folder: Path, guard: Guard, advanced: str) -> RabbitServer:
     amqp, management, distribution, mapper = (free_port() for _ in range(4))
     (folder / "plugins").write_text("[rabbitmq_management].\n")
     (folder / "rabbitmq.conf").write_text(
@@ -297,6 +299,7 @@ def _start_rabbitmq(program: Path, epmd: Path, folder: Path, guard: Guard) -> Ra
         f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {management}\n"
         "log.console = true\nlog.console.level = warning\nlog.file = false\n"
     )
+    (folder / "advanced.config").write_text(advanced)
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),  # the Erlang cookie is made here

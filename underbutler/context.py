@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from underbutler.annex import NoticePublisher, make_client
 from underbutler.butlers import Repositories
+from underbutler.errors import UnderbutlerError
 from underbutler.records import JobRow, JobStore
 from underbutler.settings import Settings, load_settings
 from underbutler.sql import open_engine
@@ -51,6 +52,11 @@ class WorkerContext:
         self._configs: OrderedDict[tuple[str, str], Any] = OrderedDict()
         self._keeping = threading.RLock()
         self._publishing = threading.Lock()
+        self._universes: dict[str, tuple[str, int]] = {}
+        self.opened_labels: set[str] = set()
+        """Repositories that this process has opened since they last failed to open: their breakers are closed."""
+        self.annex_was_away = False
+        """Whether the latest delivery of this process found the annex away."""
 
     @cached_property
     def engine(self) -> Engine:
@@ -105,10 +111,33 @@ class WorkerContext:
         """The butlers of this process."""
         return Repositories(self.settings)
 
+    def universe(self, label: str, *, writeable: bool) -> tuple[str, int] | None:
+        """Return namespace and version of a repository's dimension universe, as this process reads it.
+
+        Parameters
+        ----------
+        label
+            Label of the repository.
+        writeable
+            Which of its factories is asked: that which will be used next, so that no other is made.
+
+        Returns
+        -------
+        universe
+            None if it cannot be told now: whoever opens the repository next says why.
+        """
+        if label not in self._universes:
+            try:
+                with self.repositories.butler(label, writeable=writeable) as butler:
+                    self._universes[label] = (str(butler.dimensions.namespace), int(butler.dimensions.version))
+            except UnderbutlerError:
+                return None
+        return self._universes[label]
+
     @cached_property
     def s3(self) -> Any:
         """The annex's S3 client."""
-        return make_client(self.settings)
+        return make_client(self.settings, timeout_s=self.settings.annex_timeout_s)
 
     @cached_property
     def _publisher(self) -> NoticePublisher:

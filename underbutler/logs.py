@@ -53,7 +53,7 @@ def configure(level: str = "INFO", form: Literal["text", "json"] = "text") -> No
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=False,  # a second call reaches the loggers that have spoken already
     )
 
 

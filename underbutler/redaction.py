@@ -158,8 +158,7 @@ def _redacted(value: Any) -> Any:
     if type(value) in (list, tuple, set, frozenset):
         return type(value)(_redacted(item) for item in value)
     if isinstance(value, Mapping):
-        clean_items = {_redacted(key): _redacted(item) for key, item in value.items()}
-        return clean_items if isinstance(value, dict) else type(value)(clean_items)  # type: ignore[call-arg]
+        return {_redacted(key): _redacted(item) for key, item in value.items()}
     return value
 
 

@@ -117,6 +117,8 @@ class Settings(BaseSettings):
     )
     annex_layout: Literal["cap452", "salobj"] = Field("cap452", validation_alias=_alias("ANNEX_LAYOUT"))
     annex_threshold_bytes: int = Field(2**20, ge=0, validation_alias=_alias("ANNEX_THRESHOLD_BYTES"))
+    annex_timeout_s: float = Field(20.0, gt=0, validation_alias=_alias("ANNEX_TIMEOUT_S"))
+    """Longest silence of the annex within one request of a worker, in seconds."""
     annex_part_bytes: int = Field(8 * 2**20, ge=5 * 2**20, validation_alias=_alias("ANNEX_PART_BYTES"))
 
     notice_exchange: str = Field("largeFileObjectAvailable", validation_alias=_alias("NOTICE_EXCHANGE"))
@@ -151,11 +153,15 @@ def load_settings(**overrides: object) -> Settings:
 
 
 def _secrets(settings: Settings) -> list[str]:
-    """Return what no log may show: keys, and the passwords in URLs, as written there and as meant."""
-    found = [key.get_secret_value() for key in (settings.s3_secret_access_key, settings.token_key) if key]
-    found += [word.strip() for key in found for word in key.split(",")]
+    """Return what no log may show: keys, and the passwords in URLs, as written there and as meant.
+
+    One that is the same as its user's name (``postgres:postgres``) is no secret, and stands in too many texts.
+    """
+    s3 = settings.s3_secret_access_key
+    pairs = [(settings.s3_access_key_id, s3.get_secret_value() if s3 else "")]
     for url in (settings.broker_url, settings.database_url or "", settings.s3_endpoint_url or ""):
         credentials, at, _ = url.partition("://")[2].rpartition("@")
-        password = credentials.partition(":")[2] if at else ""
-        found += [password, unquote(password)]
-    return found
+        user, _, password = credentials.partition(":")
+        pairs += [(user, password), (unquote(user), unquote(password))] if at else []
+    keys = settings.token_key.get_secret_value() if settings.token_key else ""
+    return [secret for user, secret in pairs if secret != user] + [key.strip() for key in keys.split(",")]

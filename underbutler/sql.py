@@ -55,6 +55,14 @@ BUSY_TIMEOUT_S: Final = 20.0
 IDLE_BEFORE_PING_S: Final = 5.0
 """A pooled PostgreSQL connection that rested longer is tried before it is used: the server may have been restarted."""
 
+HALF_OPEN: Final = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+"""A server whose machine has vanished is noticed within a minute: nobody waits for its answer longer than that."""
+
 NOW: Final = {
     "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
     "postgresql": "CAST(extract(epoch FROM clock_timestamp()) AS double precision)",
@@ -241,7 +249,7 @@ def _switch_to_wal(connection: sqlite3.Connection, wait_s: float) -> None:
 def _open_postgresql(url: URL, wait_s: float) -> Engine:
     wait = max(1, round(wait_s))
     # A search of the catalogue that takes 0.3 ms was compiled for 270 ms before.
-    options = {"connect_timeout": wait, "options": f"-c lock_timeout={wait}s -c jit=off"}
+    options = {"connect_timeout": wait, "options": f"-c lock_timeout={wait}s -c jit=off", **HALF_OPEN}
     try:
         engine = create_engine(url, json_serializer=to_json, connect_args=options, pool_timeout=wait_s)
     except ModuleNotFoundError as error:

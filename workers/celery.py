@@ -19,6 +19,7 @@ from underbutler.settings import Settings, load_settings
 
 from . import process, revoke
 from .fitness import Fitness
+from .messaging import messaging_settings
 from .shutdown import Ending
 from .target_task import make_target_task
 
@@ -53,7 +54,7 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
 def build(settings: Settings) -> celery.Celery:
     """Build the worker's app and register every science task that loads."""
     application = make_app(settings, "workers")
-    application.conf.update(worker_settings(settings))
+    application.conf.update(worker_settings(settings) | messaging_settings(settings))
     _refuse_a_strangers_tasks()
     for entry in known_tasks():
         if entry.task_class is None:

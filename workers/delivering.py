@@ -1,91 +1,60 @@
-"""Large outputs of a claim, from the Butler to the annex, each with its notice."""
+"""Large outputs of a claim, from the Butler to the annex, each with its notice.
+
+An annex that is away is met with a few tries; then the target waits in the records and its child is free. The dataset
+is safe in the Butler, from where any claim delivers it again, under keys of its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from underbutler.annex import bucket_for, deliver
-from underbutler.butlers import media_type
-from underbutler.model.message import TargetMessage, now_s
+from underbutler.errors import AnnexUnavailableError, IntegrityError, LostDatasetError
+from underbutler.logs import get_logger
+from underbutler.model.job import TargetState
+from underbutler.model.message import now_s
 from underbutler.model.naming import product_key
-from underbutler.model.notice import LargeFileObjectAvailable
-from underbutler.records import Claim, Product
+from underbutler.model.notice import FORMAT_VERSION, LargeFileObjectAvailable
+from underbutler.records import Outcome, Product, Upload
+
+from .attempt import Attempt
+from .patience import finish, outlast
 
 if TYPE_CHECKING:
     from astropy.time import Time
-    from lsst.daf.butler import Butler, DatasetRef
-    from lsst.resources import ResourcePath
+    from lsst.daf.butler import DatasetRef
 
-    from underbutler.context import WorkerContext
-    from underbutler.pipe import DatasetSpec
+    from underbutler.annex import DeliveredObject
 
-__all__ = ["Artifact", "artifacts_of", "deliver_artifacts"]
+    from .artifacts import Artifact
+    from .reducing import Reduced
 
-FORMAT_VERSION = 1.0
-"""Revision of the file formats that our formatters write; a notice's ``version``."""
+__all__ = ["deliver_again", "deliver_first"]
 
+log = get_logger(__name__)
 
-@dataclass(frozen=True, kw_only=True)
-class Artifact:
-    """One dataset that a claim has put, and the file that holds it."""
-
-    ref: DatasetRef
-    uri: ResourcePath
-    size: int
-    mime_type: str
-    product: Product
+TRIES = 3
+"""How often a claim tries one object before it gives its delivery back."""
+PATIENCE_S = 15.0
+"""A claim begins no other try later than this after its first, in seconds: a hanging store takes its time each try."""
+PAUSE_S = 1.0
+"""Wait before the second try, in seconds; it triples."""
 
 
-def artifacts_of(
-    refs: Iterable[DatasetRef],
-    butler: Butler,
-    claim: Claim,
-    context: WorkerContext,
-    specs: Mapping[str, DatasetSpec],
-) -> list[Artifact]:
-    """Find the files of what was put, and decide for each whether it is large.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shipment:
+    """One large artifact and the place that it goes to, which no other claim writes."""
 
-    A dataset type that its task declares large or not is taken at its word; for one that it leaves open the size of the
-    first one seen decides, once per job and type.
-    """
-    return [_artifact(ref, butler, claim, context, specs.get(ref.datasetType.name)) for ref in refs]
+    artifact: Artifact
+    bucket: str
+    key: str
 
 
-def _artifact(
-    ref: DatasetRef, butler: Butler, claim: Claim, context: WorkerContext, spec: DatasetSpec | None
-) -> Artifact:
-    uri = butler.getURI(ref)
-    size = uri.size()
-    if spec is None:
-        large = False  # what the frame of a task writes by itself: metadata, config, versions
-    elif spec.large is None:
-        threshold = context.settings.annex_threshold_bytes
-        large = context.jobs.decide_large(claim.job, ref.datasetType.name, size, threshold)
-    else:
-        large = spec.large
-    mime_type = media_type(uri.basename())
-    return Artifact(
-        ref=ref,
-        uri=uri,
-        size=size,
-        mime_type=mime_type,
-        product=Product(
-            dataset_id=ref.id,
-            dataset_type=ref.datasetType.name,
-            data_id=dict(ref.dataId.required),
-            large=large,
-            byte_size=size,
-            mime_type=mime_type,
-        ),
-    )
-
-
-def deliver_artifacts(
-    artifacts: Sequence[Artifact], message: TargetMessage, claim: Claim, context: WorkerContext
-) -> tuple[list[Product], list[LargeFileObjectAvailable]]:
-    """Bring what is large to the annex, verified; return all products, and a notice for each delivered one.
+def deliver_first(attempt: Attempt, reduced: Reduced) -> Outcome:
+    """Deliver what the science of this claim made; with nothing large the records are not asked.
 
     Raises
     ------
@@ -93,61 +62,144 @@ def deliver_artifacts(
         If S3 does not answer.
     IntegrityError
         If S3 holds other bytes than were sent.
+    FencedOutError
+        If the claim was overtaken.
     """
-    products: list[Product] = []
-    notices: list[LargeFileObjectAvailable] = []
+    products = [artifact.product for artifact in reduced.artifacts]
+    shipments = _shipments(attempt, reduced.artifacts)
+    if not shipments:
+        state = TargetState.DONE if reduced.found_work else TargetState.NO_WORK
+        return Outcome(state=state, exit_status=0, products=products, scalars=reduced.scalars, seconds=attempt.seconds)
+    attempt.delivering = True
+    finish(
+        attempt.context.jobs.begin_delivery,
+        attempt.claim,
+        products,
+        scalars=reduced.scalars,
+        seconds=attempt.seconds,
+        uploads=_uploads(shipments),
+    )
+    return _delivered(attempt, reduced.artifacts, shipments)
+
+
+def deliver_again(attempt: Attempt, artifacts: Sequence[Artifact]) -> Outcome:
+    """Deliver what an earlier claim of the target made; raises what `deliver_first` does."""
+    shipments = _shipments(attempt, artifacts)
+    finish(attempt.context.jobs.add_uploads, attempt.claim, _uploads(shipments))
+    return _delivered(attempt, artifacts, shipments)
+
+
+def _delivered(attempt: Attempt, artifacts: Sequence[Artifact], shipments: Sequence[_Shipment]) -> Outcome:
+    placed = {shipment.artifact.ref.id: _ship_with_patience(shipment, attempt) for shipment in shipments}
+    products, notices = [], []
     for artifact in artifacts:
-        if artifact.product.large:
-            product, notice = _deliver(artifact, message, claim, context)
-            products.append(product)
-            notices.append(notice)
-        else:
+        if artifact.ref.id not in placed:
             products.append(artifact.product)
-    return products, notices
+            continue
+        product, notice = _announced(artifact, placed[artifact.ref.id], attempt)
+        products.append(product)
+        notices.append(notice)
+    return Outcome(state=TargetState.DONE, exit_status=0, products=products, notices=notices)
 
 
-def _deliver(
-    artifact: Artifact, message: TargetMessage, claim: Claim, context: WorkerContext
-) -> tuple[Product, LargeFileObjectAvailable]:
-    settings, product = context.settings, artifact.product
+def _shipments(attempt: Attempt, artifacts: Sequence[Artifact]) -> list[_Shipment]:
+    large = [artifact for artifact in artifacts if artifact.product.large]
+    if not large:
+        return []
+    created_at = outlast(attempt.context.job, attempt.claim.job).created_at
+    return [_shipment(artifact, attempt, created_at) for artifact in large]
+
+
+def _shipment(artifact: Artifact, attempt: Attempt, job_created_at: float) -> _Shipment:
+    settings, product = attempt.settings, artifact.product
     instrument = str(product.data_id.get("instrument", "none"))
     key = product_key(
         instrument=instrument,
-        task=message.task,
+        task=attempt.message.task,
         dataset_type=product.dataset_type,
-        date=_begin(artifact.ref, context.job(claim.job).created_at),
+        date=_begin(artifact.ref, job_created_at),
         data_id=product.data_id,
-        target=claim.target,
-        claim_no=claim.claim_no,
+        target=attempt.claim.target,
+        claim_no=attempt.claim.claim_no,
         suffix=artifact.uri.getExtension(),
         layout=settings.annex_layout,
     )
-    names = {"job": str(claim.job), "target": str(claim.target), "dataset": str(product.dataset_id)}
-    with artifact.uri.open("rb") as source:
-        placed = deliver(
-            context.s3,
-            source,
-            bucket=bucket_for(settings, instrument),
-            key=key,
-            size=artifact.size,
-            mime_type=artifact.mime_type,
-            metadata=names,
-            part_bytes=settings.annex_part_bytes,
-        )
-    delivered = replace(product, url=placed.url, byte_size=placed.byte_size, sha256=placed.sha256, etag=placed.etag)
+    return _Shipment(artifact=artifact, bucket=bucket_for(settings, instrument), key=key)
+
+
+def _uploads(shipments: Sequence[_Shipment]) -> list[Upload]:
+    return [Upload(bucket=shipment.bucket, key=shipment.key) for shipment in shipments]
+
+
+def _ship_with_patience(shipment: _Shipment, attempt: Attempt) -> DeliveredObject:
+    """Deliver one object, with few tries; with one while the annex was away a moment ago for this process."""
+    context = attempt.context
+    tries = 1 if context.annex_was_away else TRIES
+    began, pause_s = time.monotonic(), PAUSE_S
+    for tries_left in reversed(range(tries)):
+        try:
+            placed = _ship(shipment, attempt)
+        except (AnnexUnavailableError, IntegrityError) as error:
+            if not tries_left or time.monotonic() - began > PATIENCE_S:
+                context.annex_was_away = True
+                raise
+            log.warning("delivery_tried_again", bucket=shipment.bucket, key=shipment.key, error=str(error))
+            time.sleep(pause_s)
+            pause_s *= 3
+        else:
+            context.annex_was_away = False
+            return placed
+    raise AssertionError("the last try returns or raises")
+
+
+def _ship(shipment: _Shipment, attempt: Attempt) -> DeliveredObject:
+    artifact = shipment.artifact
+    try:
+        source = artifact.uri.open("rb")
+        with source as stream:
+            return deliver(
+                attempt.context.s3,
+                stream,
+                bucket=shipment.bucket,
+                key=shipment.key,
+                size=artifact.size,
+                mime_type=artifact.mime_type,
+                metadata=_names(artifact, attempt),
+                part_bytes=attempt.settings.annex_part_bytes,
+            )
+    except FileNotFoundError as error:
+        raise LostDatasetError(
+            f"The file of {artifact.product.dataset_type} ({artifact.product.dataset_id}) was to be delivered and is "
+            f"gone: {artifact.uri}. Submit the target again.",
+            dataset=str(artifact.product.dataset_id),
+        ) from error
+
+
+def _names(artifact: Artifact, attempt: Attempt) -> dict[str, str]:
+    claim = attempt.claim
+    return {"job": str(claim.job), "target": str(claim.target), "dataset": str(artifact.product.dataset_id)}
+
+
+def _announced(
+    artifact: Artifact, placed: DeliveredObject, attempt: Attempt
+) -> tuple[Product, LargeFileObjectAvailable]:
+    """Return the product as it was delivered, and its notice."""
+    product = replace(
+        artifact.product, url=placed.url, byte_size=placed.byte_size, sha256=placed.sha256, etag=placed.etag
+    )
     notice = LargeFileObjectAvailable(
         url=placed.url,
-        generator=f"{message.task}.{product.dataset_type}",
+        generator=f"{attempt.message.task}.{product.dataset_type}",
         version=FORMAT_VERSION,
         byteSize=placed.byte_size,
         checkSum=placed.sha256,
         mimeType=artifact.mime_type,
-        id=f"{product.dataset_id}.{claim.claim_no}",
+        id=f"{product.dataset_id}.{attempt.claim.claim_no}",
         data_id=product.data_id,
         sent_at=now_s(),
-        **names,
+        **_names(artifact, attempt),
     )
-    return delivered, notice
+    return product, notice
 
 
 def _begin(ref: DatasetRef, job_created_at: float) -> Time:

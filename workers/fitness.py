@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+import billiard.pool
 import psutil
 from celery import bootsteps
 
@@ -19,7 +20,7 @@ from underbutler.settings import Settings, load_settings
 
 from . import keeper_link
 
-__all__ = ["Fitness", "Unfit", "admit", "memory_problem", "scratch_problem"]
+__all__ = ["Fitness", "Unfit", "admit", "judge_children_by_present_memory", "memory_problem", "scratch_problem"]
 
 log = get_logger(__name__)
 
@@ -83,6 +84,14 @@ def memory_problem(settings: Settings) -> str | None:
         f"process {psutil.Process().pid} holds {used // MIB} MiB of memory and may hold "
         f"{settings.rss_limit_bytes // MIB} MiB; start it again, or set UNDERBUTLER_RSS_LIMIT_BYTES"
     )
+
+
+def judge_children_by_present_memory() -> None:
+    """Let ``worker_max_memory_per_child`` mean what a child holds: billiard takes the peak of its life on Linux.
+
+    A child that needed much for one target and gave it back would be replaced after every target.
+    """
+    billiard.pool.mem_rss = lambda: psutil.Process().memory_info().rss // 1024  # type: ignore[attr-defined]
 
 
 class Fitness(bootsteps.StartStopStep):

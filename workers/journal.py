@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from underbutler.records import Claim, Intent, JobStore
 
+from .patience import outlast
+
 if TYPE_CHECKING:
     from lsst.daf.butler import DatasetRef
 
@@ -37,8 +39,10 @@ class ClaimJournal:
         ------
         ConflictError
             If another target owns one of the UUIDs, naming its job.
+        FencedOutError
+            If the claim was overtaken.
         """
-        self._jobs.intend(self._claim, [_intent(ref) for ref in refs])
+        outlast(self._jobs.intend, self._claim, [_intent(ref) for ref in refs])
 
     def stored(self, ref: DatasetRef) -> None:
         """Remember that a dataset was put."""

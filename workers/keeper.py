@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -30,7 +31,7 @@ from .wards import Wards
 
 __all__ = ["Keeper", "Orders"]
 
-log = logs.get_logger(__name__)
+log = logs.get_logger("workers.keeper")
 
 POLL_S: Final = 1.0
 """How often cancels and children are looked at, in seconds; more often under a short lease."""
@@ -40,8 +41,12 @@ TERM_GRACE_S: Final = 3.0
 """Seconds between asking a child to end and killing it."""
 GONE_GRACE_S: Final = 0.5
 """A child is gone when it was so twice, this many seconds apart: what its main process says of its end comes first."""
+UNEXPLAINED_S: Final = 5.0
+"""The same for a child of which its main process has said nothing yet; less under a short lease."""
 LIMIT_MARGIN_S: Final = 30.0
 """A claim that is older than its hard limit by this was not ended by Celery: its pool cannot, or its main hangs."""
+REMEMBERED: Final = 200
+"""Of so many last claims the keeper remembers that it has ended them."""
 LAST_WILL_S: Final = 15.0
 """So long the keeper of a dead worker tries to reach the records; then the leases run out by themselves."""
 
@@ -55,6 +60,7 @@ class Said:
     event: str
     pid: int | None
     reason: str
+    died: bool
 
 
 @dataclass(slots=True)
@@ -117,6 +123,7 @@ class Keeper:
     _said: dict[tuple[uuid.UUID, int], Said] = field(default_factory=dict)
     _revoked: set[uuid.UUID] = field(default_factory=set)
     _held: list[HeldClaim] = field(default_factory=list)
+    _over: deque[tuple[uuid.UUID, int]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     _stop_at: float | None = None
     _unfit: tuple[str | None] | None = None
     _renew_at: float = 0.0
@@ -158,8 +165,9 @@ class Keeper:
     def take(self, order: Mapping[str, Any]) -> None:
         """Take note of what the main process says."""
         event = order.get("event")
-        if event in {"lost", "timed_out"}:
-            said = Said(str(event), order.get("pid"), str(order.get("reason", "")))
+        if event in {"lost", "left", "timed_out"}:
+            reason = str(order.get("reason", ""))
+            said = Said(str(event), order.get("pid"), reason, died=bool(order.get("died")))
             self._said[uuid.UUID(order["target"]), int(order["send_no"])] = said
         elif event == "revoked":
             self._revoked.add(uuid.UUID(order["target"]))
@@ -184,19 +192,30 @@ class Keeper:
             self._revoked.discard(target)
         held = {(claim.target, claim.send_no) for claim in self._held}
         for target, send_no in [key for key in self._said if key not in held]:
-            if self.jobs.lost(target, send_no):
-                log.info("message_to_be_sent_again", target=str(target), send_no=send_no)
+            if (target, send_no) not in self._over:
+                self._unclaimed(target, send_no, self._said[target, send_no])
             self._said.pop((target, send_no))
         if self._unfit is not None:
             self.jobs.worker_unfit(self.worker.id, self._unfit[0])
             self._unfit = None
+
+    def _unclaimed(self, target: uuid.UUID, send_no: int, said: Said) -> None:
+        """Have a message sent again that ended before its target was claimed."""
+        if said.died and self._stop_at is None:
+            state = self.jobs.died_unclaimed(target, send_no, reason=said.reason, max_deaths=self.settings.max_deaths)
+            if state is not None:
+                log.error("ended_unclaimed", target=str(target), send_no=send_no, reason=said.reason, state=state)
+        elif self.jobs.lost(target, send_no):
+            log.info("message_to_be_sent_again", target=str(target), send_no=send_no)
 
     def _renew(self) -> None:
         now = time.monotonic()
         if now < self._renew_at:
             return
         self.jobs.worker_alive(self.worker)
-        self.jobs.renew_worker(self.worker.id, self._wards.living(self._held), self.settings.lease_s)
+        living = self._wards.living(self._held)
+        if living:
+            self.jobs.renew_worker(self.worker.id, living, self.settings.lease_s)
         self._renew_at = now + self.settings.lease_s / 3
 
     # What the children do
@@ -210,8 +229,11 @@ class Keeper:
                 self.take(order)
         for claim in self._held:
             if claim in missing:
-                if self._wards.is_gone(claim):
+                if self._wards.missing_s(claim) >= self._patience_s(claim):
                     self._end(claim, *self._end_of(claim))
+            elif self._left(claim):
+                reason = self._said[claim.target, claim.send_no].reason
+                self._end(claim, "died", f"its process went on without having ended it: {reason}")
             elif claim.cancel_requested:
                 self._cut(claim, "aborted", "cancelled while it ran", now)
             elif claim.age_s > self.limits.get(claim.task, self.settings.hard_limit_s) + LIMIT_MARGIN_S:
@@ -222,6 +244,19 @@ class Keeper:
         for pid in [pid for pid in self._cuts if pid not in pids and now > self._cuts[pid].since + 3 * TERM_GRACE_S]:
             self._cuts.pop(pid)  # what it held was completed first: nothing is left to be ended
         self._wards.forget_others(self._held)
+
+    def _patience_s(self, claim: HeldClaim) -> float:
+        """Return how long a child must be missing until its claim is ended: its main process may know more of its end.
+
+        A main process under load is slow to say by which signal its child died, and people want to know.
+        """
+        known = (claim.target, claim.send_no) in self._said or claim.pid in self._cuts or self._stop_at is not None
+        return GONE_GRACE_S if known else min(UNEXPLAINED_S, self.settings.lease_s / 4)
+
+    def _left(self, claim: HeldClaim) -> bool:
+        """Tell whether the child of a claim has gone on to other targets, without a word to the records."""
+        said = self._said.get((claim.target, claim.send_no))
+        return said is not None and said.event == "left" and said.pid == claim.pid
 
     def _end_of(self, claim: HeldClaim) -> tuple[ClaimEnd, str]:
         """Say how the claim of a child that is gone ends, and why."""
@@ -262,6 +297,7 @@ class Keeper:
             max_deaths=self.settings.max_deaths,
             max_worker_deaths=self.settings.max_worker_deaths,
         )
+        self._over.append((claim.target, claim.send_no))
         cut = self._cuts.get(claim.pid)
         if cut is not None and claim.pid != self.worker.pid and self._wards.is_gone(claim):
             self._cuts.pop(claim.pid)

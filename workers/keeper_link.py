@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -48,7 +49,9 @@ class KeeperLink:
         self._events: deque[bytes] = deque(maxlen=REMEMBERED)
         self._stop_at: float | None = None
         self._unfit: str | None = None
-        self._cuts: OrderedDict[int, tuple[str, str]] = OrderedDict()
+        self._cuts: OrderedDict[int, dict[str, str]] = OrderedDict()
+        self._hearing = threading.Lock()
+        self._heard = b""
         self._closing = False
         reading, self._descriptor = os.pipe()
         os.set_blocking(self._descriptor, False)
@@ -61,13 +64,17 @@ class KeeperLink:
         """Process id of the keeper."""
         return self._process.pid
 
-    def lost(self, task_id: str, pid: int | None, reason: str) -> None:
-        """Tell that a message's child is gone, or that the message was never given to one."""
-        self._tell_of(task_id, "lost", pid=pid, reason=reason)
+    def lost(self, task_id: str, pid: int | None, reason: str, *, died: bool = False) -> None:
+        """Tell that a message's child is gone, by itself if it `died`, or that the message was never given to one."""
+        self._tell_of(task_id, "lost", pid=pid, reason=reason, died=died)
+
+    def left(self, task_id: str, pid: int | None, reason: str) -> None:
+        """Tell that a message ended with an error in a child that lives: what the records have not, is not done."""
+        self._tell_of(task_id, "left", pid=pid, reason=reason, died=True)
 
     def timed_out(self, task_id: str, pid: int | None, reason: str) -> None:
         """Tell that Celery ends a child at its hard time limit."""
-        self._tell_of(task_id, "timed_out", pid=pid, reason=reason)
+        self._tell_of(task_id, "timed_out", pid=pid, reason=reason, died=True)
 
     def revoked(self, target: uuid.UUID) -> None:
         """Tell that one target is to be cancelled."""
@@ -84,9 +91,25 @@ class KeeperLink:
         self._unfit = reason
         self._tell({"event": "unfit", "reason": reason})
 
-    def why_ended(self, pid: int | None) -> tuple[str, str] | None:
-        """Return how and why the keeper ended a child, if it did: ``aborted``, ``given_back``, ``timed_out``."""
-        return None if pid is None else self._cuts.get(pid)
+    def why_ended(self, task_id: str, pid: int | None) -> tuple[str, str] | None:
+        """Return how and why the keeper ended the child that had a message, if it did.
+
+        Returns
+        -------
+        end, reason
+            ``aborted``, ``given_back`` or ``timed_out``, and the same for people. A message that its child took after
+            the one for which it was ended is given back.
+        """
+        if pid is None:
+            return None
+        if pid not in self._cuts:
+            self._hear()  # it is said before the child is sent its signal, but perhaps not heard yet
+        said = self._cuts.get(pid)
+        if said is None:
+            return None
+        if said["target"] != task_id.rpartition(".")[0]:
+            return "given_back", "its process was ended because of the target before"
+        return said["end"], said["reason"]
 
     def close(self, patience_s: float = 10.0) -> None:
         """Let the keeper end what is left, and wait for its end."""
@@ -126,8 +149,11 @@ class KeeperLink:
                 [sys.executable, "-P", "-m", "workers.keeper"],
                 stdin=reading,
                 stdout=subprocess.PIPE,
+                bufsize=0,
                 start_new_session=True,  # a terminal's Ctrl-C is for the worker
             )
+            if process.stdout is not None:
+                os.set_blocking(process.stdout.fileno(), False)
         finally:
             os.close(reading)
         with suppress(OSError):
@@ -147,7 +173,8 @@ class KeeperLink:
         """Hear the keeper, and start another one when it is gone."""
         pause_s = 0.0
         while True:
-            self._hear()
+            while self._hear(wait=True):
+                pass
             code = self._process.wait()
             if self._closing:
                 return
@@ -158,15 +185,33 @@ class KeeperLink:
             while not self._closing and not self._respawned():
                 time.sleep(1.0)
 
-    def _hear(self) -> None:
-        for line in self._process.stdout or ():
+    def _hear(self, *, wait: bool = False) -> bool:
+        """Take in what the keeper has said; tell whether it may say more."""
+        pipe = self._process.stdout
+        if pipe is None or pipe.closed:
+            return False
+        if wait:
+            waiting = select.poll()
+            waiting.register(pipe, select.POLLIN)
+            waiting.poll()
+        with self._hearing:
             try:
-                said = json.loads(line)
-                self._cuts[int(said["pid"])] = (str(said["end"]), str(said["reason"]))
-            except (ValueError, KeyError, TypeError):
-                log.warning("keeper_not_understood", line=line.decode(errors="replace"))
-            while len(self._cuts) > REMEMBERED:
-                self._cuts.popitem(last=False)
+                chunk = os.read(pipe.fileno(), 65536)
+            except BlockingIOError:
+                return True
+            *lines, self._heard = (self._heard + chunk).split(b"\n")
+            for line in lines:
+                self._note(line)
+        return bool(chunk)
+
+    def _note(self, line: bytes) -> None:
+        try:
+            said = json.loads(line)
+            self._cuts[int(said["pid"])] = {name: str(said[name]) for name in ("target", "end", "reason")}
+        except (ValueError, KeyError, TypeError):
+            log.warning("keeper_not_understood", line=line.decode(errors="replace"))
+        while len(self._cuts) > REMEMBERED:
+            self._cuts.popitem(last=False)
 
     def _respawned(self) -> bool:
         """Start the next keeper on a new pipe under the old number, which no other thread may see closed."""
@@ -175,7 +220,9 @@ class KeeperLink:
             os.set_blocking(writing, False)
             os.dup2(writing, self._descriptor, inheritable=False)
             os.close(writing)
-            self._process = self._spawn(reading)
+            with self._hearing:
+                self._heard = b""  # half a line of the one before
+                self._process = self._spawn(reading)
         except OSError as error:
             log.error("keeper_does_not_start", error=str(error))
             return False

@@ -15,7 +15,7 @@ from underbutler.context import WorkerContext
 from underbutler.logs import get_logger
 from underbutler.settings import load_settings
 
-from . import keeper_link
+from . import fitness, keeper_link
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -87,6 +87,7 @@ def _level(level: int | str | None) -> str:
 
 
 def _on_process_start(**_: Any) -> None:
+    fitness.judge_children_by_present_memory()
     context = current()
     try:
         context.jobs.ping()

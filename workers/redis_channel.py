@@ -9,18 +9,21 @@ from __future__ import annotations
 from collections import deque
 from functools import partial
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis as redis_client
-from kombu.transport import redis, virtual
+from kombu.transport import redis
+from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
+from redis.retry import Retry
 
 from underbutler.errors import UsageError
 from underbutler.logs import get_logger
 
-from .redis_scripts import TAKE, Booked, Bookings, wrapped
+from .redis_messages import Message, QoS
+from .redis_scripts import TAKE, Booked, Bookings
 
-__all__ = ["LINE", "Channel", "Message", "QoS"]
+__all__ = ["LINE", "Channel"]
 
 log = get_logger(__name__)
 
@@ -28,85 +31,19 @@ LINE = "BRPOP"
 """Kind of the connection on which messages are taken: kombu's own name of it."""
 BATCH = 32
 """Most messages that one call takes."""
-RESTORED_AT_ONCE = 100
 PAUSE_S = 1.0
 """How long a channel asks for nothing after Redis refused."""
 CONNECTIONS = 1000
 """Bound of a channel's connection pool: it waits on one connection per queue."""
 
 
-class Message(virtual.Message):
-    """A message whose envelope may hold anything: what does not decode comes wrapped, and is never raised."""
+class _Asked(NamedTuple):
+    """A call that is under way: which queues, how many messages, what it says to be done, since when."""
 
-    def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
-        try:
-            super().__init__(payload, channel=channel, **kwargs)
-            if not all(isinstance(part, dict) for part in (self.headers, self.properties, self.delivery_info)):
-                raise TypeError("headers, properties and delivery_info should be JSON objects")
-        except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the worker
-            item = redis.dumps(payload).encode()
-            tag = payload["properties"]["delivery_tag"]
-            wrapper = wrapped(item, tag, "", f"its envelope does not decode: {type(error).__name__}: {error}")
-            super().__init__(wrapper, channel=channel, **kwargs)
-
-
-class QoS(redis.QoS):
-    """Which messages are out, as they were booked."""
-
-    def __init__(self, channel: Channel, prefetch_count: int = 0) -> None:
-        super().__init__(channel, prefetch_count)
-        self.out: dict[str, Booked] = {}
-
-    def append(self, message: Any, delivery_tag: str) -> None:
-        """Count a message as out; it is booked already, unless it came by PUB/SUB."""
-        if delivery_tag in self.out:
-            virtual.QoS.append(self, message, delivery_tag)
-        else:
-            super().append(message, delivery_tag)
-
-    def ack(self, delivery_tag: str) -> None:
-        """Unbook a message: with the next call that takes, or at once where none will come."""
-        self.out.pop(delivery_tag, None)
-        self._quick_ack(delivery_tag)
-        self.channel.done(delivery_tag)
-
-    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Unbook a message; with `requeue` it is last in its queue again."""
-        if requeue:
-            self.restore_by_tag(delivery_tag, leftmost=True)
-            self._quick_ack(delivery_tag)
-        else:
-            self.ack(delivery_tag)
-
-    def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
-        """Put a message back, if it is still booked as we booked it."""
-        booked = self.out.pop(tag, None)
-        if booked is None:
-            super().restore_by_tag(tag, client, leftmost)
-        else:
-            self.channel.give_back(booked, last=leftmost)
-
-    def restore_unacked(self, client: Any = None) -> list[Any]:
-        """Put back what is out, the oldest first in line; where Redis is away it comes back when its time is over."""
-        self._flush()
-        for tag in reversed(list(self._delivered)):
-            try:
-                self.restore_by_tag(tag, client)
-            except self.channel.connection_errors as error:
-                log.warning("messages_not_given_back", count=len(self._delivered), error=str(error))
-                break
-        self._delivered.clear()
-        return []
-
-    def restore_visible(self, start: int = 0, num: int | None = None, interval: int = 1) -> None:  # noqa: ARG002
-        """Put back what was booked longer ago than the visibility timeout, whoever booked it."""
-        self._vrestore_count += 1
-        if (self._vrestore_count - 1) % (interval or 1):
-            return
-        channel = self.channel
-        for booked in channel.bookings.overdue(channel.plain, self.visibility_timeout, num or RESTORED_AT_ONCE):
-            if channel.give_back(booked):
-                log.info("message_overdue", tag=booked.tag, queue=booked.routing_key)
+    queues: list[str]
+    wanted: int
+    done: list[str]
+    at: float
 
 
 class Waiter:
@@ -130,8 +67,7 @@ class Channel(redis.Channel):
         self._plain: Any = None
         self._kept: Any = None
         self._done: list[str] = []
-        self._sent: tuple[list[str], list[str]] | None = None
-        self._sent_at = 0.0
+        self._sent: _Asked | None = None
         self._script_known = False
         self._dry = False
         self._resume_at = 0.0
@@ -165,7 +101,7 @@ class Channel(redis.Channel):
             self._script_known = False
             poller._register(self, client, LINE)
         done, self._done = self._done, []
-        self._sent, self._sent_at = (queues, done), monotonic()
+        self._sent = _Asked(queues, wanted, done, monotonic())
         name, script = ("EVALSHA", TAKE.sha) if self._script_known else ("EVAL", TAKE.text)
         client.connection.send_command(name, script, *self.bookings.take_arguments(queues, wanted, done))
 
@@ -184,32 +120,34 @@ class Channel(redis.Channel):
     def _receive_answer(self) -> None:
         """Read what the call brought into `_arrived`."""
         assert self._sent is not None
-        queues, done = self._sent
+        asked = self._sent
         try:
             reply = self.client.parse_response(self.client.connection, "EVALSHA")
         except NoScriptError:
-            self._again(done)
+            self._again(asked)
             return
         except ReadOnlyError as error:
             self.client.connection.disconnect()
             raise redis_client.ConnectionError(str(error)) from error
         except ResponseError as error:
             self._refused(error)
-            self._again(done)
+            self._again(asked)
             return
         except self.connection_errors:
             self.client.connection.disconnect()
             raise
         self._sent, self._script_known = None, True
-        found = self.bookings.taken(reply, queues)
-        self._dry = not found
-        if found:
-            self._queue_cycle.rotate(found[-1].routing_key)
+        found = self.bookings.taken(reply, asked.queues)
+        if asked.wanted:
+            self._dry = not found
+        for booked in found:
+            self._queue_cycle.rotate(booked.routing_key)  # the next call begins with another queue
         self._arrived.extend(found)
 
-    def _again(self, done: list[str]) -> None:
+    def _again(self, asked: _Asked) -> None:
+        """Forget a call that brought no answer; what it said to be done is said again."""
         self._sent, self._script_known = None, False
-        self._done[:0] = done
+        self._done[:0] = asked.done
 
     def _refused(self, error: ResponseError) -> None:
         log.error("broker_refuses", error=str(error))
@@ -265,7 +203,7 @@ class Channel(redis.Channel):
         if not self.health_check_interval:
             return
         bound = monotonic() - self.brpop_timeout - self.health_check_interval
-        lines = [(self.client, self._sent_at)] if self._sent is not None else []
+        lines = [(self.client, self._sent.at)] if self._sent is not None else []
         lines += [(waiter, waiter.asked_at) for waiter in self._waiters.values() if waiter.asked_at is not None]
         for client, asked_at in lines:
             sock = getattr(client.connection, "_sock", None)
@@ -277,7 +215,7 @@ class Channel(redis.Channel):
         """Forget what was asked on a connection that is gone; what was acknowledged on it is said again."""
         client = self.__dict__.get("client")
         if self._sent is not None and client is not None and client.connection is connection:
-            self._again(self._sent[1])
+            self._again(self._sent)
         for waiter in self._waiters.values():
             if waiter.connection is connection:
                 waiter.asked_at = None
@@ -378,6 +316,7 @@ class Channel(redis.Channel):
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
         parameters: dict[str, Any] = super()._connparams(asynchronous)
+        parameters["retry"] = Retry(NoBackoff(), 0)  # redis-py's own would block the event loop; Celery reconnects
         return parameters | ({"max_connections": CONNECTIONS} if asynchronous else {})
 
 

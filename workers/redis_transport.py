@@ -12,6 +12,7 @@ from typing import Any
 
 from kombu.transport import TRANSPORT_ALIASES, redis
 
+from underbutler.broker import transport_options
 from underbutler.logs import get_logger
 from underbutler.settings import Settings
 
@@ -23,6 +24,8 @@ log = get_logger(__name__)
 
 ALIASES = {"redis": "underbutler-redis", "rediss": "underbutler-rediss"}
 """URL scheme → the name under which kombu knows the transport."""
+PATIENCE_S = 10
+"""A call that Redis does not answer for so long is given up: a worker's event loop waits for some of them."""
 
 
 def worker_transport(settings: Settings) -> dict[str, Any]:
@@ -40,7 +43,8 @@ def worker_transport(settings: Settings) -> dict[str, Any]:
         return {}
     TRANSPORT_ALIASES[ALIASES["redis"]] = f"{__name__}:Transport"
     TRANSPORT_ALIASES[ALIASES["rediss"]] = f"{__name__}:SecureTransport"
-    return {"broker_transport": ALIASES[scheme]}
+    options = transport_options(settings) | {"socket_timeout": PATIENCE_S}
+    return {"broker_transport": ALIASES[scheme], "broker_transport_options": options}
 
 
 class Poller(redis.MultiChannelPoller):
@@ -48,13 +52,17 @@ class Poller(redis.MultiChannelPoller):
 
     def __init__(self) -> None:
         super().__init__()
-        self._handed_over: dict[int, Any] = {}
+        self._new: set[int] = set()
+
+    def _register(self, channel: Channel, client: Any, kind: str) -> None:
+        super()._register(channel, client, kind)
+        self._new.add(client.connection._sock.fileno())
 
     @property
     def fds(self) -> dict[int, Any]:
-        """File descriptors that the event loop does not watch yet: it need not be told the others at every tick."""
-        known, self._handed_over = self._handed_over, dict(self._fd_to_chan)
-        return {fd: kind for fd, kind in self._fd_to_chan.items() if known.get(fd) != kind}
+        """File descriptors since the last look: the event loop asks at every tick, and keeps what it was told."""
+        new, self._new = self._new, set()
+        return {fd: self._fd_to_chan[fd] for fd in new if fd in self._fd_to_chan}
 
     def on_poll_start(self) -> None:
         """Let channels ask for messages."""

@@ -6,10 +6,10 @@ again is sent again by its target's row.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from billiard.einfo import ExceptionWithTraceback  # type: ignore[attr-defined]
-from celery.exceptions import TimeLimitExceeded, WorkerLostError
+from celery.exceptions import Ignore, Reject, Retry, TimeLimitExceeded, WorkerLostError
 from celery.worker.request import Request
 from celery.worker.state import task_ready
 
@@ -17,9 +17,29 @@ from underbutler.logs import get_logger
 
 from . import keeper_link
 
-__all__ = ["TargetRequest"]
+__all__ = ["Spent", "TargetRequest"]
 
 log = get_logger(__name__)
+
+REVOKED: Final[dict[str, Any]] = {"terminated": False, "signum": None, "expired": False}
+
+
+class Spent(Ignore):
+    """The message is spent, and its target did not end with it.
+
+    Parameters
+    ----------
+    event
+        What Celery's events are told: ``task-retried`` for a target that waits, ``task-revoked`` for a copy that nobody
+        needs.
+    reason
+        Why, for people.
+    """
+
+    def __init__(self, event: str, reason: str) -> None:
+        super().__init__(event, reason)
+        self.event = event
+        self.reason = reason
 
 
 class TargetRequest(Request):
@@ -29,7 +49,11 @@ class TargetRequest(Request):
     _over = False
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
-        """Take the end of a child that said nothing; what a task raised goes Celery's way."""
+        """Take the end of a child that said nothing; what a task raised goes Celery's way, and the keeper is told.
+
+        What it raised is in the records, unless it came before the claim or in the midst of ending it: a soft time
+        limit strikes anywhere.
+        """
         error = exc_info.exception
         if isinstance(error, ExceptionWithTraceback):
             error = error.exc
@@ -37,7 +61,15 @@ class TargetRequest(Request):
             self.on_timeout(soft=False, timeout=float(error.args[0]) if error.args else 0.0)
         elif not return_ok and isinstance(error, WorkerLostError | SystemExit | KeyboardInterrupt):
             self._lost(error)
+        elif isinstance(error, Spent):
+            words = {"exception": error.reason, "traceback": None} if error.event == "task-retried" else REVOKED
+            self._end(error.event, **words)
+        elif isinstance(error, MemoryError):  # Celery raises it in the main process, and never acknowledges
+            self._left(error)
+            self._end("task-failed", exception=repr(error), traceback=exc_info.traceback)
         else:
+            if not isinstance(error, Ignore | Reject | Retry):
+                self._left(error)
             super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
@@ -49,37 +81,36 @@ class TargetRequest(Request):
             link = keeper_link.current()
             if link is not None:
                 link.timed_out(self.id, self.worker_pid, reason)
-            self._end("TimeLimitExceeded", reason)
+            log.error("child_timed_out", id=self.id, task=self.name, pid=self.worker_pid, reason=reason)
+            self._end("task-failed", exception=f"TimeLimitExceeded({reason!r})", traceback=None)
+
+    def _left(self, error: BaseException) -> None:
+        link = keeper_link.current()
+        if link is not None:
+            link.left(self.id, self.worker_pid, type(error).__name__)  # its text may hold what only the child may see
 
     def _lost(self, error: BaseException) -> None:
         if self._over:
             return
         link = keeper_link.current()
-        ended = link.why_ended(self.worker_pid) if link is not None else None
-        if ended is None:
-            reason = f"its process {self.worker_pid} died: {_how(error)}"
-            if link is not None:
-                link.lost(self.id, self.worker_pid, reason)
-            self._end("WorkerLostError", reason)
-            return
-        how, reason = ended
+        ended = None if link is None else link.why_ended(self.id, self.worker_pid)
+        how, reason = ended or ("died", f"its process {self.worker_pid} died: {_how(error)}")
         if link is not None:
-            link.lost(self.id, self.worker_pid, reason)
+            link.lost(self.id, self.worker_pid, reason, died=ended is None)
         if how == "aborted":
-            self._over = True
-            task_ready(self)
-            self.acknowledge()
-            self.send_event("task-revoked", terminated=True, signum="TERM", expired=False)
+            self._end("task-revoked", terminated=True, signum="TERM", expired=False)
+        elif how == "given_back":
+            self._end("task-retried", exception=reason, traceback=None)
         else:
-            self._end("WorkerLostError", reason)
+            log.error("child_lost", id=self.id, task=self.name, pid=self.worker_pid, reason=reason)
+            self._end("task-failed", exception=f"WorkerLostError({reason!r})", traceback=None)
 
-    def _end(self, kind: str, reason: str) -> None:
+    def _end(self, event: str, **fields: Any) -> None:
         """Acknowledge, and tell Celery's events."""
         self._over = True
         task_ready(self)
         self.acknowledge()
-        log.error("child_lost", id=self.id, task=self.name, pid=self.worker_pid, reason=reason)
-        self.send_event("task-failed", exception=f"{kind}({reason!r})", traceback=None)
+        self.send_event(event, **fields)
 
 
 def _how(error: BaseException) -> str:

@@ -51,21 +51,28 @@ class Ending(bootsteps.StartStopStep):
         super().__init__(worker, **options)
         self._soft_s = load_settings().soft_shutdown_s
         self._deadlines: queue.SimpleQueue[float] = queue.SimpleQueue()  # may be filled by a signal handler
+        self._ended = threading.Event()
         self._asked_at: float | None = None
         self._signals = 0
 
     def start(self, worker: Any) -> None:
         """Take the signals from Celery, which has installed its handlers before any step."""
         self._hostname = str(worker.hostname)
+        if threading.current_thread() is not threading.main_thread():
+            return  # a worker inside another program, which ends when that one pleases
         self._own_processes = bool(getattr(worker.pool_cls, "uses_semaphore", False))
         self._pid = os.getpid()
         threading.Thread(target=self._wait_out, name="worker-ending", daemon=True).start()
+        signals.worker_shutdown.connect(self._on_end)
         for name in _SIGNALS:
             signal.signal(getattr(signal, name), self._on_signal)
 
     def close(self, _worker: Any) -> None:
         """Begin to end: every way of ending a worker comes through here."""
         self._begin(self._soft_s)
+
+    def _on_end(self, **_: Any) -> None:
+        self._ended.set()
 
     def _on_signal(self, number: int, _frame: Any) -> None:
         if os.getpid() != self._pid:
@@ -104,7 +111,8 @@ class Ending(bootsteps.StartStopStep):
         while (left_s := deadline - time.monotonic()) > 0:
             with suppress(queue.Empty):
                 deadline = min(deadline, self._deadlines.get(timeout=left_s))
-        time.sleep(POOL_PATIENCE_S if self._own_processes else 0.0)
+        if self._ended.wait(POOL_PATIENCE_S if self._own_processes else 0.0):
+            return
         log.warning("worker_does_not_wait", running=len(state.active_requests))
         self._end_now()
 

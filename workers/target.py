@@ -1,57 +1,61 @@
 """One target, from its message to its visible results.
 
-decode, claim, bind to a butler, the task's own runner, large outputs to the annex, one completing transaction, notices.
+Admission, decode, claim; bind to a butler and call the task's own runner, or resume a delivery; large outputs to the
+annex; one completing transaction; notices. Whatever goes wrong on the way, the claim is ended in the records: failed,
+held or given back. Only a claim that was overtaken ends nothing.
 """
 
 from __future__ import annotations
 
-import time
-import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from celery.exceptions import SoftTimeLimitExceeded
-from lsst.pipe.base import NoWorkFound
 
-from underbutler.errors import FencedOutError, TransientError, UnderbutlerError, UsageError
+from underbutler.errors import FencedOutError, UnderbutlerError
 from underbutler.logs import bound, get_logger
 from underbutler.model.job import TargetState
-from underbutler.model.message import Element, TargetMessage
-from underbutler.pipe import worker_command
-from underbutler.pipe.binding import bound_element
-from underbutler.pipe.job_types import declared_types
-from underbutler.records import Claim, Outcome
+from underbutler.records import Outcome
 
-from .delivering import artifacts_of, deliver_artifacts
-from .ground import clear_leftovers, decoded, output_butler
-from .journal import ClaimJournal
+from .attempt import Attempt, Failure, GiveBack
+from .claiming import claimed
+from .delivering import deliver_first
+from .endings import after, failed
 from .log_capture import captured
+from .patience import finish
+from .reducing import Reduced, reduce
+from .resuming import resume
+from .waiting import check_fitness, readable
 
 if TYPE_CHECKING:
     from underbutler.context import WorkerContext
-    from underbutler.pipe import CmdLineTask, TaskRunner
+    from underbutler.model.message import Element, TargetMessage
+    from underbutler.pipe import CmdLineTask
 
-__all__ = ["TargetFailedError", "run_target"]
+__all__ = ["GivenBackError", "TargetFailedError", "run_target"]
 
 log = get_logger(__name__)
 
-LEASE_MARGIN_S = 60
-"""A lease outlives the hard time limit by this much: nothing of a claim can then still be running when it ends."""
-
-
-class ExitStatusError(UsageError):
-    """A task runner of one's own returned an exit status that is not 0."""
-
 
 class TargetFailedError(Exception):
-    """A target failed and is recorded as failed; `error` is what Celery is told."""
+    """A target failed or is held, and is recorded so; `error` is what Celery is told."""
 
     def __init__(self, error: BaseException) -> None:
         super().__init__(str(error))
         self.error = error
 
 
+class GivenBackError(Exception):
+    """A target is not finished and is recorded so: it waits, and will be sent again."""
+
+
 def run_target(
-    message: TargetMessage, context: WorkerContext, task_class: type[CmdLineTask], *, worker: str, pid: int
+    message: TargetMessage,
+    context: WorkerContext,
+    task_class: type[CmdLineTask],
+    *,
+    worker: str,
+    pid: int,
+    pid_started: float | None = None,
 ) -> TargetState:
     """Run one target and make its results visible, once.
 
@@ -65,6 +69,8 @@ def run_target(
         The science task.
     worker, pid
         Who claims it.
+    pid_started
+        When that process began, in seconds since 1970 UTC: tells it from a later one of the same number.
 
     Returns
     -------
@@ -75,109 +81,101 @@ def run_target(
     ------
     StandDown
         If the target is not to be run: it is live elsewhere, has ended, or this message is an old copy.
+    DeferredError
+        If it cannot be run here and now; its message is spent, and the records have it sent again later.
+    GivenBackError
+        If a service was away; the same.
     TargetFailedError
-        If it failed; the records have it.
+        If it failed or is held; the records have it.
+    FencedOutError
+        If its claim was overtaken: nothing that this call did is visible.
     """
     envelope = message.envelope
     names = {"job": str(envelope.job), "target": str(envelope.target), "task": message.task}
     with bound(**names, data_id=message.argsrepr), captured() as said:
-        claim = context.jobs.claim(
-            target=envelope.target,
-            digest=envelope.digest,
-            send_no=envelope.send_no,
-            worker=worker,
-            pid=pid,
-            lease_s=context.settings.hard_limit_s + LEASE_MARGIN_S,
-        )
-        begin = time.monotonic()
-        log.info("target_started", claim=claim.claim_no)
+        check_fitness(message, context)
+        element = readable(message, context)
+        claim = claimed(message, context, worker=worker, pid=pid, pid_started=pid_started)
+        attempt = Attempt(message=message, claim=claim, context=context, task_class=task_class, said=said)
+        log.info("target_started", claim=claim.claim_no, delivering=claim.delivering)
         try:
-            outcome = _reduce(decoded(message), message, claim, context, task_class)
-        except NoWorkFound as reason:
-            outcome = Outcome(state=TargetState.NO_WORK, exit_status=0, reason=str(reason) or "no work found")
-        except FencedOutError:
+            return _work(attempt, element)
+        except FencedOutError as error:
+            log.error("target_fenced_out", claim=claim.claim_no, error=str(error))
             raise
-        except Exception as error:
-            failed = _failure(error, time.monotonic() - begin, said.text)
-            log.error("target_failed", error=f"{type(error).__name__}: {error}", seconds=failed.seconds)
-            context.jobs.complete(claim, failed)
-            raise TargetFailedError(error) from error
-        outcome = outcome.replaced(seconds=round(time.monotonic() - begin, 3), log=said.text)
-        context.jobs.complete(claim, outcome)
-        _announce(context, outcome)
-        log.info("target_ended", state=outcome.state.value, seconds=outcome.seconds, notices=len(outcome.notices))
+
+
+def _work(attempt: Attempt, element: Element) -> TargetState:
+    """Do what the claim is for, and end it."""
+    ending: Outcome | Failure | GiveBack
+    try:
+        ending = resume(attempt) if attempt.claim.delivering else _reduced(attempt, element)
+    except FencedOutError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, the claim is ended with it
+        ending = after(error, attempt)
+    match ending:
+        case GiveBack():
+            raise _given_back(ending, attempt)
+        case Failure():
+            raise _failed(ending, attempt)
+    return _completed(ending, attempt)
+
+
+def _reduced(attempt: Attempt, element: Element) -> Outcome | Failure | GiveBack:
+    reduced = reduce(attempt, element)
+    return deliver_first(attempt, reduced) if isinstance(reduced, Reduced) else reduced
+
+
+def _given_back(ending: GiveBack, attempt: Attempt) -> GivenBackError:
+    log.warning(
+        "target_given_back", reason=ending.reason, seconds=round(ending.delay_s, 1), delivering=attempt.delivering
+    )
+    finish(
+        attempt.context.jobs.give_back,
+        attempt.claim,
+        reason=ending.reason,
+        not_before_in_s=ending.delay_s,
+        end=ending.end,
+        log=attempt.said.text,
+        metadata=ending.metadata,
+    )
+    return GivenBackError(ending.reason)
+
+
+def _failed(ending: Failure, attempt: Attempt) -> TargetFailedError:
+    outcome = ending.outcome
+    log.error("target_failed", state=outcome.state.value, error=outcome.reason, seconds=outcome.seconds)
+    try:
+        finish(attempt.context.jobs.complete, attempt.claim, outcome)
+    except FencedOutError:
+        raise
+    except Exception as error:  # the claim is ended, with less
+        log.exception("outcome_not_recorded", error=str(error))
+        finish(attempt.context.jobs.complete, attempt.claim, outcome.replaced(products=()))
+    return TargetFailedError(ending.error)
+
+
+def _completed(outcome: Outcome, attempt: Attempt) -> TargetState:
+    outcome = outcome.replaced(log=attempt.said.text)
+    try:
+        finish(attempt.context.jobs.complete, attempt.claim, outcome)
+    except FencedOutError:
+        raise
+    except Exception as error:
+        raise _failed(failed(error, attempt), attempt) from error
+    _announce(outcome, attempt)
+    log.info("target_ended", state=outcome.state.value, seconds=attempt.seconds, notices=len(outcome.notices))
     return outcome.state
 
 
-def _reduce(
-    element: Element, message: TargetMessage, claim: Claim, context: WorkerContext, task_class: type[CmdLineTask]
-) -> Outcome:
-    """Run the task's runner on the target and deliver what is large."""
-    journal = ClaimJournal(context.jobs, claim)
-    job, config = context.job_and_config(claim.job, task_class)
-    declared = declared_types(task_class, config)
-    with bound_element(element, context.repositories, declared, journal) as target:
-        butler = output_butler(target)
-        clear_leftovers(claim, context.jobs, butler)
-        command = worker_command(task_class, overrides=job.overrides, options=job.options, butler=butler, config=config)
-        runner = task_class.RunnerClass(TaskClass=task_class, parsedCmd=command, doReturnResults=True)
-        struct = _call(runner, target)
-        status = getattr(struct, "exitStatus", 0)
-        if status:
-            raise ExitStatusError(f"exit status {status}")
-        artifacts = artifacts_of(journal.stored_refs.values(), butler, claim, context, task_class.datasetTypes)
-        any_large = any(artifact.product.large for artifact in artifacts)
-        if any_large:
-            context.jobs.begin_delivery(claim, [artifact.product for artifact in artifacts])
-        products, notices = deliver_artifacts(artifacts, message, claim, context)
-    return Outcome(
-        state=TargetState.NO_WORK if getattr(struct, "noWork", False) and not any_large else TargetState.DONE,
-        exit_status=0,
-        products=products,
-        notices=notices,
-        scalars=_scalars(getattr(struct, "metadata", None)),
-    )
-
-
-def _call(runner: TaskRunner, target: Element) -> Any:
-    """Call the runner; metadata of a try that is the last one is written although a service was away."""
-    try:
-        return runner(target)
-    except TransientError:
-        if isinstance(target, tuple):
-            runner.writeLastMetadata(target[0])
-        raise
-
-
-def _scalars(metadata: Any) -> dict[str, Any]:
-    """Return the numbers and texts that a task put into its metadata."""
-    scalars = getattr(metadata, "scalars", None) or {}
-    return {name: value for name, value in scalars.items() if isinstance(value, int | float | str)}
-
-
-def _failure(error: BaseException, seconds: float, said: str) -> Outcome:
-    tells_all = isinstance(error, UnderbutlerError | SoftTimeLimitExceeded)
-    trace = "" if tells_all else "".join(traceback.format_exception(error))
-    text = (
-        f"stopped after {seconds:.0f} s by its time limit" if isinstance(error, SoftTimeLimitExceeded) else str(error)
-    )
-    return Outcome(
-        state=TargetState.FAILED,
-        exit_status=1,
-        error_type=type(error).__name__,
-        error_text=text,
-        reason=f"{type(error).__name__}: {text}",
-        seconds=round(seconds, 3),
-        log=f"{said}\n{trace}".strip(),
-    )
-
-
-def _announce(context: WorkerContext, outcome: Outcome) -> None:
+def _announce(outcome: Outcome, attempt: Attempt) -> None:
     """Publish the notices of a completed target; what the broker does not take stays unsent in the rows."""
     if not outcome.notices:
         return
+    context = attempt.context
     try:
         context.publish(outcome.notices)
         context.jobs.mark_notices_sent([notice.id for notice in outcome.notices])
-    except UnderbutlerError as error:
+    except (UnderbutlerError, SoftTimeLimitExceeded) as error:
         log.warning("notices_not_sent", error=str(error), notices=len(outcome.notices))

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from celery import Task
-from celery.exceptions import Ignore
+from celery.exceptions import Ignore, TaskPredicate
 
+from underbutler.errors import FencedOutError
 from underbutler.logs import get_logger
 from underbutler.model.job import TargetState
 from underbutler.model.message import HEADER, Envelope, TargetMessage
-from underbutler.records import StandDown
+from underbutler.records import StandDown, StandDownReason
+from underbutler.redaction import redacted_error, redacted_text
 
 from . import process
-from .target import TargetFailedError, run_target
+from .refusals import SubmittedOnly
+from .request import Spent
+from .target import GivenBackError, TargetFailedError, run_target
+from .waiting import DeferredError
 
 if TYPE_CHECKING:
     from underbutler.pipe import CmdLineTask
@@ -28,14 +34,16 @@ GRACE_S = 30
 """Seconds between the soft time limit, which a task may handle, and the hard one."""
 
 
-class TargetTask(Task[..., str]):
+class TargetTask(SubmittedOnly, Task[..., str]):
     """One registered science task, as Celery sees it.
 
     Celery's args are those of the target; ours travels in one header. A failed target is FAILURE here too, with the
-    science exception's type and text; a second delivery of a live target is ignored.
+    science exception's type and text; a message that ends nothing (a second delivery of a live target, one that has to
+    wait) is ignored.
     """
 
     abstract = True
+    Request = "workers.request:TargetRequest"
     typing = False
     acks_late = True
     acks_on_failure_or_timeout = True
@@ -52,15 +60,41 @@ class TargetTask(Task[..., str]):
                 message,
                 process.current(),
                 self.task_class,
-                worker=str(self.request.hostname),
+                worker=process.worker_id(str(self.request.hostname)),
                 pid=os.getpid(),
+                pid_started=_started(os.getpid()),
             )
         except StandDown as reason:
             log.info("stood_down", task=self.name, target=str(envelope.target), reason=str(reason))
-            raise Ignore from reason
+            if reason.reason is StandDownReason.LIVE:
+                raise Ignore from reason  # the other copy may have the same Celery id, and tells how it ends
+            raise Spent("task-revoked", str(reason)) from None
+        except FencedOutError as reason:
+            raise Spent("task-revoked", str(reason)) from None
+        except (DeferredError, GivenBackError) as reason:
+            raise Spent("task-retried", redacted_text(str(reason))) from None
         except TargetFailedError as failure:
-            raise failure.error from None
+            raise _for_celery(failure.error) from None  # events, Flower and the worker's own log show it
         return TargetState(state).value
+
+
+def _for_celery(error: BaseException) -> BaseException:
+    """Return what Celery is told of an error; one that would mean something to Celery itself becomes its text.
+
+    A MemoryError ends a whole worker, a Reject requeues the message, a Retry sends another.
+    """
+    told = redacted_error(error)
+    if isinstance(error, MemoryError | TaskPredicate):
+        return RuntimeError(f"{type(error).__name__}: {told}")
+    return told
+
+
+@cache
+def _started(pid: int) -> float:
+    """Return when a process began, in seconds since 1970 UTC."""
+    import psutil
+
+    return float(psutil.Process(pid).create_time())
 
 
 def make_target_task(name: str, task_class: type[CmdLineTask], settings: Settings) -> TargetTask:

@@ -62,10 +62,14 @@ class Wards:
         self._missing.setdefault(key, time.monotonic())
         return False
 
+    def missing_s(self, claim: HeldClaim) -> float:
+        """Return for how long the process has been missing, in seconds; 0 for one that lives."""
+        since = self._missing.get(_key(claim))
+        return 0.0 if since is None else time.monotonic() - since
+
     def is_gone(self, claim: HeldClaim) -> bool:
         """Tell whether the process has been missing for long enough."""
-        since = self._missing.get(_key(claim))
-        return since is not None and time.monotonic() >= since + self._grace_s
+        return _key(claim) in self._missing and self.missing_s(claim) >= self._grace_s
 
     def living(self, claims: Iterable[HeldClaim]) -> list[int]:
         """Return the process ids of the claims whose process is not known to be gone."""

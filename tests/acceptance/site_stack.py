@@ -91,14 +91,20 @@ def install_probes(folder: Path) -> None:
     """Install the probes as a distribution of their own, found by its entry points."""
     names = {
         "probeArray": "ArrayTask",
+        "probeDie": "DieTask",
         "probeDieOnce": "DieOnceTask",
+        "probeDieUntil": "DieUntilTask",
         "probeEmpty": "EmptyTask",
         "probeFail": "FailTask",
+        "probeRaise": "RaiseTask",
+        "probeHoard": "HoardTask",
         "probeHuge": "HugeTask",
+        "probeLinger": "LingerTask",
         "probeNoWork": "NoWorkTask",
         "probePixels": "PixelsTask",
         "probeSlow": "SlowTask",
         "probeStatus": "StatusTask",
+        "probeStop": "StopTask",
         "probeUndeclared": "UndeclaredTask",
         "probeWrite": "WriteTask",
     }

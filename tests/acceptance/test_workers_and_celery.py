@@ -15,42 +15,34 @@ from services import eventually
 from site_stack import NIGHT_ID, Site
 
 from underbutler.broker import make_app
-from underbutler.model.job import Phase
+from underbutler.model.job import Phase, TargetState
 
 pytestmark = pytest.mark.xdist_group("site")
 
 
 @contextmanager
 def events_of(site: Site) -> Iterator[list[dict[str, Any]]]:
-    """Collect Celery's events, as Flower does."""
+    """Collect Celery's events, as Flower does; nobody keeps for a listener what it misses, so it never goes away."""
     seen: list[dict[str, Any]] = []
-    listening, done = threading.Event(), threading.Event()
+    listening = threading.Event()
+    app = make_app(site.settings)
+    with app.connection() as connection:
+        receiver = app.events.Receiver(connection, handlers={"*": seen.append})
 
-    def listen() -> None:
-        app = make_app(site.settings)
-        with app.connection() as connection:
-            receiver = app.events.Receiver(connection, handlers={"*": seen.append})
+        def listen() -> None:
             with receiver.consumer_context():
                 listening.set()
-                for _ in receiver.consume(limit=None, timeout=0.5, safety_interval=0.1):
-                    if done.is_set():
-                        return
+                for _ in receiver.consume(limit=None, timeout=None, safety_interval=0.1):
+                    pass
 
-    def until_done() -> None:
-        while not done.is_set():
-            try:
-                listen()
-            except TimeoutError:
-                continue
-
-    thread = threading.Thread(target=until_done, daemon=True)
-    thread.start()
-    assert listening.wait(20)
-    try:
-        yield seen
-    finally:
-        done.set()
-        thread.join(10)
+        thread = threading.Thread(target=listen, daemon=True)
+        thread.start()
+        assert listening.wait(20)
+        try:
+            yield seen
+        finally:
+            receiver.should_stop = True
+            thread.join(10)
 
 
 def kinds(seen: list[dict[str, Any]], target: object) -> set[str]:
@@ -74,6 +66,28 @@ def test_flower_sees_the_science_tasks_name_the_data_id_and_a_failure(site: Site
     failed = next(event for event in seen if event["type"] == "task-failed" and event["uuid"] == f"{ill.id}.1")
     assert "ArithmeticError" in failed["exception"]
     assert "for Flower" in failed["exception"]
+
+
+@pytest.mark.parametrize("kind", ["memory", "reject", "ignore"])
+def test_an_error_that_means_something_to_celery_fails_its_target_and_nothing_else(site: Site, kind: str) -> None:
+    with events_of(site) as seen:
+        row = site.ended(site.submit("probeRaise", "demo", *NIGHT_ID, "-c", f"words={kind}"))
+        targets = site.context.jobs.targets(row.id)
+        for target in targets:
+            eventually(lambda one=target: "task-failed" in kinds(seen, one.id), 20, "the event of the failure")  # type: ignore[misc]
+    assert {target.state for target in targets} == {TargetState.FAILED}
+    assert {target.claim_no for target in targets} == {1}
+    site.completed(site.submit("probeEmpty", "demo", *NIGHT_ID))
+
+
+def test_flower_sees_that_a_target_waits_for_a_service(site: Site) -> None:
+    with events_of(site) as seen:
+        row = site.submit("probeRaise", "demo", *NIGHT_ID, "-c", "words=transient")
+        (target, *_) = site.context.jobs.targets(row.id)
+        eventually(lambda: "task-retried" in kinds(seen, target.id), 60, "the event of a target that waits")
+        assert site.run("cancel", str(row.id)).code == 0
+    assert site.ended(row).phase == Phase.ABORTED
+    assert "task-failed" not in kinds(seen, target.id)
 
 
 def test_the_worker_starts_although_a_task_does_not_load_and_says_which(site: Site) -> None:

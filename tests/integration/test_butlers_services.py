@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from annex_faults import FaultyS3
 from astropy.io import fits
 from lsst.daf.butler import DatasetType
 
@@ -213,3 +214,27 @@ def test_a_repository_may_have_its_files_in_s3(
             assert bound.get_uri("calexp").startswith("s3://butler-root/site/u/ann/")
             assert bound.get("calexp").image[0, 0] == 3
             assert bound.get("calexp.variance").tolist() == [[1, 1], [1, 1]]
+
+
+def test_a_datastore_that_is_away_is_a_service_that_is_away(
+    settings: Settings, postgres_url: str, moto_endpoint: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import boto3
+
+    with FaultyS3(moto_endpoint.url) as store:
+        monkeypatch.setenv("S3_ENDPOINT_URL", store.url)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", moto_endpoint.access_key)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", moto_endpoint.secret_key)
+        monkeypatch.setenv("AWS_DEFAULT_REGION", moto_endpoint.region)
+        boto3.client("s3", endpoint_url=store.url).create_bucket(Bucket="butler-away")
+        create_repository("s3://butler-away/site", "shared", settings, [CAMERA], registry_url=postgres_url)
+        with Repositories(settings) as repositories:
+            ingest_files(repositories, "shared", [frame(tmp_path, 1, 0)])
+            register_outputs(repositories)
+            with repositories.open(reference(1, 0)) as bound:
+                store.spoil("busy", "PUT")
+                with pytest.raises(TransientError, match="datastore of repository 'shared'"):
+                    bound.put(image(3), "calexp")
+                store.faults.clear()
+                bound.put(image(3), "calexp")
+                assert bound.get("calexp").image[0, 0] == 3

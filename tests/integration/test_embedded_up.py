@@ -59,7 +59,8 @@ def _children(pid: int) -> list[int]:
 
 def _part(pid: int) -> str:
     command = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-    for word, part in {"guard.py": "guard", "moto": "s3", "celery": "worker", "-server": "redis"}.items():
+    words = {"guard.py": "guard", "moto": "s3", "beat.celery": "beat", "workers.celery": "worker", "-server": "redis"}
+    for word, part in words.items():
         if word in command:
             return part
     return command
@@ -89,7 +90,7 @@ def up(tmp_path: Path) -> Iterator[Callable[[], Up]]:
 def test_a_signal_stops_everything_and_leaves_no_process(up: Callable[[], Up], number: signal.Signals) -> None:
     running = up()
     parts = running.wait_until_up()
-    assert set(parts) == {"guard", "redis", "s3", "worker"}
+    assert set(parts) == {"guard", "redis", "s3", "worker", "beat"}
     assert len(session_members(parts["worker"])) >= 2, "the worker has a child"
     running.process.send_signal(number)
     assert running.process.wait(timeout=60) == 0
@@ -132,5 +133,6 @@ def test_every_line_of_a_part_has_its_name_in_front(up: Callable[[], Up]) -> Non
     running = up()
     running.wait_until_up()
     prefixed = set(re.findall(r"^(\w+) *\| ", running.said, flags=re.MULTILINE))
-    assert prefixed == {"redis", "s3", "worker"}
+    assert prefixed == {"redis", "s3", "worker", "beat"}
     assert f"export UNDERBUTLER_HOME={running.home}" in running.said
+    assert "beat     sweeps every 5 s" in running.said

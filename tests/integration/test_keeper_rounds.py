@@ -172,6 +172,49 @@ def test_a_message_whose_child_died_before_it_claimed_is_sent_again_without_coun
     assert house.row(target).deaths == 0
 
 
+@pytest.mark.parametrize("event", ["lost", "left", "timed_out"])
+def test_a_message_whose_child_always_ends_before_it_claims_is_held_at_last(house: House, event: str) -> None:
+    """Else it would go round for ever: no claim counts it."""
+    target = house.target()
+    for number in (1, 2, 3):
+        (out,) = house.store.take_unsent()
+        house.store.mark_sent([(target, out.message.envelope.send_no)])
+        house.say(event=event, target=str(target), send_no=number, pid=1, reason=f"end {number}", died=True)
+        house.turns(lambda now=number: house.row(target).deaths == now)  # type: ignore[misc]
+    row = house.row(target)
+    assert row.state is TargetState.HELD
+    assert "end 3" in (row.error_text or "")
+
+
+def test_a_message_that_ended_with_its_stopping_worker_is_sent_again_without_counting(house: House) -> None:
+    target = house.target()
+    (out,) = house.store.take_unsent()
+    house.store.mark_sent([(target, out.message.envelope.send_no)])
+    house.say(event="stopping", in_s=0)
+    house.say(event="lost", target=str(target), send_no=1, pid=1, reason="signal 9", died=True)
+    house.turns(lambda: house.row(target).sent_at is None)
+    assert (house.row(target).state, house.row(target).deaths) == (TargetState.QUEUED, 0)
+
+
+def test_a_claim_that_its_child_left_without_ending_it_is_ended_and_the_child_goes_on(house: House) -> None:
+    child, target = house.child(), house.target()
+    house.claim(target, child.pid)
+    house.say(event="left", target=str(target), send_no=1, pid=child.pid, reason="SoftTimeLimitExceeded: ")
+    house.turns(house.ended(target))
+    assert (house.last_claim(target).end, house.row(target).deaths) == ("died", 1)
+    assert "SoftTimeLimitExceeded" in (house.last_claim(target).reason or "")
+    assert child.poll() is None
+
+
+def test_a_target_that_failed_in_the_records_stays_as_it_is(house: House) -> None:
+    child, target = house.child(), house.target()
+    claim = house.claim(target, child.pid)
+    house.store.complete(claim, Outcome(state=TargetState.FAILED, exit_status=1))
+    house.say(event="left", target=str(target), send_no=1, pid=child.pid, reason="ArithmeticError: wrong")
+    house.turns(lambda: True)
+    assert (house.row(target).state, house.last_claim(target).end) == (TargetState.FAILED, "failed")
+
+
 def test_leases_of_living_children_are_renewed_and_the_workers_row_is_kept(house: House) -> None:
     child, target = house.child(), house.target()
     house.claim(target, child.pid, lease_s=5.0)

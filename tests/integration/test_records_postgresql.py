@@ -8,9 +8,6 @@ from uuid import UUID
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from hypothesis import HealthCheck, settings
-from hypothesis.stateful import run_state_machine_as_test
-from record_machine import RecordsMachine
 from record_rows import claim_of, new_job, new_target, notice_of, product, running
 from sqlalchemy import Engine, event, text
 
@@ -48,21 +45,6 @@ def test_a_database_without_tables_is_said(postgres_url: str) -> None:
     with pytest.raises(RecordsUnavailableError, match="it has no tables yet"):
         JobStore(engine).ping()
     engine.dispose()
-
-
-def test_any_order_of_events_leaves_the_records_true_on_postgresql(engine: Engine) -> None:
-    class OnPostgresql(RecordsMachine):
-        def empty(self) -> None:
-            with write(self.engine) as connection:
-                connection.execute(text(f"TRUNCATE {', '.join(table.name for table in metadata.sorted_tables)}"))
-
-    OnPostgresql.engine = engine
-    run_state_machine_as_test(
-        OnPostgresql,
-        settings=settings(
-            max_examples=15, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
-    )
 
 
 def test_claim_and_completion_are_one_statement_each(store: JobStore, engine: Engine) -> None:

@@ -30,6 +30,7 @@ ROWS = {
         "the rest",
         "in all",
     ],
+    "transport_drain": ["Redis, kombu's transport", "Redis, atomic transport"],
 }
 
 

@@ -6,7 +6,14 @@ import pytest
 from kombu.exceptions import OperationalError
 from redis.exceptions import ResponseError
 
-from underbutler.broker import celery_settings, connection, reachable
+from underbutler.broker import (
+    CONSUMER_TIMEOUT_MS,
+    celery_settings,
+    connection,
+    reachable,
+    task_queue,
+    transport_options,
+)
 from underbutler.embedded.process import free_port
 from underbutler.errors import BrokerUnavailableError, RecordsUnavailableError, UnknownNameError
 from underbutler.settings import Settings
@@ -49,3 +56,23 @@ def test_only_json_is_accepted_and_nothing_is_kept_as_a_result(settings: Setting
     assert configured["task_reject_on_worker_lost"] is False
     assert configured["broker_transport_options"]["visibility_timeout"] == 120
     assert configured["broker_transport_options"]["global_keyprefix"] == "underbutler:"
+
+
+def test_the_task_queue_is_a_quorum_queue_on_rabbitmq_and_says_nothing_to_redis(settings: Settings) -> None:
+    rabbit = settings.model_copy(update={"broker_url": "amqp://guest:guest@h//", "queue": "night"})
+    (queue,) = celery_settings(rabbit)["task_queues"]
+    assert queue == task_queue(rabbit)
+    assert (queue.name, queue.exchange.name, queue.routing_key) == ("night", "night", "night")
+    assert queue.queue_arguments["x-queue-type"] == "quorum"
+    assert queue.queue_arguments["x-delivery-limit"] > 20, "the default of RabbitMQ 4"
+    assert transport_options(rabbit) == {"confirm_publish": True}
+    assert not task_queue(settings).queue_arguments
+    assert task_queue(settings, "other").routing_key == "other"
+
+
+def test_how_long_a_message_may_be_out_does_not_depend_on_who_declares_the_queue(settings: Settings) -> None:
+    """RabbitMQ refuses a queue that is declared in two ways: hosts may have different limits."""
+    rabbit = settings.model_copy(update={"broker_url": "amqp://h//"})
+    short = rabbit.model_copy(update={"hard_limit_s": 10})
+    assert task_queue(short).queue_arguments == task_queue(rabbit).queue_arguments
+    assert CONSUMER_TIMEOUT_MS >= 1000 * 30 * 86_400, "the longest TIMEOUT of a task runner"

@@ -185,6 +185,17 @@ def test_what_the_settings_hold_is_hidden_by_reading_them(tmp_path: Path) -> Non
     assert redacted_text(said) == " ".join([BLOT] * 6)
 
 
+def test_a_password_that_is_its_users_name_is_no_secret(tmp_path: Path) -> None:
+    load_settings(
+        home=tmp_path,
+        database_url="postgresql://postgres:postgres@h/db",
+        s3_access_key_id="minioadmin",
+        s3_secret_access_key="minioadmin",
+    )
+    assert redacted_text("postgresql of minioadmin") == "postgresql of minioadmin"
+    assert redacted_text("postgresql://postgres:postgres@h/db") == "postgresql://postgres:***@h/db"
+
+
 def test_what_a_process_is_configured_with_is_never_forgotten_and_old_tokens_are() -> None:
     hide("configured-secret", always=True)
     for number in range(redaction.KEPT + 1):

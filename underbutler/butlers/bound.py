@@ -28,7 +28,15 @@ class PutJournal(Protocol):
     """Who is told of outputs: the records, in a worker."""
 
     def intend(self, refs: Sequence[DatasetRef]) -> None:
-        """Note datasets that will be written. A UUID that another target owns raises `ConflictError`."""
+        """Note datasets that will be written; also again, before one that is in the way is pruned.
+
+        Raises
+        ------
+        ConflictError
+            If another target owns one of the UUIDs.
+        FencedOutError
+            If the claim was overtaken: then nothing is written or pruned.
+        """
 
     def stored(self, ref: DatasetRef) -> None:
         """Note a dataset that has been written."""
@@ -280,6 +288,8 @@ class BoundDataRef(DataRef):
                         f"by someone else at the same time: {PUT_TRIES} tries met it again. Cancel the other job.",
                         dataset=str(ref.id),
                     ) from error
+                if self._binding.journal is not None:
+                    self._binding.journal.intend([ref])  # a claim that was overtaken prunes nothing of its successor
                 self._binding.out.prune(ref, error)
             else:
                 return

@@ -112,7 +112,9 @@ class Repositories:
         opened = self._create(label, writeable, access_token)
         try:
             if run is not None or collections:
-                template, opened = opened, opened.clone(run=run, collections=tuple(collections), inferDefaults=False)
+                with asking(label):  # a RUN is looked up, or registered
+                    clone = opened.clone(run=run, collections=tuple(collections), inferDefaults=False)
+                template, opened = opened, clone
                 template.close()
             yield opened
         finally:
@@ -292,5 +294,7 @@ def _opening(label: str, uri: str) -> Iterator[None]:
         if "Access token" not in str(error):
             raise
         raise UsageError(
-            f"The repository {label!r} is remote and needs an access token: submit with one.", label=label, uri=uri
+            f"The repository {label!r} is remote and needs an access token: submit with --access-token-file PATH.",
+            label=label,
+            uri=uri,
         ) from error

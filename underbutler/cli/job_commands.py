@@ -1,43 +1,61 @@
-"""``underbutler status`` and ``underbutler cancel``."""
+"""``underbutler status``, ``cancel``, ``retry`` and ``destroy``."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from underbutler.errors import TransientError, UnknownNameError, UsageError
 from underbutler.model.job import Phase, TargetState
-from underbutler.terminal import answers, jobs_table, notices_table, sayings, targets_table
+from underbutler.terminal import (
+    ClaimsView,
+    answers,
+    concerns_of,
+    concerns_text,
+    follow_job,
+    jobs_table,
+    notices_table,
+    sayings,
+    steps,
+    targets_table,
+)
 
 from .main import json_option
+from .quarantine_commands import Rate, run_targets_again
 from .session import answer_json, counts_json, open_records
+from .token_options import read_access_token, token_options
 
 if TYPE_CHECKING:
     from underbutler.context import WorkerContext
-    from underbutler.records import JobRow
+    from underbutler.records import JobRow, TargetRow
 
-__all__ = ["cancel", "status"]
+__all__ = ["cancel", "destroy", "retry", "status"]
 
 SHOWN_TARGETS = 200
+RETRIED = ("failed", "held", "aborted")
 
 
-@click.command(short_help="Show jobs, newest first; or one job.")
+@click.command(short_help="Show jobs, newest first, and what is not well; or one job.")
 @click.argument("job", required=False)
 @click.option("-n", "--last", default=20, show_default=True, help="How many jobs to list.")
-@click.option("-v", "--verbose", is_flag=True, help="With JOB: also its claims: worker, start, end and reason.")
+@click.option("-v", "--verbose", is_flag=True, help="With JOB: also ids, and claims: worker, start, end and reason.")
 @json_option()
 def status(job: str | None, last: int, verbose: bool, form: str) -> None:
-    """Show jobs, newest first; or one JOB with its targets, products and notices.
+    """Show jobs, newest first, and what is not well; or one JOB with its targets, products and notices.
 
-    JOB is a job's id or its first characters.
+    JOB is a job's id or its first characters. Not well are: workers that take nothing or were not seen, repositories
+    that are left alone after failures, targets that wait, what is in quarantine, and that nobody sweeps.
 
     \b
     Examples:
       underbutler status
       underbutler status 1a2b3c4d
       underbutler status 1a2b3c4d -v
-      underbutler status --format json | jq '.[0].phase'
+      underbutler status --format json | jq '.jobs[0].phase, .concerns'
     """
     with open_records() as context:
         if job is None:
@@ -47,20 +65,30 @@ def status(job: str | None, last: int, verbose: bool, form: str) -> None:
 
 
 def _list_jobs(context: WorkerContext, last: int, form: str) -> None:
-
     found = context.jobs.jobs(limit=last)
     counts = context.jobs.counts_of_jobs(row.id for row in found)
-    rows = [(row, counts[row.id]) for row in found]
+    overview = context.jobs.overview()
+    concerns = concerns_of(overview, context.settings)
     if form == "json":
-        answer_json([_job_json(row, counts) for row, counts in rows])
-    elif rows:
-        answers().print(jobs_table(rows))
+        answer_json(
+            {
+                "jobs": [_job_json(row, counts[row.id]) for row in found],
+                "workers": [asdict(worker) for worker in overview.workers],
+                "concerns": [asdict(concern) for concern in concerns],
+            }
+        )
+        return
+    console = answers()
+    if found:
+        console.print(jobs_table([(row, counts[row.id]) for row in found]))
     else:
         sayings().print("No jobs yet. Submit one: `underbutler submit --help`.")
+    if concerns:
+        console.print()
+        console.print(concerns_text(concerns))
 
 
 def _show_job(context: WorkerContext, row: JobRow, verbose: bool, form: str) -> None:
-
     counts = context.jobs.counts(row.id)
     targets = context.jobs.targets(row.id, limit=None if form == "json" else SHOWN_TARGETS)
     notices = context.jobs.notices(row.id)
@@ -75,48 +103,263 @@ def _show_job(context: WorkerContext, row: JobRow, verbose: bool, form: str) -> 
         return
     console = answers()
     console.print(jobs_table([(row, counts)]))
-    console.print(f"\nRUN collection  {row.run}\nconfig digest   {row.config_digest[:16]}")
-    if row.error:
-        console.print(f"error           {row.error}", style="red")
     console.print()
-    console.print(targets_table(targets))
+    for name, value in _facts(row, targets):
+        console.print(f"{name:<16}{value}", highlight=False, soft_wrap=True)
+    if row.error:
+        console.print(f"{'error':<16}{row.error}", style="red", markup=False)
+    console.print()
+    console.print(targets_table(targets, ids=verbose))
     if row.n_targets > len(targets):
         console.print(f"… {row.n_targets - len(targets)} more; all of them with --format json")
     if notices:
         console.print()
         console.print(notices_table(notices))
-    for claim in claims:
-        ended = claim.end or "live"
-        console.print(
-            f"claim {claim.claim_no} of {str(claim.target_id)[:8]} by {claim.worker}: {ended} {claim.reason or ''}"
+    if claims:
+        console.print()
+        console.print(ClaimsView(claims))
+    _say_what_to_do(row, counts, targets)
+
+
+def _facts(row: JobRow, targets: list[TargetRow]) -> list[tuple[str, str]]:
+    facts = [("RUN collection", row.run), ("config digest", row.config_digest[:16])]
+    if row.parent_id is not None:
+        facts.append(("runs again", f"targets of job {str(row.parent_id)[:8]}"))
+    again = dict.fromkeys(str(target.replayed_as)[:8] for target in targets if target.replayed_as is not None)
+    if again:
+        facts.append(("run again by", f"job {', '.join(again)}"))
+    if row.cancel_requested and not Phase(row.phase).ended:
+        facts.append(("cancelled", "its running targets are being stopped"))
+    return facts
+
+
+def _say_what_to_do(row: JobRow, counts: Mapping[TargetState, int], targets: list[TargetRow]) -> None:
+    say, short = sayings().print, str(row.id)[:8]
+    if any(
+        target.state is TargetState.HELD and target.discarded_at is None and target.replayed_as is None
+        for target in targets
+    ):
+        say(
+            "Look at a held target: `underbutler quarantine show ID`; run it again: `underbutler quarantine replay ID`."
         )
+    if counts.get(TargetState.FAILED) and not any(target.replayed_as for target in targets):
+        say(f"Run what failed again: `underbutler retry {short}`.")
 
 
-def _job_json(row: JobRow, counts: dict[TargetState, int]) -> dict[str, Any]:
+def _job_json(row: JobRow, counts: Mapping[TargetState, int]) -> dict[str, Any]:
     return asdict(row) | {"counts": counts_json(counts)}
 
 
-@click.command(short_help="Cancel a job.")
+@click.command(short_help="Cancel a job, or one target of it.")
 @click.argument("job")
-def cancel(job: str) -> None:
-    """Cancel a JOB: what is queued never runs, what runs is stopped and leaves nothing visible.
+@click.option("--target", metavar="ID", help="Only this target of the job: its id or the first characters of it.")
+@click.option("--wait", is_flag=True, help="Follow it until nothing runs any more.")
+@click.pass_context
+def cancel(ctx: click.Context, job: str, target: str | None, wait: bool) -> None:
+    """Cancel a JOB: what is queued never runs, what runs is stopped within seconds and leaves nothing visible.
+
+    A target that completes at the same moment stays done. With --wait the exit code is 1 if the job ended otherwise
+    than ABORTED.
 
     \b
     Examples:
       underbutler cancel 1a2b3c4d
+      underbutler cancel 1a2b3c4d --wait
+      underbutler cancel 1a2b3c4d --target 9f8e7d6c
     """
-    from underbutler.broker import make_app, reachable
-
     with open_records() as context:
         row = context.jobs.job(job)
-        say = sayings().print
+        say, short = sayings().print, str(row.id)[:8]
         if Phase(row.phase).ended:
-            say(f"Job {str(row.id)[:8]} has ended already: {row.phase}.")
+            say(f"Job {short} has ended already: {row.phase}.")
             return
-        sent = context.jobs.cancel(row.id)
-        app = make_app(context.settings)
-        if sent:
-            with reachable(context.settings):
-                app.control.revoke(sent, terminate=True, signal="SIGTERM")
-        ended = context.jobs.job(row.id)
-        say(f"Job {str(row.id)[:8]} is {ended.phase}; {len(sent)} targets were sent and are revoked.")
+        if target is not None:
+            _cancel_target(context, row, target, wait=wait)
+            return
+        before = context.jobs.counts(row.id)[TargetState.ABORTED]
+        context.jobs.cancel(row.id)
+        counts = context.jobs.counts(row.id)
+        stopping = counts[TargetState.RUNNING] + counts[TargetState.DELIVERING]
+        aborted = counts[TargetState.ABORTED] - before
+        say(f"Job {short}: {aborted} {'target' if aborted == 1 else 'targets'} aborted, {stopping} being stopped.")
+        row = context.jobs.job(row.id)
+        if wait and not Phase(row.phase).ended:
+            row = follow_job(context.jobs, row.id, label="stopping")
+        if Phase(row.phase).ended:
+            say(f"Job {short} is {row.phase}.")
+            if wait and row.phase != Phase.ABORTED:
+                ctx.exit(1)
+
+
+def _cancel_target(context: WorkerContext, row: JobRow, name: str, *, wait: bool) -> None:
+    found = [one for one in context.jobs.targets(row.id) if str(one.id).startswith(name.strip().lower())]
+    if not found:
+        raise UnknownNameError(
+            f"Job {str(row.id)[:8]} has no target whose id is or begins with {name!r}. List them: `underbutler status "
+            f"{str(row.id)[:8]} -v`.",
+            name=name,
+        )
+    if len(found) > 1:
+        raise UsageError(f"{len(found)} targets have ids that begin with {name!r}. Give more characters.", name=name)
+    say, short = sayings().print, str(found[0].id)[:8]
+    if found[0].state.ended:
+        say(f"Target {short} has ended already: {found[0].state.value}.")
+        return
+    state = context.jobs.cancel_target(found[0].id)
+    if wait and not state.ended:
+        state = _wait_for_target(context, found[0])
+    say(f"Target {short} is {state.value}{'.' if state.ended else ' and is being stopped.'}")
+
+
+def _wait_for_target(context: WorkerContext, target: TargetRow) -> TargetState:
+    import time
+
+    while not (state := context.jobs.target(target.id).state).ended:
+        time.sleep(0.25)
+    return state
+
+
+@click.command(short_help="Run targets of a job that ended badly again.")
+@click.argument("job")
+@click.option(
+    "--states",
+    default=",".join(RETRIED),
+    show_default=True,
+    metavar="A,B",
+    help="Targets in these states are run again.",
+)
+@click.option(
+    "-c",
+    "--config",
+    "words",
+    multiple=True,
+    metavar="PATH=VALUE",
+    help="Config override, after those of JOB.",
+)
+@click.option("--rate", type=Rate(), help="Send so many messages per second: 5/s, 30/min. Default: all at once.")
+@click.option("--wait", is_flag=True, help="Follow the new job to its end; exit 1 if a target failed.")
+@token_options
+@json_option()
+@click.pass_context
+def retry(
+    ctx: click.Context,
+    job: str,
+    states: str,
+    words: tuple[str, ...],
+    rate: float | None,
+    wait: bool,
+    access_token_file: Path | None,
+    token_lifetime: float | None,
+    form: str,
+) -> None:
+    """Run targets of a JOB that ended badly again: as a new job, linked to the old one.
+
+    The new job has the config and options of the old one and a RUN collection of its own; the old job stays as it is.
+    A target is run again once: if that fails too, retry the new job.
+
+    \b
+    Examples:
+      underbutler retry 1a2b3c4d
+      underbutler retry 1a2b3c4d --states failed -c detect.threshold=5 --wait
+    """
+    wanted = _states(states)
+    token = read_access_token(access_token_file, token_lifetime)
+    with open_records() as context:
+        row = context.jobs.job(job)
+        targets = context.jobs.targets(row.id, states=wanted)
+        free = [target for target in targets if target.replayed_as is None]
+        if not free:
+            raise _nothing_to_retry(row, targets, states)
+        (again,) = run_targets_again(context, free, form, config_words=words, per_second=rate, token=token)
+        if not wait:
+            return
+        again = follow_job(context.jobs, again.id)
+        if form == "text":
+            answers().print(targets_table(context.jobs.targets(again.id)))
+        if again.phase != Phase.COMPLETED:
+            ctx.exit(1)
+
+
+def _states(words: str) -> list[TargetState]:
+    ended = [state.value for state in TargetState if state.ended]
+    names = [word.strip() for word in words.split(",") if word.strip()]
+    for name in names:
+        if name not in ended:
+            raise UnknownNameError.of("state of an ended target", name, ended)
+    if not names:
+        raise UsageError(f"--states names none. Known: {', '.join(ended)}.")
+    return [TargetState(name) for name in names]
+
+
+def _nothing_to_retry(row: JobRow, targets: list[TargetRow], states: str) -> UsageError:
+    short = str(row.id)[:8]
+    if not targets:
+        return UsageError(
+            f"Job {short} ({row.phase}) has no target that is {' or '.join(states.split(','))}.", job=short
+        )
+    jobs = ", ".join(dict.fromkeys(str(target.replayed_as)[:8] for target in targets))
+    return UsageError(
+        f"These targets of job {short} were run again already, by job {jobs}. If they failed too, retry that one.",
+        job=short,
+    )
+
+
+@click.command(short_help="Remove an ended job's rows and logs.")
+@click.argument("job")
+@click.option("--datasets", is_flag=True, help="Remove its datasets from the Butler too.")
+@click.option("--objects", is_flag=True, help="Remove its objects from the annex too.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def destroy(job: str, datasets: bool, objects: bool, yes: bool) -> None:
+    """Remove an ended JOB's targets, claims, logs and notices now; its own row stays, ARCHIVED.
+
+    Datasets and objects stay unless you say otherwise. Of a RUN collection that other jobs write to only this job's
+    datasets are removed.
+
+    \b
+    Examples:
+      underbutler destroy 1a2b3c4d
+      underbutler destroy 1a2b3c4d --datasets --objects --yes
+    """
+    with open_records() as context:
+        row = context.jobs.job(job)
+        _refuse_destruction(context, row, everything=datasets or objects)
+        if not yes:
+            what = [f"rows and logs of job {str(row.id)[:8]} ({row.task}, {row.n_targets} targets)"]
+            what += [f"its datasets in RUN {row.run} of {row.out}"] if datasets else []
+            what += ["its objects in the annex"] if objects else []
+            click.confirm(f"Remove {', '.join(what)}?", abort=True, err=True)
+        _destroy(context, row, datasets=datasets, objects=objects)
+
+
+def _refuse_destruction(context: WorkerContext, row: JobRow, *, everything: bool) -> None:
+    short = str(row.id)[:8]
+    if row.phase == Phase.ARCHIVED:
+        raise UsageError(f"Job {short} was destroyed before; its row stays.", job=str(row.id))
+    if not Phase(row.phase).ended:
+        raise UsageError(
+            f"Job {short} is {row.phase}. Cancel it first: `underbutler cancel {short} --wait`.", job=str(row.id)
+        )
+    if everything and not context.jobs.may_be_destroyed(row.id):
+        raise TransientError(
+            f"Job {short} has notices that were not sent yet, or datasets that were not compared with the registry. "
+            "Let the sweeper do it (`underbutler sweep`), then destroy the job.",
+            job=str(row.id),
+        )
+
+
+def _destroy(context: WorkerContext, row: JobRow, *, datasets: bool, objects: bool) -> None:
+    """Remove what was asked for; the rows come last, because they say what else there is to remove."""
+    from underbutler.sweeper.removal import remove_datasets, remove_objects
+
+    say, short = sayings().print, str(row.id)[:8]
+    if objects:
+        with steps("removing objects", context.jobs.count_deliveries(job=row.id)) as removed:
+            number = remove_objects(context, row, removed)
+        say(f"{number} {'object' if number == 1 else 'objects'} removed from the annex.")
+    if datasets:
+        pruned = remove_datasets(context, row)
+        say(f"RUN {row.run} removed." if pruned is None else f"{pruned} datasets removed from RUN {row.run}.")
+    if context.jobs.destroy(row.id):
+        say(f"Job {short} is ARCHIVED: its rows and logs are removed.")
+    else:
+        say(f"Job {short} goes as soon as its notices are sent and its datasets compared: the sweeper does it.")

@@ -14,6 +14,7 @@ import click
 
 from underbutler import __version__
 from underbutler.errors import FatalError, TransientError, UnderbutlerError, UsageError
+from underbutler.redaction import redacted_error, redacted_text
 
 __all__ = ["LazyGroup", "main"]
 
@@ -22,14 +23,19 @@ F = TypeVar("F", bound=Callable[..., Any])
 EXIT_CODES: tuple[tuple[type[UnderbutlerError], int], ...] = ((UsageError, 2), (TransientError, 3), (FatalError, 4))
 
 _COMMANDS = {
+    "annex": ".annex_commands:annex",
     "cancel": ".job_commands:cancel",
     "db": ".database_commands:db",
+    "destroy": ".job_commands:destroy",
     "ingest": ".repository_commands:ingest",
     "notices": ".watch_command:notices",
+    "quarantine": ".quarantine_commands:quarantine",
     "repo": ".repository_commands:repo",
+    "retry": ".job_commands:retry",
     "run": ".run_command:run",
     "status": ".job_commands:status",
     "submit": ".submit_command:submit",
+    "sweep": ".sweep_command:sweep",
     "tasks": ".task_commands:tasks",
     "watch": ".watch_command:watch",
 }
@@ -83,7 +89,7 @@ def group(home: Path | None, verbose: int) -> None:
     \b
     Examples:
       underbutler demo                                  see all of it work, on this machine
-      underbutler up                                    start broker, S3 and worker here; Ctrl-C stops them
+      underbutler up                                    start broker, S3, worker, beat here; Ctrl-C stops them
       underbutler repo create ./repo --label demo       make a Butler repository
       underbutler ingest demo night/*.fits              bring raw frames in
       underbutler submit processCcd demo --id instrument=STE3 detector=0 --wait
@@ -107,11 +113,14 @@ def main(args: Sequence[str] | None = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except UnderbutlerError as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(redacted_text(f"Error: {error}"), err=True)
         sys.exit(exit_code_of(error))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except Exception as error:  # noqa: BLE001 - it goes on as it is, and its traceback shows no access token
+        clean = redacted_error(error)
+        raise clean from clean.__cause__
     sys.exit(result if isinstance(result, int) else 0)
 
 

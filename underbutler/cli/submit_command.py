@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from underbutler.errors import UsageError
 from underbutler.model.job import Phase
 from underbutler.model.message import describe
 from underbutler.terminal import answers, follow_job, sayings, steps, targets_table
 
 from .main import json_option, task_words
 from .session import answer_json, counts_json, open_records
+from .token_options import read_access_token, token_options
 
 if TYPE_CHECKING:
     from underbutler.context import WorkerContext
@@ -31,8 +29,7 @@ PASS_THROUGH: dict[str, Any] = {
     "help_option_names": [],
 }
 
-TOKEN_VARIABLE = "UNDERBUTLER_ACCESS_TOKEN"  # noqa: S105 - a name
-HOUR_S, DAY_S = 3600.0, 86400.0
+DAY_S = 86400.0
 
 
 @click.command(short_help="Submit a task on data IDs of a repository.", context_settings=PASS_THROUGH)
@@ -45,18 +42,7 @@ HOUR_S, DAY_S = 3600.0, 86400.0
     metavar="DAYS",
     help="Destroy the job's rows and logs so long from now, never its datasets. Default: UNDERBUTLER_JOB_LIFETIME_S.",
 )
-@click.option(
-    "--access-token-file",
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help=f"File with the access token that a remote repository needs; - reads stdin. Default: ${TOKEN_VARIABLE}.",
-)
-@click.option(
-    "--token-lifetime",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="HOURS",
-    help="Forget the token after so long, or when it says itself that it ends. Default: its own end, else 24.",
-)
+@token_options
 @json_option()
 @click.pass_context
 def submit(
@@ -92,7 +78,7 @@ def submit(
     if show_help:
         _show_task_help(task)
         return
-    token = _access_token(args, access_token_file, token_lifetime)
+    token = read_access_token(access_token_file, token_lifetime, args)
     from underbutler.pipe import show
     from underbutler.submit import prepare
 
@@ -103,7 +89,7 @@ def submit(
             args,
             repositories=context.repositories,
             user=context.settings.user,
-            access_token=token and token.secret,
+            access_token=None if token is None else token.secret,
         ) as prepared,
     ):
         if prepared.command.show:
@@ -115,32 +101,6 @@ def submit(
             return
         row, left = _make_job(context, prepared, token, lifetime)
         _follow(ctx, context, row, wait, form, sent=row.n_targets - left)
-
-
-def _access_token(args: tuple[str, ...], path: Path | None, lifetime_h: float | None) -> AccessToken | None:
-    """Read the access token, if one is given; it is in no child process's environment after."""
-    from underbutler.tokens import read_token
-
-    if any(word.split("=")[0] == "--access-token" for word in args):
-        raise UsageError(
-            "An access token is never given on the command line, where every user of this machine can read it. Write "
-            f"it to a file that only you can read and give --access-token-file PATH, or set {TOKEN_VARIABLE}."
-        )
-    text = os.environ.pop(TOKEN_VARIABLE, "")
-    if path is not None:
-        text = _file_text(path)
-    elif not text:
-        if lifetime_h is not None:
-            raise UsageError(f"--token-lifetime needs a token: give --access-token-file PATH, or set {TOKEN_VARIABLE}.")
-        return None
-    return read_token(text, lifetime_s=None if lifetime_h is None else lifetime_h * HOUR_S)
-
-
-def _file_text(path: Path) -> str:
-    try:
-        return sys.stdin.read() if str(path) == "-" else path.expanduser().read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--access-token-file {path} cannot be read: {error}") from error
 
 
 def _make_job(

@@ -19,7 +19,7 @@ from .stack import PARTS, Stack
 
 __all__ = ["up"]
 
-COLOURS = dict(zip(PARTS, ("magenta", "yellow", "cyan"), strict=True))
+COLOURS = dict(zip(PARTS, ("magenta", "yellow", "cyan", "green"), strict=True))
 WIDTH = max(map(len, PARTS)) + 1
 
 
@@ -68,7 +68,7 @@ class Stopping:
             signal.signal(number, handler)
 
 
-@click.command(short_help="Run broker, S3 and a worker here, until Ctrl-C.")
+@click.command(short_help="Run broker, S3, a worker and beat here, until Ctrl-C.")
 @click.option(
     "--home",
     type=click.Path(path_type=Path, file_okay=False),
@@ -85,9 +85,9 @@ class Stopping:
 def up(home: Path | None, workers: int) -> None:
     """Run a whole Underbutler on this machine, in the foreground.
 
-    Starts a real Redis or Valkey as broker, an S3 server for the annex and a worker, on free ports of 127.0.0.1, and
-    keeps the records in a SQLite file. Other terminals find the stack by themselves. Ctrl-C stops all of it; targets
-    that run get 20 seconds to end, a second Ctrl-C gives them none.
+    Starts a real Redis or Valkey as broker, an S3 server for the annex, a worker, and beat, which sweeps up what was
+    lost or left behind, on free ports of 127.0.0.1; the records are a SQLite file. Other terminals find the stack by
+    themselves. Ctrl-C stops all of it; targets that run get 20 seconds to end, a second Ctrl-C gives them none.
 
     The S3 server keeps its objects in memory and forgets them when it stops: this is for trying. The datasets are in
     the Butler and stay.
@@ -136,6 +136,7 @@ def _banner(stack: Stack) -> str:
         f"  broker   {settings.broker_url}",
         f"  annex    {settings.s3_endpoint_url}  (S3; in memory: its objects are gone when this stops)",
         f"  records  {_without_password(settings.records_url)}",
+        f"  beat     sweeps every {settings.sweep_interval_s:g} s what was lost or left behind",
         f"  index    {settings.index_uri}",
         f"  logs     {stack.home / 'stack'}",
         "",

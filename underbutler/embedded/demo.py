@@ -62,7 +62,7 @@ class DemoError(UsageError):
 def demo(folder: Path, seed: int) -> None:
     """Show everything at work on this machine, in a few minutes and with nothing installed before.
 
-    A real Redis or Valkey, an HTTP S3 server and a worker start on free loopback ports; a real raw frame and a
+    A real Redis or Valkey, an HTTP S3 server, a worker and beat start on free loopback ports; a real raw frame and a
     simulated night are ingested, calibrated and reduced through the queue; one picture is fetched back and checked.
 
     \b
@@ -109,6 +109,7 @@ def _say_stack(console: Console, stack: Stack) -> None:
         ("S3", settings.s3_endpoint_url),
         ("records", settings.records_url),
         ("worker", f"Celery prefork, {stack.concurrency} children"),
+        ("beat", f"sweeps every {settings.sweep_interval_s:g} s"),
     ):
         console.print(f"   {name:<9}{where}", highlight=False, soft_wrap=True)
 

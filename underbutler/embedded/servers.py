@@ -1,4 +1,4 @@
-"""The servers of an embedded stack: a real Redis or Valkey, an S3 over HTTP, a Celery worker.
+"""The servers of an embedded stack: a real Redis or Valkey, an S3 over HTTP, a Celery worker, beat.
 
 Each listens on loopback only and is returned when it answers. May import what embedded may.
 """
@@ -11,7 +11,7 @@ import shutil
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from underbutler.errors import UsageError
 
 from .process import Guard, Process, ProcessFailedError, free_port
 
-__all__ = ["Server", "find_redis", "start_redis", "start_s3", "start_worker"]
+__all__ = ["Server", "find_redis", "start_beat", "start_redis", "start_s3", "start_worker"]
 
 PORT_TRIES = 3
 """A free port may be taken by another program before the server has it: so often another is tried."""
@@ -180,24 +180,79 @@ def start_worker(
     concurrency
         Number of child processes.
     """
+    pool = ["-P", "prefork", "-c", str(concurrency)]
+    quiet = ["--without-gossip", "--without-mingle"]  # one worker has nobody to talk to
+    return _start_celery(
+        "worker",
+        ["workers.celery", "worker", *pool, *quiet, "-n", "embedded@%h"],
+        folder,
+        environment,
+        ready_line=" ready.",
+        guard=guard,
+        on_line=on_line,
+        timeout_s=timeout_s,
+    )
+
+
+def start_beat(
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    guard: Guard | None = None,
+    on_line: Listener | None = None,
+    timeout_s: float = 60.0,
+) -> Process:
+    """Start Celery's beat with the schedule and housekeeping of the `beat` package, and return it when it ticks.
+
+    Parameters
+    ----------
+    folder
+        Holds its log; also its working folder.
+    environment
+        Settings of Underbutler as environment variables, added to this process's environment.
+    """
+    return _start_celery(
+        "beat",
+        ["beat.celery", "beat"],
+        folder,
+        environment,
+        ready_line="beat: Starting",
+        guard=guard,
+        on_line=on_line,
+        timeout_s=timeout_s,
+    )
+
+
+def _start_celery(
+    name: str,
+    words: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    ready_line: str,
+    guard: Guard | None,
+    on_line: Listener | None,
+    timeout_s: float,
+) -> Process:
+    """Start ``celery -A APP COMMAND …`` in a folder of its own, and return it when it has said that it is ready.
+
+    The app is given by its module, not its package: that would hide why it does not load.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     ready = False
 
     def look(line: str) -> None:
         nonlocal ready
-        ready = ready or " ready." in line
+        ready = ready or ready_line in line
         if on_line:
             on_line(line)
 
-    celery = [sys.executable, "-m", "celery", "-A", "workers.celery"]  # not "workers": that hides why it does not load
-    pool = ["-P", "prefork", "-c", str(concurrency)]
-    quiet = ["--without-gossip", "--without-mingle"]  # one worker has nobody to talk to
     process = Process(
-        "worker",
-        [*celery, "worker", *pool, *quiet, "-l", "INFO", "-n", "embedded@%h"],
+        name,
+        [sys.executable, "-m", "celery", "-A", *words, "-l", "INFO"],
         environment={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
         directory=folder,
-        log_file=folder / "worker.log",
+        log_file=folder / f"{name}.log",
         guard=guard,
         on_line=look,
     )

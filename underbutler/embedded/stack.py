@@ -1,4 +1,4 @@
-"""Broker, S3 and worker on one machine, started together, watched, and stopped together.
+"""Broker, S3, worker and beat on one machine, started together, watched, and stopped together.
 
 The records are brought up to date, the servers listen on free loopback ports, and ``stack.env`` in the home folder says
 where, so that a command in another terminal finds them. May import what embedded may.
@@ -15,12 +15,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TextIO
 
+from pydantic import SecretStr
+
 from underbutler.errors import ConflictError, UnderbutlerError
 from underbutler.logs import get_logger
 from underbutler.settings import Settings, load_settings
 
 from .process import Guard, Process
-from .servers import start_redis, start_s3, start_worker
+from .servers import start_beat, start_redis, start_s3, start_worker
 
 if TYPE_CHECKING:
     from underbutler.butlers import Repositories
@@ -29,7 +31,7 @@ __all__ = ["PARTS", "Stack"]
 
 log = get_logger(__name__)
 
-PARTS = ("redis", "s3", "worker")
+PARTS = ("redis", "s3", "worker", "beat")
 """Names of the processes, in the order of their start."""
 
 LOCK_FILE = "stack.lock"
@@ -40,6 +42,17 @@ SHARED = (
     "broker_prefix",
     "queue",
     "visibility_timeout_s",
+    "hard_limit_s",
+    "redis_transport",
+    "lease_s",
+    "sweep_interval_s",
+    "outbox_grace_s",
+    "max_deaths",
+    "max_worker_deaths",
+    "max_transient_retries",
+    "unknown_wait_s",
+    "token_key",
+    "job_lifetime_s",
     "database_url",
     "repository_index",
     "s3_endpoint_url",
@@ -51,7 +64,7 @@ SHARED = (
     "annex_layout",
     "notice_exchange",
 )
-"""Settings that submitters, worker and consumers of one stack must agree on."""
+"""Settings that submitters, worker, beat and consumers of one stack must agree on."""
 
 Listener = Callable[[str, str], None]
 
@@ -70,7 +83,9 @@ class Stack:
     patience_s
         Time that running targets get when the stack stops; then they are killed and run again later.
     with_worker
-        Start a worker too.
+        Start a worker, and beat, too.
+    with_beat
+        Start beat beside the worker: without it nothing is swept.
 
     Notes
     -----
@@ -86,12 +101,14 @@ class Stack:
         on_line: Listener | None = None,
         patience_s: float = 20.0,
         with_worker: bool = True,
+        with_beat: bool = True,
     ) -> None:
         self.home = home.absolute()
         self.concurrency = concurrency
         self.patience_s = patience_s
         self.processes: list[Process] = []
         self._with_worker = with_worker
+        self._with_beat = with_beat and with_worker
         self._on_line = on_line
         self._settings: Settings | None = None
         self._open = ExitStack()
@@ -178,15 +195,18 @@ class Stack:
         upgrade(settings.records_url)
         make_buckets(settings)
         shared = environment_of(settings)
+        environment = shared | {"UNDERBUTLER_HOME": str(self.home)}
         if self._with_worker:
             worker = start_worker(
                 folder / "worker",
-                shared | {"UNDERBUTLER_HOME": str(self.home)},
+                environment,
                 concurrency=self.concurrency,
                 guard=guard,
                 on_line=self._listener("worker"),
             )
             self._adopt(worker, self.patience_s)
+        if self._with_beat:
+            self._adopt(start_beat(folder / "beat", environment, guard=guard, on_line=self._listener("beat")))
         self._settings = settings
         self._open.callback(settings.stack_file.unlink, missing_ok=True)
         write_stack_file(settings.stack_file, shared)
@@ -205,8 +225,9 @@ def environment_of(settings: Settings) -> dict[str, str]:
     values = {name: getattr(settings, name) for name in SHARED}
     values["database_url"] = settings.records_url
     values["repository_index"] = settings.index_uri
-    secret = settings.s3_secret_access_key
-    values["s3_secret_access_key"] = secret.get_secret_value() if secret else None
+    for name, value in values.items():
+        if isinstance(value, SecretStr):
+            values[name] = value.get_secret_value()
     return {f"UNDERBUTLER_{name.upper()}": str(value) for name, value in values.items() if value is not None}
 
 

@@ -22,6 +22,7 @@ def bound_element(
     repositories: Repositories,
     declared: Mapping[str, Any] | None,
     journal: PutJournal | None = None,
+    access_token: str | None = None,
 ) -> Iterator[Any]:
     """Bind every reference in an element of a target list; references of one place share their butlers.
 
@@ -36,6 +37,8 @@ def bound_element(
         The dataset types that may be put, by name.
     journal
         Is told of every output before it is written, and after.
+    access_token
+        Delegated token for a remote repository.
     """
     with ExitStack() as stack:
         first: dict[tuple[Any, ...], BoundDataRef] = {}
@@ -43,7 +46,8 @@ def bound_element(
         def bound(ref: DataRef) -> DataRef:
             place = (ref.repo, ref.out, ref.run)
             if place not in first:
-                first[place] = stack.enter_context(repositories.open(ref, journal=journal, declared=declared))
+                opening = repositories.open(ref, journal=journal, declared=declared, access_token=access_token)
+                first[place] = stack.enter_context(opening)
             return first[place].beside(ref)
 
         yield _mapped(element, bound)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lsst.pipe.base import NoWorkFound, Struct, TaskError, TaskMetadata
 
-from underbutler.errors import FatalError, TransientError, UnderbutlerError, UsageError
+from underbutler.errors import FatalError, FencedOutError, TransientError, UnderbutlerError, UsageError
 from underbutler.logs import bound
 from underbutler.model.dataref import DataRef
 
@@ -207,7 +207,7 @@ class TaskRunner:
         ------
         BaseException
             Under doraise, whatever the task raised, `NoWorkFound` among it. Metadata is written all the same, except
-            after a `TransientError`, which is tried again: see `writeLastMetadata`.
+            after a `TransientError`, which is tried again: see `writeLastMetadata`, and after a `FencedOutError`.
         """
         dataRef, kwargs = args
         with bound(dataRef=str(dataRef)):
@@ -246,7 +246,7 @@ class TaskRunner:
         finally:
             if task is not None:
                 self.lastMetadata = task.getFullMetadata()
-                if not (self.doRaise and isinstance(error, TransientError)):
+                if not (self.doRaise and isinstance(error, TransientError | FencedOutError)):
                     task.writeMetadata(dataRef)
         return self._struct(task, dataRef, result, error)
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Engine, select
 
 from underbutler.model.job import TargetState
+from underbutler.redaction import redacted
 from underbutler.sql import database_now, read
 
 from .chain import Chain, Kind, json_text, rows_parameter
@@ -132,7 +133,7 @@ def begin_delivery(
 ) -> None:
     """Go from running to delivering; see `JobStore.begin_delivery`."""
     parameters = fence(held) | {
-        "scalars": json_text(None if scalars is None else dict(scalars)),
+        "scalars": json_text(None if scalars is None else redacted(dict(scalars))),
         "seconds": seconds,
         "products": product_rows(products, engine),
         "uploads": _upload_rows(uploads, engine),

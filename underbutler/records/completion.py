@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from underbutler.errors import UsageError
 from underbutler.model.fingerprint import fingerprint_of
 from underbutler.model.job import CLAIM_ENDS, TargetState, may_follow
+from underbutler.redaction import redacted
 
 from .chain import Chain, Kind, json_text, rows_parameter
 from .counting import COUNT_ENDED
@@ -67,7 +68,7 @@ def complete(engine: Engine, held: Claim, outcome: Outcome) -> None:
         "error_text": kept(outcome.error_text),
         "fingerprint": fingerprint if state is TargetState.HELD else None,
         "seconds": outcome.seconds,
-        "scalars": json_text(None if outcome.scalars is None else dict(outcome.scalars)),
+        "scalars": json_text(None if outcome.scalars is None else redacted(dict(outcome.scalars))),
         "ended": 1,
         "failed": int(state in {TargetState.FAILED, TargetState.HELD}),
         "aborted": int(state is TargetState.ABORTED),

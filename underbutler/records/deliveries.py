@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Select, func, select, update
+from sqlalchemy.orm import aliased
 
 from underbutler.model.job import TargetState
 from underbutler.model.notice import LargeFileObjectAvailable
@@ -155,6 +156,18 @@ class Deliveries(Face):
             of_job = select(Upload.bucket, Upload.key).join(Target, Target.id == Upload.target_id)
             rows = connection.execute(of_job.where(Target.job_id == job))
             return {(bucket, key.rpartition("/")[0]) for bucket, key in rows}
+
+    def shares_run(self, job: uuid.UUID) -> bool:
+        """Tell whether another job of the same repository writes to the same RUN collection."""
+        other = aliased(Job)
+        with read(self._engine) as connection:
+            found = connection.execute(
+                select(other.id)
+                .join(Job, (Job.out == other.out) & (Job.run == other.run) & (Job.id != other.id))
+                .where(Job.id == job)
+                .limit(1)
+            )
+            return found.one_or_none() is not None
 
     def record_redelivery(self, dataset: uuid.UUID, claim_no: int, etag: str) -> bool:
         """Record that an object was delivered again under its key; False when the product is another claim's now."""

@@ -33,11 +33,8 @@ def _close(engine: Engine, job: uuid.UUID) -> bool:
         row = connection.execute(
             select(Job.phase, Job.cancel_requested).where(Job.id == job).with_for_update(key_share=True)
         ).one()
-        counts: dict[TargetState, int] = dict(
-            connection.execute(
-                select(Target.state, func.count()).where(Target.job_id == job).group_by(Target.state)
-            ).tuples()
-        )
+        rows = connection.execute(select(Target.state, func.count()).where(Target.job_id == job).group_by(Target.state))
+        counts: dict[TargetState, int] = dict(rows.all())
         if row.phase.ended or any(counts.get(state) for state in _OPEN):
             return False
         connection.execute(

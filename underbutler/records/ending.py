@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, select, update
 from underbutler.errors import UsageError
 from underbutler.model.fingerprint import fingerprint_of
 from underbutler.model.job import TargetState
+from underbutler.redaction import redacted
 from underbutler.sql import database_now, read, write
 
 from .counting import count_ended
@@ -122,7 +123,7 @@ def give_back(
             state = state_after(end, row.state, cancel_requested=row.cancel_requested, **unbounded)
             _end(connection, row, state, end=end, reason=reason, delay_s=not_before_in_s, log=log, metadata=metadata)
             return state
-    return accept_repeated(engine, held, end, TargetState.QUEUED, TargetState.DELIVERING, TargetState.ABORTED)
+    return accept_repeated(engine, held, end, *TargetState)
 
 
 def _lock(connection: Connection, target: uuid.UUID, claim_no: int) -> Any:
@@ -166,7 +167,7 @@ def _end(
             end=end,
             reason=kept(reason),
             log=kept_log(log),
-            metadata_=None if metadata is None else dict(metadata),
+            metadata_=None if metadata is None else redacted(dict(metadata)),
         )
     )
     values: dict[str, Any] = {

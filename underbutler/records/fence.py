@@ -10,6 +10,7 @@ from sqlalchemy import Engine, select
 
 from underbutler.errors import FencedOutError
 from underbutler.model.job import TargetState
+from underbutler.redaction import redacted, redacted_text
 from underbutler.sql import read
 
 from .chain import json_text
@@ -54,7 +55,7 @@ def of_claim(end: str, reason: str | None, log: str | None, metadata: Mapping[st
         "claim_end": end,
         "reason": kept(reason),
         "log": kept_log(log),
-        "metadata": json_text(None if metadata is None else dict(metadata)),
+        "metadata": json_text(None if metadata is None else redacted(dict(metadata))),
     }
 
 
@@ -69,8 +70,8 @@ def kept_log(log: str | None) -> str | None:
 
 
 def _storable(words: str) -> str:
-    """Return a text that both databases take: an error's text may hold anything that a file or a header held."""
-    return words.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+    """Return a text that both databases take, without secrets: an error's text may hold anything."""
+    return redacted_text(words).replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
 def row_uuid(value: uuid.UUID | str) -> uuid.UUID:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import IntegrityError
 
-from underbutler.errors import ConflictError
+from underbutler.errors import ConflictError, FatalError
 
 __all__ = ["conflicts"]
 
@@ -20,8 +20,15 @@ def conflicts(words: str) -> Iterator[None]:
     ------
     ConflictError
         With these words.
+    FatalError
+        If it was the one that guards a job's counters: it says nothing about what was written.
     """
     try:
         yield
     except IntegrityError as error:
+        if "open_targets" in str(error.orig):
+            raise FatalError(
+                "The counters of a job do not fit its targets: more have ended than it has. This is a fault of ours: "
+                "report it. Nothing was written; `underbutler status JOB -v` shows its claims."
+            ) from error
         raise ConflictError(words) from error

@@ -64,7 +64,7 @@ class Keeping(Face):
 
     def expired_claims(self, limit: int = 1000) -> list[HeldClaim]:
         """Return claims whose lease has run out, the oldest first."""
-        wanted = _claims(Target.lease_until < _NOW).order_by(Target.lease_until).limit(limit)
+        wanted = _claims(Target.lease_until < _NOW).order_by(None).order_by(Target.lease_until).limit(limit)
         with read(self._engine) as connection:
             return _held(connection.execute(wanted))
 

@@ -34,7 +34,7 @@ def take_unsent(
             TO_BE_SENT,
             _free(Target.send_lease_until),
             or_(Target.not_before.is_(None), Target.not_before <= now),
-            or_(Target.send_no > 0, Target.queued_at <= now - older_than_s),
+            or_(Target.send_no > 0, Target.claim_no > 0, Target.queued_at <= now - older_than_s),
         )
         .order_by(Target.queued_at, Target.ordinal)
         .limit(limit)

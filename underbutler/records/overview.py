@@ -140,13 +140,13 @@ class Overviews(Face):
         """Return what is in quarantine grouped by reason, the latest first; not what was replayed or discarded."""
         held = (
             select(
-                func.coalesce(Target.fingerprint, "").label("fingerprint"),
+                Target.fingerprint,
                 func.count().label("count"),
                 func.min(Target.ended_at).label("first_at"),
                 func.max(Target.ended_at).label("last_at"),
             )
             .where(_HELD, *_IN_QUARANTINE)
-            .group_by(func.coalesce(Target.fingerprint, ""))
+            .group_by(Target.fingerprint)
         )
         parked = (
             select(
@@ -196,18 +196,11 @@ def _job_that_waits(connection: Connection, reason: str | None) -> uuid.UUID:
 def _held_group(connection: Connection, row: Any) -> QuarantineGroup:
     sample = connection.execute(
         select(Target.id, Target.task, Target.error_type, Target.error_text)
-        .where(_HELD, *_IN_QUARANTINE, func.coalesce(Target.fingerprint, "") == row.fingerprint)
+        .where(_HELD, *_IN_QUARANTINE, Target.fingerprint.is_not_distinct_from(row.fingerprint))
         .order_by(Target.ended_at.desc())
         .limit(1)
     ).one()
-    return QuarantineGroup(
-        kind=TargetState.HELD.value,
-        sample=sample.id,
-        task=sample.task,
-        error_type=sample.error_type or "Held",
-        reason=sample.error_text or "",
-        **row._mapping,
-    )
+    return _group(row, TargetState.HELD.value, sample, sample.error_type or "Held", sample.error_text or "")
 
 
 def _parked_group(connection: Connection, row: Any) -> QuarantineGroup:
@@ -217,13 +210,20 @@ def _parked_group(connection: Connection, row: Any) -> QuarantineGroup:
         .order_by(Parked.last_at.desc())
         .limit(1)
     ).one()
+    return _group(row, "parked", sample, sample.kind, sample.reason)
+
+
+def _group(row: Any, kind: str, sample: Any, error_type: str, reason: str) -> QuarantineGroup:
     return QuarantineGroup(
-        kind="parked",
-        sample=sample.id,
+        fingerprint=row.fingerprint or "",
+        kind=kind,
+        count=int(row[1]),
         task=sample.task,
-        error_type=sample.kind,
-        reason=sample.reason,
-        **row._mapping,
+        first_at=row.first_at,
+        last_at=row.last_at,
+        sample=sample.id,
+        error_type=error_type,
+        reason=reason,
     )
 
 

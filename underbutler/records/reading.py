@@ -26,6 +26,7 @@ __all__ = [
     "jobs",
     "notices",
     "products",
+    "products_of",
     "target",
     "targets",
 ]
@@ -124,6 +125,13 @@ def products(engine: Engine, job: uuid.UUID) -> list[ProductRow]:
         .where(Target.job_id == job)
         .order_by(Target.ordinal, Product.dataset_type, Product.dataset_id)
     )
+    with read(engine) as connection:
+        return [ProductRow(**row._mapping) for row in connection.execute(wanted)]
+
+
+def products_of(engine: Engine, target: uuid.UUID) -> list[ProductRow]:
+    """Return the products of a target; see `JobStore.products_of`."""
+    wanted = _all(Product).where(Product.target_id == target).order_by(Product.dataset_type, Product.dataset_id)
     with read(engine) as connection:
         return [ProductRow(**row._mapping) for row in connection.execute(wanted)]
 

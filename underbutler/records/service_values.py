@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -121,8 +122,9 @@ class Parked:
 
     @property
     def digest(self) -> str:
-        """Of queue, task and bytes: the same message again is known by it."""
-        names = f"{self.queue}\0{self.task or ''}\0".encode("utf-8", "surrogatepass")
+        """Of queue, task, headers and bytes: the same message again is known by it."""
+        headers = json.dumps(self.headers or {}, sort_keys=True, default=str)
+        names = f"{self.queue}\0{self.task or ''}\0{headers}\0".encode("utf-8", "surrogatepass")
         return hashlib.sha256(names + self.raw).hexdigest()
 
     @property

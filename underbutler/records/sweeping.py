@@ -18,7 +18,7 @@ from .rows import TargetRow
 from .service_tables import Submission as SubmissionTable
 from .service_tables import SweepState
 from .service_values import Remembered, Submission
-from .tables import UNCHECKED, Job, Product, Target
+from .tables import EXPIRED, UNCHECKED, Claim, Job, Product, Target
 from .tables import Intent as IntentTable
 from .values import Intent
 
@@ -143,6 +143,32 @@ class Sweeping(Face):
         self.mark_checked(without)
         return [TargetRow(**row._mapping) for row in rows]
 
+    def to_check_again(self, limit: int, after_s: float, not_in: Collection[str] = ()) -> list[TargetRow]:
+        """Return ended targets that were compared while a process of an expired claim could still be alive.
+
+        Such a process may have been stopped, and have written when it woke up.
+
+        Parameters
+        ----------
+        limit
+            How many at most.
+        after_s
+            When no process of a claim can be left: seconds after the claim's end.
+        not_in
+            Leave out what writes into these repositories.
+        """
+        last_moment = Claim.ended_at + after_s
+        late = (
+            select(Claim.target_id)
+            .join(Target, Target.id == Claim.target_id)
+            .where(EXPIRED, last_moment < database_now(), Target.checked_at < last_moment)
+        )
+        if not_in:
+            late = late.where(Target.job_id.not_in(select(Job.id).where(Job.out.in_(not_in))))
+        wanted = select(*Target.__table__.columns).where(Target.id.in_(late.distinct().limit(limit)))
+        with read(self._engine) as connection:
+            return [TargetRow(**row._mapping) for row in connection.execute(wanted)]
+
     def intents_of(self, target: uuid.UUID) -> list[Intent]:
         """Return what all claims of a target meant to write."""
         return intents.intents_of(self._engine, target)
@@ -151,7 +177,7 @@ class Sweeping(Face):
         """Return the datasets that are recorded as products of targets, each with its target."""
         with read(self._engine) as connection:
             made = select(Product.dataset_id, Product.target_id).where(Product.target_id.in_(sorted(set(targets))))
-            return dict(connection.execute(made).tuples().all())
+            return {row.dataset_id: row.target_id for row in connection.execute(made)}
 
     def forget_products(self, dataset_ids: Iterable[uuid.UUID]) -> None:
         """Remove products of aborted targets: what such a target has made is no product, and was pruned."""

@@ -16,6 +16,7 @@ from underbutler.model.job import Phase, TargetState
 from underbutler.sql import Base
 
 __all__ = [
+    "EXPIRED",
     "SENT",
     "TO_BE_SENT",
     "UNCHECKED",
@@ -36,6 +37,8 @@ SENT: Final = text("state IN ('queued', 'delivering') AND lease_until IS NULL AN
 """A target nobody holds, whose message should be in the broker."""
 UNCHECKED: Final = text("ended_at IS NOT NULL AND checked_at IS NULL")
 """An ended target of which nobody knows yet what it left in the Butler."""
+EXPIRED: Final = text("\"end\" = 'expired'")
+"""A claim whose lease ran out: its process may be alive, stopped, and wake up."""
 
 
 def _words(kind: type[StrEnum]) -> Enum:
@@ -151,6 +154,7 @@ class Claim(Base):
     """One try at a target by one worker."""
 
     __tablename__ = "claim"
+    __table_args__ = (_partial("ix_claim_expired", "ended_at", where=EXPIRED),)
 
     target_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("target.id"), primary_key=True)
     claim_no: Mapped[int] = mapped_column(primary_key=True)

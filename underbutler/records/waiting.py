@@ -116,6 +116,36 @@ class Waiting(Face):
         with write(self._engine) as connection:
             return _not_sent(connection, Target.id == target, Target.send_no == send_no) > 0
 
+    def died_unclaimed(self, target: uuid.UUID, send_no: int, *, reason: str, max_deaths: int) -> TargetState | None:
+        """Say that a child ended with a message before it claimed: it counts as a death, and the message is sent again.
+
+        Parameters
+        ----------
+        target, send_no
+            Which message.
+        reason
+            How the child ended, for people.
+        max_deaths
+            The target is held at so many deaths: else such a message would go round for ever.
+
+        Returns
+        -------
+        state
+            What the target is now; None when it was claimed, has ended, was sent anew since, or this is known already.
+        """
+        with write(self._engine) as connection:
+            row = _lock(connection, target)
+            if row is None or row.state.ended or row.lease_until is not None or row.send_no != send_no:
+                return None
+            if row.sent_at is None and row.send_lease_until is None:
+                return None
+            deaths = row.deaths + 1
+            words = f"its process ended before it had claimed, {deaths} deaths in all: {reason}"
+            if deaths >= max_deaths:
+                return _hold(connection, row, words, "Held", deaths=deaths)
+            _not_sent(connection, Target.id == target, deaths=deaths, waiting_reason=kept(words))
+            return TargetState(row.state)
+
     def forget_sent(self, sent: Iterable[tuple[uuid.UUID, int]]) -> int:
         """Say that messages, by target and number of sending, were lost by the broker: they are sent again.
 
@@ -175,6 +205,9 @@ def _lock(connection: Connection, target: uuid.UUID) -> Any:
             Target.state,
             Target.digest,
             Target.send_no,
+            Target.sent_at,
+            Target.send_lease_until,
+            Target.deaths,
             Target.lease_until,
             Target.waiting_since,
             Target.waiting_reason,

@@ -49,8 +49,8 @@ def advice_on(jobs: JobStore, message: ParkedRow) -> str:
     envelope = _envelope(message)
     if envelope is None:
         return (
-            "Underbutler did not send this message, and it is not run. Submit with underbutler: `underbutler submit "
-            f"--help`. Then discard it: `underbutler quarantine discard {str(message.id)[:8]}`."
+            "It is not run. If its work is wanted, submit with underbutler: `underbutler submit --help`. Then discard "
+            f"it: `underbutler quarantine discard {str(message.id)[:8]}`."
         )
     discard = f"`underbutler quarantine discard {str(message.id)[:8]}`"
     try:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from underbutler.broker import reachable
 from underbutler.butlers.repositories import delegated
 from underbutler.clock import stamp
-from underbutler.errors import MessageError, TransientError, UsageError
+from underbutler.errors import MessageError, TokenExpiredError, TransientError, UsageError
 from underbutler.logs import get_logger
 from underbutler.model.message import decode_element, decode_value
 from underbutler.model.naming import run_name
@@ -56,8 +56,7 @@ class Pace:
 
     def __init__(self, per_second: float | None = None) -> None:
         self._step_s = 0.0 if per_second is None else 1.0 / per_second
-        self._begin = time.monotonic()
-        self._given = 0
+        self._free_at = 0.0
 
     @property
     def slow(self) -> bool:
@@ -66,15 +65,15 @@ class Pace:
 
     def delays(self, number: int) -> list[float]:
         """Return for the next messages how long each has to wait, in seconds from now."""
-        first, self._given = self._given, self._given + number
-        gone = time.monotonic() - self._begin
-        return [max(0.0, index * self._step_s - gone) for index in range(first, first + number)]
+        now = time.monotonic()
+        first = max(now, self._free_at)
+        self._free_at = first + number * self._step_s
+        return [first + index * self._step_s - now for index in range(number)]
 
     @property
     def left_s(self) -> float:
         """Seconds until the last message may leave."""
-        last = max(0, self._given - 1)
-        return max(0.0, last * self._step_s - (time.monotonic() - self._begin))
+        return max(0.0, self._free_at - self._step_s - time.monotonic())
 
 
 def run_again(
@@ -87,6 +86,7 @@ def run_again(
     per_second: float | None = None,
     token: AccessToken | None = None,
     progress: Callable[[int], object] | None = None,
+    on_unsent: Callable[[int, str], None] | None = None,
 ) -> list[JobRow]:
     """Run targets again: one new job for each job that they come from.
 
@@ -111,6 +111,8 @@ def run_again(
         Access token for remote repositories; default the one of each old job.
     progress
         Called with the number of messages sent so far.
+    on_unsent
+        Called with the number of a job's messages that were sent and the reason why no more could be.
 
     Returns
     -------
@@ -144,11 +146,12 @@ def run_again(
                 parent=row.id,
                 token=own,
                 progress=tally.of_this_job,
+                on_unsent=on_unsent,
             )
         tally.next_job()
         log.info("run_again", job=str(again.id), parent=str(row.id), targets=again.n_targets)
         made.append(again)
-    _send_the_rest(context, app, made, pace, tally)
+    _send_the_rest(context, app, made, pace, tally, on_unsent)
     return made
 
 
@@ -180,7 +183,14 @@ def _token_of(context: WorkerContext, row: JobRow) -> AccessToken | None:
     """
     if row.token_handle is None:
         return None
-    secret = TokenVault(context.jobs, context.settings).redeem(row.token_handle)
+    try:
+        secret = TokenVault(context.jobs, context.settings).redeem(row.token_handle)
+    except TokenExpiredError as error:
+        raise TokenExpiredError(
+            f"The access token of job {str(row.id)[:8]} is not good any more: {error} Here: give a new one with "
+            "--access-token-file PATH, or set UNDERBUTLER_ACCESS_TOKEN.",
+            job=str(row.id),
+        ) from error
     kept = context.jobs.token(row.token_handle)
     return None if kept is None else AccessToken(secret, kept.expires_at)
 
@@ -253,7 +263,14 @@ def _element(target: TargetRow, kwargs: Mapping[str, Any] | None) -> Any:
         raise UsageError(f"The edited keyword arguments do not decode: {error}") from error
 
 
-def _send_the_rest(context: WorkerContext, app: Celery, made: Sequence[JobRow], pace: Pace, tally: _Tally) -> None:
+def _send_the_rest(
+    context: WorkerContext,
+    app: Celery,
+    made: Sequence[JobRow],
+    pace: Pace,
+    tally: _Tally,
+    on_unsent: Callable[[int, str], None] | None,
+) -> None:
     """Send what had to wait, as it may leave; whatever stops this, the sweeper sends the rest at the same pace."""
     targets = sum(job.n_targets for job in made)
     deadline = time.monotonic() + pace.left_s + PATIENCE_S
@@ -265,5 +282,7 @@ def _send_the_rest(context: WorkerContext, app: Celery, made: Sequence[JobRow], 
                     send(context.jobs, app, job=job.id, progress=tally.of_this_job)
             except TransientError as error:
                 log.warning("messages_left_to_the_sweeper", job=str(job.id), reason=str(error))
+                if on_unsent is not None:
+                    on_unsent(tally.sent, str(error))
                 return
             tally.next_job()

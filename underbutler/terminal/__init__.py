@@ -6,19 +6,21 @@ Answers go to stdout; progress and everything else that is said goes to stderr.
 from __future__ import annotations
 
 from .annex_table import findings_table
+from .claims import ClaimsView
 from .concerns import Concern, concerns_of, concerns_text
 from .consoles import answers, sayings
 from .moments import span_text, when_text
 from .progress import follow_job, steps
-from .quarantine import groups_view, held_view, parked_view, quarantine_table
-from .tables import claims_table, jobs_table, notice_line, notices_table, targets_table
+from .quarantine import each_view, groups_view, held_view, parked_view
+from .tables import jobs_table, notice_line, notices_table, targets_table
 
 __all__ = [
+    "ClaimsView",
     "Concern",
     "answers",
-    "claims_table",
     "concerns_of",
     "concerns_text",
+    "each_view",
     "findings_table",
     "follow_job",
     "groups_view",
@@ -27,7 +29,6 @@ __all__ = [
     "notice_line",
     "notices_table",
     "parked_view",
-    "quarantine_table",
     "sayings",
     "span_text",
     "steps",

@@ -12,18 +12,21 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from .claims import ClaimsView
 from .moments import span_text, when_text
-from .tables import claims_table
+from .reasons import told_once
 
 if TYPE_CHECKING:
     from underbutler.records import ClaimRow, JobRow, ParkedRow, QuarantineGroup, TargetRow
 
-__all__ = ["groups_view", "held_view", "parked_view", "quarantine_table", "raw_text"]
+__all__ = ["each_view", "groups_view", "held_view", "parked_view", "raw_text"]
 
 LOG_LINES: Final = 20
 """Last lines of a claim's log that are shown."""
 RAW_BYTES: Final = 2048
-"""Bytes of a parked message that are shown."""
+"""Bytes of a parked message that are shown, if they are text."""
+DUMPED_BYTES: Final = 512
+"""Bytes of a parked message that are shown, if they are not."""
 _ROW_BYTES: Final = 16
 
 
@@ -40,30 +43,34 @@ def groups_view(groups: Sequence[QuarantineGroup], now: float) -> RenderableType
             ("sample ", "dim"),
             str(group.sample)[:8],
         )
-        blocks += [head, Padding(Text(f"{group.error_type}: {_first_lines(group.reason)}"), (0, 0, 1, 4))]
+        blocks += [head, Padding(Text(f"{group.error_type}: {told_once(group.reason)}"), (0, 0, 1, 4))]
     return Group(*blocks)
 
 
-def quarantine_table(targets: Iterable[TargetRow], messages: Iterable[ParkedRow]) -> Table:
-    """Return a table of each held target and each parked message."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("id", "group", "what", "since"):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("reason", overflow="fold")
+def each_view(targets: Iterable[TargetRow], messages: Iterable[ParkedRow]) -> RenderableType:
+    """Return a block for each held target and each parked message: its id, what it is, since when, why."""
+    blocks: list[RenderableType] = []
     for target in targets:
-        what = f"{target.task} {target.argsrepr}"
-        reason = f"{target.error_type or 'Held'}: {_first_lines(target.error_text or '', 1)}"
-        table.add_row(str(target.id)[:8], target.fingerprint or "", what, when_text(target.ended_at), reason)
+        reason = f"{target.error_type or 'Held'}: {told_once(target.error_text or '', lines=1)}"
+        words = f"  held    {when_text(target.ended_at)}  {target.fingerprint or '(no group)'}  {target.task}  "
+        blocks += _block(target.id, words, "red", target.argsrepr, reason)
     for message in messages:
-        what = f"message, {message.task or 'no task'}" + (f" × {message.count}" if message.count > 1 else "")
-        reason = f"{message.kind}: {_first_lines(message.reason, 1)}"
-        table.add_row(str(message.id)[:8], message.fingerprint, what, when_text(message.last_at), reason)
-    return table
+        reason = f"{message.kind}: {told_once(message.reason, lines=1)}"
+        times = f", {message.count} times" if message.count > 1 else ""
+        words = f"  parked  {when_text(message.last_at)}  {message.fingerprint}  {message.task or '(no task)'}{times}"
+        blocks += _block(message.id, words, "yellow", "", reason)
+    return Group(*blocks)
 
 
-def held_view(
-    target: TargetRow, job: JobRow, claims: Sequence[ClaimRow], kwargs: object, replayed_as: uuid.UUID | None = None
-) -> RenderableType:
+def _block(id_: uuid.UUID, words: str, style: str, what: str, reason: str) -> list[RenderableType]:
+    lines = [line for line in (what, reason) if line]
+    return [
+        Text.assemble((str(id_)[:8], "bold"), (words, style)),
+        *(Padding(Text(line), (0, 0, 0, 4)) for line in lines),
+    ]
+
+
+def held_view(target: TargetRow, job: JobRow, claims: Sequence[ClaimRow], kwargs: object) -> RenderableType:
     """Return everything about one held target."""
     facts = [
         ("target", str(target.id)),
@@ -77,8 +84,8 @@ def held_view(
         ("worker died", f"{target.worker_deaths} times"),
         ("service away", f"{target.transient_retries} times"),
     ]
-    if replayed_as is not None:
-        facts.append(("replayed as", f"job {replayed_as}"))
+    if target.replayed_as is not None:
+        facts.append(("replayed as", f"job {target.replayed_as}"))
     if target.discarded_at is not None:
         facts.append(("discarded", when_text(target.discarded_at)))
     parts: list[RenderableType] = [
@@ -87,7 +94,7 @@ def held_view(
         Text(f"{target.error_type or 'Held'}: {target.error_text or ''}", style="red"),
     ]
     if claims:
-        parts += [Text(), claims_table(claims)]
+        parts += [Text(), ClaimsView(claims)]
     for claim in claims:
         if claim.log:
             lines = claim.log.rstrip().splitlines()
@@ -113,8 +120,9 @@ def parked_view(message: ParkedRow, advice: str) -> RenderableType:
     ]
     if message.discarded_at is not None:
         facts.append(("discarded", when_text(message.discarded_at)))
+    shown, number = raw_text(message.raw)
     size = len(message.raw)
-    cut = f", the first {RAW_BYTES}" if size > RAW_BYTES else ""
+    cut = f", the first {number}" if size > number else ""
     return Group(
         _facts(facts),
         Text(),
@@ -122,19 +130,22 @@ def parked_view(message: ParkedRow, advice: str) -> RenderableType:
         Text(advice),
         Text(),
         Text(f"raw, {size} bytes{cut}", style="bold"),
-        Padding(Text(raw_text(message.raw[:RAW_BYTES])), (0, 0, 0, 2)),
+        Padding(Text(shown), (0, 0, 0, 2)),
     )
 
 
-def raw_text(raw: bytes) -> str:
-    """Return bytes as text where they are printable UTF-8, else as a hexadecimal dump."""
+def raw_text(raw: bytes) -> tuple[str, int]:
+    """Return the begin of a message as text where it is printable UTF-8, else as a dump; and how many bytes that is."""
+    begin = raw[:RAW_BYTES]
     try:
-        text = raw.decode()
+        text = begin.decode()
     except UnicodeDecodeError as error:
-        if error.start < len(raw) - 3:  # not merely cut within a character
-            return _hexadecimal(raw)
-        text = raw[: error.start].decode()
-    return text if all(character.isprintable() or character in "\n\t" for character in text) else _hexadecimal(raw)
+        if len(raw) == len(begin) or error.start < len(begin) - 3:  # not merely cut within a character
+            return _hexadecimal(raw[:DUMPED_BYTES]), DUMPED_BYTES
+        text = begin[: error.start].decode()
+    if all(character.isprintable() or character in "\n\t" for character in text):
+        return text, RAW_BYTES
+    return _hexadecimal(raw[:DUMPED_BYTES]), DUMPED_BYTES
 
 
 def _hexadecimal(raw: bytes) -> str:
@@ -153,8 +164,3 @@ def _facts(facts: Iterable[tuple[str, Any]]) -> Table:
     for name, value in facts:
         table.add_row(name, Text(str(value)))
     return table
-
-
-def _first_lines(text: str, number: int = 3) -> str:
-    lines = text.strip().splitlines()
-    return "\n".join(lines[:number]) + (" …" if len(lines) > number else "")

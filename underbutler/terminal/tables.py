@@ -11,12 +11,13 @@ from rich.text import Text
 from underbutler.model.job import Phase, TargetState
 
 from .moments import when_text
+from .reasons import told_once
 
 if TYPE_CHECKING:
     from underbutler.model.notice import LargeFileObjectAvailable
-    from underbutler.records import ClaimRow, JobRow, TargetRow
+    from underbutler.records import JobRow, TargetRow
 
-__all__ = ["claims_table", "jobs_table", "notice_line", "notices_table", "targets_table"]
+__all__ = ["jobs_table", "notice_line", "notices_table", "targets_table"]
 
 _STYLES: dict[str, str] = {
     Phase.COMPLETED: "green",
@@ -30,21 +31,6 @@ _STYLES: dict[str, str] = {
     TargetState.ABORTED: "yellow",
     TargetState.RUNNING: "cyan",
     TargetState.DELIVERING: "cyan",
-}
-
-_CLAIM_STYLES: dict[str, str] = {
-    "live": "cyan",
-    "done": "green",
-    "no_work": "green",
-    "failed": "red",
-    "died": "red",
-    "worker_died": "red",
-    "expired": "red",
-    "timed_out": "red",
-    "fenced_out": "red",
-    "aborted": "yellow",
-    "transient": "yellow",
-    "given_back": "yellow",
 }
 
 HEADINGS = {
@@ -70,9 +56,13 @@ def jobs_table(rows: Sequence[tuple[JobRow, dict[TargetState, int]]]) -> Table:
 
 
 def targets_table(
-    targets: Iterable[TargetRow], *, scalars: Sequence[str] | None = None, title: str | None = None
+    targets: Iterable[TargetRow],
+    *,
+    scalars: Sequence[str] | None = None,
+    title: str | None = None,
+    ids: bool = False,
 ) -> Table:
-    """Return a table of targets: data ID, state, what the task measured, seconds.
+    """Return a table of targets: data ID, state, what the task measured, seconds, and why it failed or waits.
 
     Parameters
     ----------
@@ -82,6 +72,8 @@ def targets_table(
         Names in the task's metadata to show as columns; default those of `HEADINGS` that occur.
     title
         Line above the table.
+    ids
+        Show the first characters of each target's id.
     """
     rows = list(targets)
     keys = list(dict.fromkeys(key for row in rows for key in row.data_id))
@@ -92,47 +84,32 @@ def targets_table(
         scalars = [name for name in HEADINGS if any(name in (row.scalars or {}) for row in rows)]
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1), collapse_padding=True)
     table.title, table.title_justify = title, "left"
-    for key in keys:
+    for key in (*(["target"] if ids else []), *keys):
         table.add_column(key, no_wrap=True, overflow="fold")
     table.add_column("state", no_wrap=True)
     for name in scalars:
         table.add_column(HEADINGS.get(name, name), justify="right")
     table.add_column("time\n(s)", justify="right")
-    if any(row.error_text for row in rows):
+    reasons = [_reason(row) for row in rows]
+    if any(reasons):
         table.add_column("reason", overflow="fold")
-    for row in rows:
+    for row, reason in zip(rows, reasons, strict=True):
         values = row.scalars or {}
-        cells = [str(row.data_id.get(key, "")) for key in keys]
+        cells = ([str(row.id)[:8]] if ids else []) + [str(row.data_id.get(key, "")) for key in keys]
         measured = [_number(values.get(name)) for name in scalars]
-        reason = [f"{row.error_type}: {row.error_text}"] if row.error_text else []
-        table.add_row(*cells, _styled(row.state), *measured, _number(row.seconds), *reason)
+        told = [reason] if any(reasons) else []
+        table.add_row(*cells, _styled(row.state), *measured, _number(row.seconds), *told)
     return table
 
 
-def claims_table(claims: Iterable[ClaimRow]) -> Table:
-    """Return a table of claims: who tried which target when (UTC), and how and why each try ended."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("target", "claim", "sent"):
-        table.add_column(heading, justify="left" if heading == "target" else "right", no_wrap=True)
-    table.add_column("worker", overflow="fold", min_width=8)
-    for heading in ("pid", "start", "end", "how"):
-        table.add_column(heading, justify="right" if heading == "pid" else "left", no_wrap=True)
-    table.add_column("reason", overflow="fold", min_width=10)
-    for claim in claims:
-        start, end = when_text(claim.started_at)[5:-1], when_text(claim.ended_at)[5:-1]
-        how = claim.end or "live"
-        table.add_row(
-            str(claim.target_id)[:8],
-            str(claim.claim_no),
-            str(claim.send_no),
-            claim.worker,
-            str(claim.pid),
-            start,
-            end[6:] if end[:5] == start[:5] else end,
-            Text(how, style=_CLAIM_STYLES.get(how, "")),
-            claim.reason or "",
-        )
-    return table
+def _reason(row: TargetRow) -> str:
+    """Say why a target failed, or why it waits."""
+    if row.error_text:
+        return f"{row.error_type}: {told_once(row.error_text)}"
+    if row.state.ended:
+        return ""
+    waits = f"waits until {when_text(row.not_before)[11:]}" if row.not_before is not None else ""
+    return ": ".join(part for part in (waits, row.waiting_reason) if part)
 
 
 def notices_table(notices: Iterable[LargeFileObjectAvailable]) -> Table:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +13,11 @@ from drill_rival import Rival
 from drill_services import DrillRedis
 from drill_site import DrillSite, install_tasks
 from drill_table import FULL, PROPERTY, SMALL, Row, Scale, Table, as_text
-from services import S3Endpoint
+from services import PostgresServer, RabbitServer, S3Endpoint, fresh_database, postgres_node
 
 from underbutler.embedded.process import Guard
 
-GROUP = "drills"
+ORDER = pytest.StashKey[int]()
 TASKS = Path(__file__).parent.parent / "drill_probes" / "drill_tasks.py"
 
 
@@ -32,13 +30,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the drills: they are run when asked for, and one at a time."""
+    """Mark the drills: they are run when asked for; those of one site are run one after the other."""
     here = Path(__file__).parent
-    for item in items:
+    for number, item in enumerate(items):
         if here in item.path.parents:
             item.add_marker("drill")
-            item.add_marker(pytest.mark.xdist_group(GROUP))
-            item.add_marker(pytest.mark.timeout(600))
+            large = "large" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group("drills-large" if large else "drills"))
+            item.add_marker(pytest.mark.timeout(900))
+            item.stash[ORDER] = number
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -77,13 +77,10 @@ def scale(pytestconfig: pytest.Config) -> Scale:
     return _scale(pytestconfig)
 
 
-ORDER = itertools.count()
-
-
 @pytest.fixture
 def table(request: pytest.FixtureRequest) -> Table:
     """Return what takes the rows of this drill."""
-    return Table(request.node.user_properties, next(ORDER))
+    return Table(request.node.user_properties, request.node.stash[ORDER])
 
 
 @pytest.fixture(scope="session")
@@ -119,12 +116,52 @@ def _site(
         yield site
 
 
+@pytest.fixture(scope="session")
+def records() -> Iterator[PostgresServer]:
+    """Run the PostgreSQL that the drills may end."""
+    with postgres_node() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _large_site(
+    records: PostgresServer,
+    rabbitmq_node: RabbitServer,
+    moto_endpoint: S3Endpoint,
+    packages: Path,
+    _guard: Guard,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[DrillSite]:
+    home = tmp_path_factory.mktemp("drill-large")
+    with (
+        fresh_database(records.url) as database,
+        fresh_database(records.url) as registry,
+        rabbitmq_node.fresh_vhost() as broker_url,
+        DrillSite(
+            home,
+            broker_url=broker_url,
+            database_url=database,
+            registry_url=registry,
+            store=moto_endpoint,
+            packages=packages,
+            guard=_guard,
+        ) as site,
+    ):
+        yield site
+
+
 @pytest.fixture
-def site(_site: DrillSite) -> Iterator[DrillSite]:
-    """Return the site on Redis, SQLite and Swift; nothing of it is spoiled when a drill begins."""
-    _site.faults.heal()
-    yield _site
-    _site.faults.heal()
+def large() -> None:
+    """Ask for the other deployment: RabbitMQ with quorum queues, PostgreSQL, moto."""
+
+
+@pytest.fixture
+def site(request: pytest.FixtureRequest) -> Iterator[DrillSite]:
+    """Return the site on Redis, SQLite and Swift, or the large one; nothing of it is spoiled when a drill begins."""
+    site: DrillSite = request.getfixturevalue("_large_site" if "large" in request.fixturenames else "_site")
+    site.clear()
+    yield site
+    site.clear()
 
 
 @pytest.fixture(scope="session")
@@ -134,14 +171,19 @@ def _rival(broker: DrillRedis, _guard: Guard, tmp_path_factory: pytest.TempPathF
     rival.close()
 
 
-@pytest.fixture
-def stock(_rival: Rival) -> Iterator[Rival]:
-    """Return stock Celery on the same Redis; none of its workers is left after a drill."""
-    yield _rival
-    _rival.end()
+@pytest.fixture(scope="session")
+def _large_rival(
+    rabbitmq_node: RabbitServer, _guard: Guard, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Rival]:
+    with rabbitmq_node.fresh_vhost() as broker_url:
+        rival = Rival(tmp_path_factory.mktemp("drill-rival-rabbitmq"), broker_url, _guard)
+        yield rival
+        rival.close()
 
 
 @pytest.fixture
-def clock() -> Callable[[], float]:
-    """Return the clock that the records use too: they are on this machine."""
-    return time.time
+def stock(request: pytest.FixtureRequest) -> Iterator[Rival]:
+    """Return stock Celery on the same broker; none of its workers is left after a drill."""
+    rival: Rival = request.getfixturevalue("_large_rival" if "large" in request.fixturenames else "_rival")
+    yield rival
+    rival.end()

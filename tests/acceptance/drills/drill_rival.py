@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -13,13 +15,14 @@ from typing import Any
 import redis
 from celery import Celery
 from drill_worker import DrillWorker
+from services import eventually
 
 from underbutler.embedded.process import Guard
 
 __all__ = ["Rival", "StockFacts"]
 
 HERE = Path(__file__).parent
-QUIET_S = 15.0
+QUIET_S = 12.0
 """So long after the last sign of work what has not been done is lost: the visibility timeout of 10 s, and a sweep."""
 PREFIX = "stock:"
 NUMBERS = count(1)
@@ -165,19 +168,19 @@ class Rival:
         return None
 
     def until_done(self, names: list[str], since: float) -> float | None:
-        """Return the seconds from a moment to the last first end of some jobs."""
+        """Return the seconds from a moment to the last first end of some jobs; None when it came never, or before."""
         firsts: dict[str, float] = {}
         for line in self.tally.read_text().splitlines():
             word, name, _, at = line.split()
             if word == "end" and name in names:
                 firsts.setdefault(name, float(at))
-        return max(firsts.values()) - since if len(firsts) == len(names) else None
+        last = max(firsts.values(), default=0.0)
+        return last - since if len(firsts) == len(names) and last > since else None
 
     def waiting(self) -> int:
-        """Return how many messages are in the queue or with a worker."""
-        if not self.broker_url.startswith("redis"):
-            with self.app.connection_for_read() as link, link.channel() as channel:
-                return int(channel.queue_declare("stock", passive=True).message_count)
+        """Return how many messages are in the queue, and on Redis with a worker."""
+        if not self.is_redis:
+            return self._declared().message_count
         with redis.Redis.from_url(self.broker_url) as client:
             try:
                 return int(client.llen(f"{PREFIX}stock")) + int(client.hlen(f"{PREFIX}unacked"))
@@ -185,8 +188,28 @@ class Rival:
                 return 1
 
     def empty_broker(self) -> None:
-        """Forget all messages."""
-        if self.broker_url.startswith("redis"):
+        """Forget all messages; what dead workers held is in the queue again when it has no consumer any more."""
+        if self.is_redis:
             with redis.Redis.from_url(self.broker_url) as client:
                 for key in client.scan_iter(f"{PREFIX}*"):
                     client.delete(key)
+        else:
+            eventually(lambda: self._declared().consumer_count == 0, what="a queue of stock's without consumers")
+            with self._queue() as queue:
+                queue.purge()
+
+    @property
+    def is_redis(self) -> bool:
+        """Whether the broker is Redis."""
+        return self.broker_url.startswith("redis")
+
+    def _declared(self) -> Any:
+        with self._queue() as queue:
+            return queue.queue_declare()
+
+    @contextmanager
+    def _queue(self) -> Iterator[Any]:
+        """Bind stock's queue to a connection of its own: one from the pool may have been cut for its long silence."""
+        (queue,) = self.app.amqp.queues.consume_from.values()
+        with self.app.connection_for_read() as link, link.channel() as channel:
+            yield queue(channel)

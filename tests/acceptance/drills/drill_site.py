@@ -24,7 +24,7 @@ from underbutler.broker import make_app
 from underbutler.context import WorkerContext
 from underbutler.embedded.process import Guard, Process
 from underbutler.embedded.stack import make_buckets
-from underbutler.errors import BrokerUnavailableError
+from underbutler.errors import BrokerUnavailableError, RecordsUnavailableError
 from underbutler.model.job import Phase, TargetState
 from underbutler.records import ClaimRow, JobRow
 from underbutler.sending import send
@@ -33,8 +33,9 @@ from underbutler.settings import Settings
 __all__ = ["DrillSite", "install_tasks"]
 
 PROGRAM = Path(sys.executable).parent / "underbutler"
-ALL = ("--id", "instrument=SIMCAM", "--no-versions")
-ONE = ("--id", "instrument=SIMCAM", "detector=0", "exposure=2026112000001", "--no-versions")
+FIRST = 2026112000001
+OPTIONS = ("--no-versions",)
+ONE = ("--id", "instrument=SIMCAM", "detector=0", f"exposure={FIRST}", *OPTIONS)
 
 TIDY_S = 20.0
 """So long after its end a job's notices may still be on their way, and what dead claims left be there, in seconds."""
@@ -52,6 +53,7 @@ SHORT: dict[str, Any] = {
     "unknown_wait_s": 20.0,
     "breaker_open_s": 2.0,
     "breaker_cap_s": 4.0,
+    "annex_timeout_s": 1.0,
 }
 """What takes minutes in production takes seconds here."""
 
@@ -69,6 +71,8 @@ class DrillSite:
         The S3 server; everybody here goes to it through `faults`.
     database_url
         The records; default a SQLite file.
+    registry_url
+        The repository's registry; default a SQLite file.
     packages
         Folder in which the drills' tasks are installed.
     """
@@ -82,6 +86,7 @@ class DrillSite:
         packages: Path,
         guard: Guard,
         database_url: str | None = None,
+        registry_url: str | None = None,
         exposures: int = 60,
     ) -> None:
         self.home = home
@@ -92,6 +97,7 @@ class DrillSite:
         self.heard = Heard()
         self._broker_url = broker_url
         self._database_url = database_url
+        self._registry_url = registry_url
         self._packages = packages
         self._exposures = exposures
         self._sweepers: list[Process] = []
@@ -148,7 +154,7 @@ class DrillSite:
         from underbutler.testing.night import simulate_night
 
         upgrade(self.settings.records_url)
-        create_repository(self.home / "repo", "demo", self.settings)
+        create_repository(self.home / "repo", "demo", self.settings, registry_url=self._registry_url)
         make_buckets(self.settings)
         night = simulate_night(
             self.home / "night", n_bias=self._exposures, n_flat=0, n_science=0, shape=(64, 64), detectors=(0,)
@@ -213,6 +219,13 @@ class DrillSite:
         self._sweepers.append(process)
         return process
 
+    def clear(self) -> None:
+        """Begin anew: faults are gone, and jobs that a drill left open are cancelled."""
+        self.faults.heal()
+        for job in self.context.jobs.jobs(limit=None):
+            if not Phase(job.phase).ended:
+                self.context.jobs.cancel(job.id)
+
     # What is done here
 
     def submit(self, task: str, *words: object) -> JobRow:
@@ -233,9 +246,10 @@ class DrillSite:
 
     def write(self, exposures: int, **config: float) -> JobRow:
         """Submit targets that each write a table and a picture, one per exposure."""
-        last = 2026112000000 + exposures
+        last = FIRST + exposures - 1
         words = [f"{name}={value}" for name, value in config.items()]
-        return self.submit("drillWrite", *ALL, f"exposure=2026112000001..{last}", *(["-c", *words] if words else []))
+        given = ["-c", *words] if words else []
+        return self.submit("drillWrite", "--id", "instrument=SIMCAM", f"exposure={FIRST}..{last}", *OPTIONS, *given)
 
     # What can be seen here
 
@@ -253,14 +267,17 @@ class DrillSite:
         return eventually(look, timeout, f"{count} targets at work of job {job.id}")
 
     def done(self, job: JobRow) -> int:
-        """Return how many targets are done."""
-        return self.context.jobs.counts(job.id).get(TargetState.DONE, 0)
+        """Return how many targets are done; 0 while the records are away."""
+        try:
+            return self.context.jobs.counts(job.id).get(TargetState.DONE, 0)
+        except RecordsUnavailableError:
+            return 0
 
     def ended(self, *jobs: JobRow, timeout: float) -> bool:
         """Wait until jobs have ended; False when they have not in time. Records that are away are waited out."""
         open_jobs, deadline = list(jobs), time.monotonic() + timeout
         while open_jobs and time.monotonic() < deadline:
-            with suppress(Exception):  # records that restart
+            with suppress(RecordsUnavailableError):
                 open_jobs = [job for job in open_jobs if not Phase(self.context.jobs.job(job.id).phase).ended]
             time.sleep(0.1)
         return not open_jobs
@@ -276,9 +293,10 @@ class DrillSite:
             time.sleep(0.5)
 
     def until_done(self, cut: Iterable[uuid.UUID], since: float) -> float | None:
-        """Return the seconds from a moment to the end of the last of some targets; None while one has not ended."""
+        """Return the seconds from a moment to the end of the last of some targets; None if never, or before."""
         ends = [self.context.jobs.target(target).ended_at for target in cut]
-        return None if None in ends else max(end - since for end in ends if end is not None)
+        last = max(end or 0.0 for end in ends)
+        return last - since if None not in ends and last > since else None
 
     def until_all_done(self, jobs: Iterable[JobRow], since: float) -> float | None:
         """Return the seconds from a moment to the end of the last target of some jobs."""
@@ -304,6 +322,11 @@ class DrillSite:
         keys = [item["Key"] for page in listed for item in page.get("Contents", [])]
         keys += [item["Key"] for item in self.s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])]
         return [key for key in keys if any(target in key for target in targets)]
+
+    def failures(self, job: JobRow) -> str:
+        """Return what the failed claims of a job said."""
+        claims = [claim for claim in self.context.jobs.claims(job.id) if claim.end == "failed"]
+        return "\n\n".join(f"{claim.reason}\n{claim.log}" for claim in claims)
 
     # What is done to the broker
 

@@ -40,6 +40,8 @@ class Row:
         From the kill, or from the repair of what was away, to `until`; None where nothing is to recover.
     until
         What the seconds run to.
+    told
+        What there is to say instead.
     """
 
     order: float
@@ -52,6 +54,7 @@ class Row:
     held: int
     seconds: float | None = None
     until: str = ""
+    told: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return the row as plain values."""
@@ -65,13 +68,13 @@ NUMBERS = range(3, 8)
 def as_text(rows: Iterable[Row]) -> str:
     """Return the table as text; a drill's name stands once, above stock's line."""
     lines: list[Sequence[str]] = [HEAD]
-    before = ""
+    before = ("", "")
     for row in sorted(rows, key=lambda row: (row.order, row.who)):
-        names = ("", "") if row.drill == before else (row.drill, row.broken)
+        names = ("", "") if (row.drill, row.broken) == before else (row.drill, row.broken)
         numbers = [str(number) for number in (row.targets, row.lost, row.doubled, row.held)]
-        seconds = "" if row.seconds is None else f"{row.seconds:.1f}"
-        lines.append((*names, row.who, *numbers, seconds, row.until))
-        before = row.drill
+        seconds, until = ("", "") if row.seconds is None else (f"{row.seconds:.1f}", row.until)
+        lines.append((*names, row.who, *numbers, seconds, row.told or until))
+        before = (row.drill, row.broken)
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
     return "\n".join(
         "  ".join(
@@ -109,21 +112,28 @@ class Table:
         self._properties = properties
         self._order = order
 
-    def add(self, drill: str, broken: str, who: str, seconds: float | None, until: str, **numbers: int) -> None:
-        """Add a row."""
-        row = Row(order=self._order, drill=drill, broken=broken, who=who, seconds=seconds, until=until, **numbers)
+    def _add(self, drill: str, broken: str, who: str, **values: Any) -> None:
+        row = Row(order=self._order, drill=drill, broken=broken, who=who, **values)
         self._properties.append((PROPERTY, row.as_json()))
 
     def ours(
-        self, drill: str, broken: str, facts: Facts, *, seconds: float | None = None, until: str = "", held: int = 0
+        self, drill: str, broken: str, facts: Facts, *, seconds: float | None = None, until: str = "", parked: int = 0
     ) -> None:
-        """Add our row; `held` are held messages beside the held targets."""
+        """Add our row; `parked` messages are held beside the held targets."""
         numbers = {"targets": facts.targets, "lost": facts.lost, "doubled": facts.doubled}
-        self.add(drill, broken, "ours", seconds, until, held=held + len(facts.held), **numbers)
+        held = len(facts.held) + parked
+        self._add(drill, broken, "ours", **numbers, held=held, seconds=seconds, until=until)
 
     def stock(
-        self, drill: str, broken: str, facts: StockFacts, *, seconds: float | None = None, until: str = ""
+        self,
+        drill: str,
+        broken: str,
+        facts: StockFacts,
+        *,
+        seconds: float | None = None,
+        until: str = "",
+        told: str = "",
     ) -> None:
         """Add stock's row, below ours."""
         numbers = {"targets": facts.targets, "lost": facts.lost, "doubled": facts.doubled}
-        self.add(drill, broken, "stock", seconds, until, held=0, **numbers)
+        self._add(drill, broken, "stock", **numbers, held=0, seconds=seconds, until=until, told=told)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -108,6 +109,7 @@ class DrillWorker:
 
     def stop_whole(self) -> list[psutil.Process]:
         """Stop all its processes, as when a machine sleeps; return them."""
+        self.plain = False
         members = self.members()
         for member in members:
             _signal(member, signal.SIGSTOP)
@@ -126,11 +128,15 @@ class DrillWorker:
 
     def signal_main(self, number: signal.Signals) -> None:
         """Send a signal to the main process alone."""
+        self.plain = False
         os.kill(self.pid, number)
 
-    def ended(self, patience_s: float = 30) -> int:
-        """Wait until it has ended by itself, kill it when it does not, and return its exit code."""
-        return self._process.stop(patience_s, by=signal.SIGCONT)
+    def ends(self, patience_s: float) -> bool:
+        """Wait until it has ended by itself; False when it has not in time."""
+        deadline = time.monotonic() + patience_s
+        while self.alive and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return not self.alive
 
     def end(self) -> None:
         """End it and everything of it, in whatever state it is."""

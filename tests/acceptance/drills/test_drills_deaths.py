@@ -6,6 +6,7 @@ import os
 import signal
 import time
 
+import pytest
 from drill_rival import Rival
 from drill_site import DrillSite
 from drill_table import Scale, Table
@@ -46,6 +47,7 @@ def test_whole_workers_are_killed_again_and_again_under_load(
     assert facts.states == {"done": scale.targets}
 
 
+@pytest.mark.usefixtures("large")
 def test_a_child_is_killed_in_the_middle_of_a_target(site: DrillSite, stock: Rival, table: Table) -> None:
     site.only(1)
     stock.only(1)
@@ -66,6 +68,7 @@ def test_a_child_is_killed_in_the_middle_of_a_target(site: DrillSite, stock: Riv
     assert ends == ["died", "done"]
 
 
+@pytest.mark.usefixtures("large")
 def test_a_target_that_always_kills_its_child_is_held_and_others_go_on(
     site: DrillSite, stock: Rival, table: Table
 ) -> None:
@@ -77,10 +80,10 @@ def test_a_target_that_always_kills_its_child_is_held_and_others_go_on(
     their_good = stock.send("beside", 20)
     facts = site.facts(bad, good)
     ends = [target.ended_at or 0.0 for job in (bad, good) for target in site.context.jobs.targets(job.id)]
-    their_facts = stock.facts([*their_bad, *their_good], 25)
+    their_facts = stock.facts([*their_bad, *their_good], 12)
     drill, broken = "a target that kills its child", "each time, 3 of 23"
     table.ours(drill, broken, facts, seconds=max(ends) - at, until="good done, bad held")
-    table.stock(drill, broken, their_facts, until=f"never: {their_facts.started - 20} deaths in 25 s")
+    table.stock(drill, broken, their_facts, told=f"never: {their_facts.started - 20} deaths in 12 s")
     expected = {target.id for target in site.context.jobs.targets(bad.id)}
     assert facts.held == expected
     assert (facts.lost, facts.doubled) == (0, 0), facts.said
@@ -91,6 +94,7 @@ def test_a_target_that_always_kills_its_child_is_held_and_others_go_on(
         assert target.error_text
 
 
+@pytest.mark.usefixtures("large")
 def test_the_main_process_alone_is_killed_and_its_children_do_not_go_on(
     site: DrillSite, stock: Rival, table: Table
 ) -> None:
@@ -118,6 +122,7 @@ def test_the_main_process_alone_is_killed_and_its_children_do_not_go_on(
         assert [one.end for one in site.context.jobs.claims(claim.target_id)] == ["worker_died", "done"]
 
 
+@pytest.mark.usefixtures("large")
 def test_the_keeper_is_killed_and_another_takes_its_place(site: DrillSite, table: Table) -> None:
     """Targets that run longer than two leases end under their first claim: somebody renewed it."""
     (ours,) = site.only(1)

@@ -2,114 +2,71 @@
 
 from __future__ import annotations
 
+import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from drill_rival import Rival
 from drill_site import DrillSite
 from drill_table import Scale, Table
-from services import PostgresServer, RabbitServer, S3Endpoint, eventually, fresh_database, postgres_node
+from services import PostgresServer, RabbitServer, eventually
 
-from underbutler.embedded.process import Guard
-
-
-@pytest.fixture(scope="module")
-def records() -> Iterator[PostgresServer]:
-    with postgres_node() as server:
-        yield server
+pytestmark = pytest.mark.usefixtures("large")
 
 
-@pytest.fixture(scope="module")
-def large_site(
-    records: PostgresServer,
-    rabbitmq_node: RabbitServer,
-    swift_endpoint: S3Endpoint,
-    packages: Path,
-    _guard: Guard,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[DrillSite]:
-    """Run the drills' site on RabbitMQ and PostgreSQL."""
-    with fresh_database(records.url) as database, rabbitmq_node.fresh_vhost() as broker:
-        site = DrillSite(
-            tmp_path_factory.mktemp("drill-large"),
-            broker_url=broker,
-            database_url=database,
-            store=swift_endpoint,
-            packages=packages,
-            guard=_guard,
-        )
-        with site:
-            yield site
-
-
-@pytest.fixture(scope="module")
-def large_stock(
-    rabbitmq_node: RabbitServer, _guard: Guard, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Rival]:
-    """Run stock Celery on the same RabbitMQ, with quorum queues."""
-    with rabbitmq_node.fresh_vhost() as broker:
-        rival = Rival(tmp_path_factory.mktemp("drill-rival-rabbit"), broker, _guard)
-        yield rival
-        rival.close()
-
-
-def test_rabbitmq_restarts(
-    large_site: DrillSite, large_stock: Rival, table: Table, rabbitmq_node: RabbitServer
-) -> None:
-    large_site.only(1)
-    large_stock.only(1)
-    job, names = large_site.write(24, seconds=0.5), large_stock.send("rabbit", 24, seconds=0.5)
-    eventually(lambda: large_site.done(job) >= 4, 60, what="four targets done")
+def test_rabbitmq_restarts(site: DrillSite, stock: Rival, table: Table, rabbitmq_node: RabbitServer) -> None:
+    site.only(1)
+    stock.only(1)
+    job, names = site.write(24, seconds=0.5), stock.send("rabbit", 60, seconds=0.5)
+    eventually(lambda: site.done(job) >= 4, 60, what="four targets done")
     rabbitmq_node.end()
     rabbitmq_node.start()
     at = time.time()
-    facts, their_facts = large_site.facts(job, timeout=120), large_stock.facts(names, 60)
-    drill, broken = "RabbitMQ restarts", "mid-run, quorum queues"
-    table.ours(drill, broken, facts, seconds=large_site.until_all_done([job], at), until="all done")
-    table.stock(drill, broken, their_facts, seconds=large_stock.until_done(names, at), until="all done")
+    facts, their_facts = site.facts(job, timeout=120), stock.facts(names, 60)
+    drill, broken = "RabbitMQ restarts", "mid-run"
+    table.ours(drill, broken, facts, seconds=site.until_all_done([job], at), until="all done")
+    table.stock(drill, broken, their_facts, seconds=stock.until_done(names, at), until="all done")
     assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said
     assert facts.states == {"done": 24}
 
 
-def test_whole_workers_are_killed_on_rabbitmq_and_postgresql(large_site: DrillSite, table: Table, scale: Scale) -> None:
-    (worker,) = large_site.only(1)
-    targets = scale.targets // 4
-    job = large_site.empty(targets)
+def test_whole_workers_are_killed_while_they_write(site: DrillSite, table: Table) -> None:
+    """What the targets make is in the Butler, in the annex and announced, once, wherever the kill met them."""
+    (worker,) = site.only(1)
+    job = site.write(60, seconds=0.1)
     kills: list[float] = []
-    for mark in (targets // 4, targets // 2, 3 * targets // 4):
-        eventually(lambda mark=mark: large_site.done(job) >= mark, 120, what=f"{mark} targets done")
+    for mark in (8, 20, 32, 44):
+        eventually(lambda mark=mark: site.done(job) >= mark, 120, what=f"{mark} targets done")
         worker.kill_whole()
         kills.append(time.time())
-        worker = large_site.worker()
-    facts = large_site.facts(job, timeout=180)
-    seconds = max(large_site.until_next(job, kill) or 0.0 for kill in kills)
-    table.ours(
-        "3 × kill -9 of the worker", "on RabbitMQ and PostgreSQL", facts, seconds=seconds, until="next done, slowest"
-    )
+        worker = site.worker()
+    facts = site.facts(job, timeout=180)
+    seconds = max(site.until_next(job, kill) or 0.0 for kill in kills)
+    drill, broken = "4 × kill -9 of the worker", "while it writes and delivers"
+    table.ours(drill, broken, facts, seconds=seconds, until="next done, slowest")
     assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said[:20]
-    assert facts.states == {"done": targets}
+    assert facts.states == {"done": 60}
+    eventually(lambda: len(site.keys(job)) == 60, 60, what="an annex with nothing but the announced objects")
 
 
 @pytest.mark.parametrize("how", ["restarts", "crashes", "away"])
 def test_postgresql_goes_away_mid_run(
-    large_site: DrillSite, table: Table, records: PostgresServer, scale: Scale, how: str
+    site: DrillSite, table: Table, records: PostgresServer, scale: Scale, how: str
 ) -> None:
-    import signal
-
-    large_site.only(1)
-    job = large_site.write(24, seconds=0.5)
-    eventually(lambda: large_site.done(job) >= 4, 60, what="four targets done")
-    records.end(by=signal.SIGQUIT if how == "crashes" else signal.SIGINT)
-    if how == "away":
-        time.sleep(scale.away_s)
-    records.start()
+    """Records and registry are there: short targets, so that most of their time is spent with it."""
+    site.only(1)
+    job = site.write(60, seconds=0.1)
+    for mark in (4,) if how == "away" else (4, 20, 36):
+        eventually(lambda mark=mark: site.done(job) >= mark, 60, what=f"{mark} targets done")
+        records.end(by=signal.SIGQUIT if how == "crashes" else signal.SIGINT)
+        if how == "away":
+            time.sleep(scale.away_s)
+        records.start()
     at = time.time()
-    facts = large_site.facts(job, timeout=180)
-    broken = {"restarts": "in order, mid-run", "crashes": "SIGQUIT, mid-run", "away": f"{scale.away_s:.0f} s"}[how]
-    seconds = large_site.until_all_done([job], at)
-    table.ours(f"PostgreSQL {how}", broken, facts, seconds=seconds, until="all done")
+    facts = site.facts(job, timeout=180)
+    broken = {"restarts": "3 ×, in order", "crashes": "3 ×, SIGQUIT", "away": f"{scale.away_s:.0f} s"}[how]
+    seconds = site.until_next(job, at)
+    table.ours(f"PostgreSQL {how}", broken, facts, seconds=seconds, until="next done")
     assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said
-    assert facts.states == {"done": 24}
-    assert {target.deaths for target in large_site.context.jobs.targets(job.id)} == {0}
+    assert facts.states == {"done": 60}, site.failures(job)
+    assert {target.deaths for target in site.context.jobs.targets(job.id)} == {0}

@@ -14,6 +14,8 @@ from services import eventually
 
 from underbutler.model.job import Phase, TargetState
 
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+
 
 def test_a_whole_worker_is_stopped_past_its_lease_and_wakes_up(site: DrillSite, stock: Rival, table: Table) -> None:
     """One of its targets was to write when it was stopped, the other had written and was to complete."""
@@ -47,6 +49,7 @@ def test_a_whole_worker_is_stopped_past_its_lease_and_wakes_up(site: DrillSite, 
     assert their_other.alive
 
 
+@pytest.mark.usefixtures("large")
 def test_a_stopped_child_is_ended_by_its_time_limit(site: DrillSite, table: Table) -> None:
     site.only(1)
     job = site.empty(6, seconds=0.5, task="drillLimited")
@@ -62,35 +65,35 @@ def test_a_stopped_child_is_ended_by_its_time_limit(site: DrillSite, table: Tabl
     assert "time limit" in (site.context.jobs.target(stopped.target_id).error_text or "")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT], ids=lambda number: number.name)
-def test_a_worker_is_asked_to_end_with_targets_running(
-    site: DrillSite, stock: Rival, table: Table, number: signal.Signals
-) -> None:
-    (ours,), (theirs,) = site.only(1), stock.only(1)
-    job, names = site.empty(6, seconds=4), stock.send(number.name, 6, seconds=4)
-    cut = site.at_work(job, 2)
-    eventually(lambda: len(stock.running(names)) == 2, what="stock at work")
+@pytest.mark.usefixtures("large")
+def test_workers_are_asked_to_end_with_targets_running(site: DrillSite, stock: Rival, table: Table) -> None:
+    """Three workers get a signal each. What they had begun is given back, and that counts to nothing."""
+    workers, their_workers = site.only(3), stock.only(3)
+    job, names = site.empty(7, seconds=4), stock.send("signals", 7, seconds=4)
+    cut = site.at_work(job, 6)
+    eventually(lambda: len(stock.running(names)) == 6, what="stock at work")
     their_cut = list(stock.running(names))
-    ours.signal_main(number)
-    theirs.signal_main(number)
+    for number, ours, theirs in zip(SIGNALS, workers, their_workers, strict=True):
+        ours.signal_main(number)
+        theirs.signal_main(number)
     at = time.time()
-    ours.ended(60)
-    theirs.ended(60)
     site.worker()
     stock.worker()
+    assert all(worker.ends(60) for worker in [*workers, *their_workers])
     facts, their_facts = site.facts(job), stock.facts(names, 60)
-    drill, broken = f"{number.name} to the worker", "2 of 6 running"
+    drill, broken = "SIGTERM, SIGINT, SIGQUIT", "one each of three workers"
     done = site.until_done([claim.target_id for claim in cut], at)
     table.ours(drill, broken, facts, seconds=done, until="running ones done")
     table.stock(drill, broken, their_facts, seconds=stock.until_done(their_cut, at), until="running ones done")
     assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said
-    assert facts.states == {"done": 6}
+    assert facts.states == {"done": 7}
     targets = site.context.jobs.targets(job.id)
-    assert [(target.deaths, target.worker_deaths) for target in targets] == [(0, 0)] * 6, "a give-back counts nothing"
+    assert {(target.deaths, target.worker_deaths) for target in targets} == {(0, 0)}, "a give-back counts nothing"
     for claim in cut:
         assert [one.end for one in site.context.jobs.claims(claim.target_id)] == ["given_back", "done"]
 
 
+@pytest.mark.usefixtures("large")
 def test_a_job_is_cancelled_while_targets_run_and_wait(site: DrillSite, table: Table) -> None:
     site.only(1)
     job = site.write(6, after=60)
@@ -108,6 +111,7 @@ def test_a_job_is_cancelled_while_targets_run_and_wait(site: DrillSite, table: T
     assert len(site.context.jobs.claims(job.id)) == 2, "what waited never started"
 
 
+@pytest.mark.usefixtures("large")
 def test_a_job_is_cancelled_while_its_pictures_are_delivered(site: DrillSite, table: Table) -> None:
     site.only(1)
     site.faults.spoil("hang", "PUT")

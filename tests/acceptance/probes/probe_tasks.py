@@ -69,6 +69,65 @@ class DieOnceTask(_Probe):
         dataRef.put(b"\x89PNG\r\n\x1a\n", "probePicture")
 
 
+class DieTask(_Probe):
+    """Kill the process that runs it, every time."""
+
+    _DefaultName = "probeDie"
+
+    def runDataRef(self, dataRef):
+        """Die."""
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class HoardTask(_Probe):
+    """Keep a gigabyte for ever."""
+
+    _DefaultName = "probeHoard"
+    datasetTypes = {"probeTable": TABLE}
+    kept = []
+
+    def runDataRef(self, dataRef):
+        """Keep it, and say who does."""
+        self.kept.append(np.ones(2**27))
+        dataRef.put({"pid": os.getpid(), "kept": len(self.kept)}, "probeTable")
+
+
+class StopTask(_Probe):
+    """Stop the process that runs it: no soft time limit reaches it any more."""
+
+    _DefaultName = "probeStop"
+    timeLimit = 2
+
+    def runDataRef(self, dataRef):
+        """Stop."""
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+
+class LingerTask(_Probe):
+    """Write a table and take very long over the rest: time enough to be cut in the middle."""
+
+    _DefaultName = "probeLinger"
+    datasetTypes = {"probeTable": TABLE}
+
+    def runDataRef(self, dataRef):
+        """Write, then sleep."""
+        dataRef.put({"words": self.config.words}, "probeTable")
+        time.sleep(600)
+
+
+class DieUntilTask(_Probe):
+    """Die until a marker is there."""
+
+    _DefaultName = "probeDieUntil"
+    datasetTypes = {"probePicture": PICTURE}
+
+    def runDataRef(self, dataRef):
+        """Die, or write a picture."""
+        dataRef.put(b"\x89PNG\r\n\x1a\n", "probePicture")
+        if not Path(self.config.words).exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 class SlowTask(_Probe):
     """Take longer than it may."""
 
@@ -88,6 +147,28 @@ class FailTask(_Probe):
     def runDataRef(self, dataRef):
         """Fail."""
         raise ArithmeticError(f"the probe fails: {self.config.words}")
+
+
+class RaiseTask(_Probe):
+    """Raise what means something to the engine that runs it."""
+
+    _DefaultName = "probeRaise"
+
+    def runDataRef(self, dataRef):
+        """Raise by name."""
+        from celery.exceptions import Ignore, Reject
+
+        from underbutler.errors import TransientError
+
+        match self.config.words:
+            case "memory":
+                raise MemoryError("too much of it")
+            case "reject":
+                raise Reject("again, for ever", requeue=True)
+            case "ignore":
+                raise Ignore
+            case "transient":
+                raise TransientError("a service is away")
 
 
 class UndeclaredTask(_Probe):

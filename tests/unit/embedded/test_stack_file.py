@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from underbutler.embedded.servers import find_redis
 from underbutler.embedded.stack import environment_of, write_stack_file
@@ -44,6 +45,11 @@ def test_another_process_comes_to_the_same_settings(settings: Settings) -> None:
             "queue": "dome",
             "s3_endpoint_url": "http://127.0.0.1:9",
             "annex_layout": "salobj",
+            "lease_s": 7.5,
+            "sweep_interval_s": 0.5,
+            "hard_limit_s": 90,
+            "max_deaths": 2,
+            "token_key": SecretStr("a key"),
         }
     )
     write_stack_file(ours.stack_file, environment_of(ours))

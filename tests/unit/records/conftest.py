@@ -1,4 +1,7 @@
-"""A fresh SQLite database per test: a copy of one that was migrated once."""
+"""A database of its own for each test, SQLite or PostgreSQL: migrated once, empty every time.
+
+A test that says nothing runs on SQLite; a module with ``pytestmark = ON_BOTH`` runs on each.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from record_rows import empty_tables
+from services import fresh_database
 from sqlalchemy import Engine
 
 from underbutler.migrations import upgrade
@@ -22,10 +27,25 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def migrated_server(_postgres_server: str) -> Iterator[Engine]:
+    """Return an engine on a PostgreSQL database with all tables; other tests of the process have left rows."""
+    with fresh_database(_postgres_server) as url:
+        upgrade(url)
+        engine = open_engine(url)
+        yield engine
+        engine.dispose()
+
+
 @pytest.fixture
-def engine(migrated_file: Path, tmp_path: Path) -> Iterator[Engine]:
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """Return an engine on an empty database."""
-    path = shutil.copy(migrated_file, tmp_path / "records.db")
+    if getattr(request, "param", "sqlite") == "postgresql":
+        server: Engine = request.getfixturevalue("migrated_server")
+        empty_tables(server)
+        yield server
+        return
+    path = shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "records.db")
     engine = open_engine(f"sqlite:///{path}")
     yield engine
     engine.dispose()

@@ -6,19 +6,25 @@ from uuid import UUID, uuid4
 import pytest
 from record_rows import (
     DIGEST,
+    ON_BOTH,
     claim_of,
     let_lease_expire,
     let_wait_pass,
     new_job,
     notice_of,
+    overtaken,
     product,
     running,
 )
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
-from underbutler.errors import ConflictError, FencedOutError, UsageError
+from underbutler.errors import ConflictError, FatalError, FencedOutError, UsageError
 from underbutler.model.job import Phase, TargetState
-from underbutler.records import Claim, Intent, JobStore, Outcome, StandDown, StandDownReason
+from underbutler.records import Claim, Intent, JobStore, Outcome, StandDown, StandDownReason, Upload
+from underbutler.records.tables import Job
+from underbutler.sql import write
+
+pytestmark = ON_BOTH
 
 DONE = Outcome(state=TargetState.DONE)
 
@@ -77,6 +83,18 @@ def _waiting(store: JobStore, engine: Engine) -> tuple[UUID, str]:
     return claim.target, DIGEST
 
 
+def _asked_to_end(store: JobStore, engine: Engine) -> tuple[UUID, str]:
+    job, (claim,) = running(store)
+    store.cancel(job.id)
+    return claim.target, DIGEST
+
+
+def _left_alone(store: JobStore, engine: Engine) -> tuple[UUID, str]:
+    target = store.targets(store.create_job(new_job()).id)[0].id
+    store.breaker_failed("demo", "it does not open", failures=1, open_s=60, cap_s=60)
+    return target, DIGEST
+
+
 def _cancelled(store: JobStore, engine: Engine) -> tuple[UUID, str]:
     job = store.create_job(new_job())
     store.cancel(job.id)
@@ -93,6 +111,8 @@ def _cancelled(store: JobStore, engine: Engine) -> tuple[UUID, str]:
         (_done, StandDownReason.ENDED),
         (_waiting, StandDownReason.NOT_BEFORE),
         (_cancelled, StandDownReason.CANCELLED),
+        (_asked_to_end, StandDownReason.CANCELLED),
+        (_left_alone, StandDownReason.BREAKER),
     ],
 )
 def test_a_message_that_is_not_to_be_run_stands_down(store: JobStore, engine: Engine, situation, reason) -> None:
@@ -107,23 +127,18 @@ def test_a_message_that_is_not_to_be_run_stands_down(store: JobStore, engine: En
     assert store.claims(target) == before
 
 
-def test_an_expired_lease_is_taken_over_and_counts_as_the_loss_of_a_worker(store: JobStore, engine: Engine) -> None:
-    job, (old,) = running(store)
+def test_what_runs_is_never_taken_over_whatever_its_lease_says(store: JobStore, engine: Engine) -> None:
+    """Only a sweeper judges leases: a message that comes twice must not."""
+    _, (old,) = running(store)
     let_lease_expire(engine, old.target)
-
-    new = claim_of(store, old.target, worker="w2", send_no=2)
-
-    assert (new.claim_no, new.worker_deaths, new.deaths, new.transient_retries) == (2, 1, 0, 0)
-    first, second = store.claims(old.target)
-    assert (first.end, first.ended_at) == ("expired", second.started_at)
-    assert second.end is None
-    assert store.job(job.id).n_open == 1
+    with pytest.raises(StandDown, match="live in claim 1 by w1"):
+        claim_of(store, old.target, worker="w2", send_no=2)
+    assert store.renew(old, 60)
 
 
 def test_a_claim_that_was_overtaken_can_do_nothing(store: JobStore, engine: Engine) -> None:
     job, (old,) = running(store)
-    let_lease_expire(engine, old.target)
-    claim_of(store, old.target, worker="w2")
+    overtaken(store, engine, old)
     before = store.target(old.target), store.claims(old.target)
     made = product()
     won = Outcome(state=TargetState.DONE, products=[made], notices=[notice_of(made, old)])
@@ -133,6 +148,7 @@ def test_a_claim_that_was_overtaken_can_do_nothing(store: JobStore, engine: Engi
         lambda: store.complete(old, won),
         lambda: store.give_back(old, reason="late"),
         lambda: store.begin_delivery(old, [made]),
+        lambda: store.add_uploads(old, [Upload(bucket="b", key="k")]),
         lambda: store.intend(old, [Intent(dataset_id=uuid4(), dataset_type="calexp", run="r")]),
     ):
         with pytest.raises(FencedOutError, match=f"Claim 1 of target {old.target} no longer holds"):
@@ -258,11 +274,8 @@ def test_a_repeated_completion_is_accepted_and_counts_once(store: JobStore) -> N
 def test_only_the_legal_states_follow_delivering(store: JobStore) -> None:
     job, (claim,) = running(store)
     store.begin_delivery(claim, [])
-    for state in (TargetState.NO_WORK, TargetState.HELD):
-        with pytest.raises(FencedOutError):
-            store.complete(claim, Outcome(state=state))
     with pytest.raises(FencedOutError):
-        store.give_back(claim, reason="too late")
+        store.complete(claim, Outcome(state=TargetState.NO_WORK))
     assert store.renew(claim, 10)
     store.complete(claim, Outcome(state=TargetState.FAILED))
     assert store.job(job.id).phase is Phase.ERROR
@@ -285,6 +298,15 @@ def test_a_product_of_another_target_stops_the_whole_completion(store: JobStore)
     assert store.target(other.target).state is TargetState.RUNNING
     assert store.job(job.id).n_open == 1
     assert [row.target_id for row in store.products(job.id)] == [mine.target]
+
+
+def test_counters_that_do_not_fit_are_a_fault_of_ours_and_no_conflict(store: JobStore, engine: Engine) -> None:
+    _, (claim,) = running(store)
+    with write(engine) as connection:
+        connection.execute(update(Job).values(n_open=0))
+    with pytest.raises(FatalError, match="counters of a job"):
+        store.complete(claim, DONE)
+    assert store.target(claim.target).state is TargetState.RUNNING
 
 
 def test_texts_that_no_database_takes_do_not_stop_a_completion(store: JobStore) -> None:

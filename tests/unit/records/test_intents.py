@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
-from record_rows import claim_of, let_lease_expire, running
+from record_rows import ON_BOTH, overtaken, running
 from sqlalchemy import Engine
 
 from underbutler.errors import ConflictError
 from underbutler.records import Intent, JobStore
+
+pytestmark = ON_BOTH
 
 
 def intent(dataset_type: str = "calexp", **fields) -> Intent:
@@ -19,13 +22,14 @@ def test_the_next_claim_sees_what_dead_ones_meant_to_write(store: JobStore, engi
     calexp, src = intent("calexp"), intent("src")
     store.intend(first, [calexp, src, calexp])
     assert store.intents_of_dead_claims(first) == []
-    let_lease_expire(engine, first.target)
 
-    second = claim_of(store, first.target)
+    second = overtaken(store, engine, first)
 
-    assert store.intents_of_dead_claims(second) == [calexp, src]
+    old = [replace(one, claim_no=1) for one in (calexp, src)]
+    assert store.intents_of_dead_claims(second) == store.intents_of(second.target) == old
     store.intend(second, [calexp])
-    assert store.intents_of_dead_claims(second) == [src]
+    assert store.intents_of_dead_claims(second) == old[1:]
+    assert store.intents_of(second.target) == [old[1], replace(calexp, claim_no=2)]
     store.forget_intents([src.dataset_id])
     assert store.intents_of_dead_claims(second) == []
 

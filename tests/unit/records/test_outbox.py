@@ -4,7 +4,10 @@ from uuid import uuid4
 
 from record_rows import (
     DIGEST,
+    ON_BOTH,
     claim_of,
+    delivering,
+    keys,
     let_send_lease_expire,
     let_wait_pass,
     new_job,
@@ -17,17 +20,15 @@ from sqlalchemy import Engine
 
 from underbutler.model.job import TargetState
 from underbutler.model.message import TargetMessage
-from underbutler.records import JobStore, Outcome, Outgoing
+from underbutler.records import JobStore, Outcome
 
-
-def keys(taken: list[Outgoing]) -> list[tuple]:
-    return [(one.message.envelope.target, one.message.envelope.send_no) for one in taken]
+pytestmark = ON_BOTH
 
 
 def test_a_message_is_rebuilt_from_its_row(store: JobStore) -> None:
     args = [{"v": 1, "repo": "demo", "data_id": {"exposure": 1, "big": 1e16}}, {"threshold": 3.0}]
     target = new_target(args=args, argsrepr="exposure=1", kwargsrepr="threshold=3.0")
-    job = store.create_job(new_job([target], traceparent="00-ab-cd-01"))
+    job = store.create_job(new_job([target], traceparent="00-ab-cd-01", token_handle="h1"))
 
     (outgoing,) = store.take_unsent()
 
@@ -37,7 +38,7 @@ def test_a_message_is_rebuilt_from_its_row(store: JobStore) -> None:
     assert (message.task, message.args) == ("processCcd", tuple(args))
     assert type(message.args[0]["data_id"]["big"]) is float, "a number that changes its kind changes the digest"
     assert (envelope.job, envelope.target, envelope.digest, envelope.config) == (job.id, target.id, DIGEST, "c" * 64)
-    assert (envelope.send_no, envelope.traceparent) == (1, "00-ab-cd-01")
+    assert (envelope.send_no, envelope.traceparent, envelope.token) == (1, "00-ab-cd-01", "h1")
     assert outgoing.task_id == f"{target.id}.1"
     assert (outgoing.queue, outgoing.argsrepr, outgoing.kwargsrepr) == ("reduce", "exposure=1", "threshold=3.0")
 
@@ -91,6 +92,13 @@ def test_a_target_given_back_is_sent_again_at_once_or_after_its_wait(store: JobS
     assert keys(store.take_unsent(older_than_s=30)) == [(now.target, 2)]
     let_wait_pass(engine, later.target)
     assert keys(store.take_unsent(older_than_s=30)) == [(later.target, 2)]
+
+
+def test_a_delivery_that_nobody_holds_is_sent_again(store: JobStore) -> None:
+    claim = delivering(store)
+    assert store.take_unsent() == []
+    store.give_back(claim, reason="S3 was away", end="transient")
+    assert keys(store.take_unsent(older_than_s=30)) == [(claim.target, 1)]
 
 
 def test_a_confirmation_that_comes_after_a_give_back_does_not_lose_the_target(store: JobStore) -> None:

@@ -1,30 +1,40 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
+from mortal_machine import MortalMachine
 from record_machine import RecordsMachine
+from record_rows import ON_BOTH
 from sqlalchemy import Engine
 
-from underbutler.sql import metadata, write
+from underbutler.sql import is_postgresql, metadata
 
 
-def test_any_order_of_events_leaves_the_records_true(engine: Engine, tmp_path: Path) -> None:
-    class OnSqlite(RecordsMachine):
-        def empty(self) -> None:
-            with write(self.engine) as connection:
-                for table in reversed(metadata.sorted_tables):
-                    connection.execute(table.delete())
+def run(machine: type[RecordsMachine], engine: Engine, examples: int) -> None:
+    class Machine(machine):  # type: ignore[misc, valid-type]
+        pass
 
-    OnSqlite.engine = engine
+    Machine.engine = engine
     run_state_machine_as_test(
-        OnSqlite,
+        Machine,
         settings=settings(
-            max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=examples // 3 if is_postgresql(engine) else examples,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+@ON_BOTH
+def test_any_order_of_events_leaves_the_records_true(engine: Engine) -> None:
+    run(RecordsMachine, engine, 45)
+
+
+@ON_BOTH
+def test_processes_that_die_between_any_two_statements_leave_the_records_true(engine: Engine) -> None:
+    run(MortalMachine, engine, 45)
 
 
 @pytest.mark.parametrize("table", metadata.sorted_tables, ids=lambda table: table.name)

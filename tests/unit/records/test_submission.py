@@ -3,11 +3,13 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
-from record_rows import claim_of, new_job, new_target, running
+from record_rows import ON_BOTH, new_job, new_target, running
 
-from underbutler.errors import ConflictError, FencedOutError, UnknownNameError
+from underbutler.errors import ConflictError, UnknownNameError
 from underbutler.model.job import Phase, TargetState
-from underbutler.records import JobStore, Outcome
+from underbutler.records import JobStore
+
+pytestmark = ON_BOTH
 
 
 def test_a_job_comes_back_as_it_was_recorded(store: JobStore) -> None:
@@ -65,43 +67,6 @@ def test_what_cannot_be_recorded_leaves_nothing(store: JobStore) -> None:
     assert store.create_job(new_job()).scan_id == 2
 
 
-def test_cancel_aborts_what_is_open_and_keeps_what_was_done(store: JobStore) -> None:
-    job = store.create_job(new_job(4))
-    done, live, sent, _queued = store.targets(job.id)
-    taken = store.take_unsent(limit=3)
-    store.mark_sent([(one.message.envelope.target, one.message.envelope.send_no) for one in taken])
-    store.complete(claim_of(store, done.id), Outcome(state=TargetState.DONE))
-    claim = claim_of(store, live.id)
-
-    revoked = store.cancel(job.id)
-
-    assert sorted(revoked) == sorted([f"{live.id}.1", f"{sent.id}.1"])
-    ended = store.job(job.id)
-    assert (ended.phase, ended.n_open, ended.n_aborted, ended.cancel_requested) == (Phase.ABORTED, 0, 3, True)
-    assert ended.ended_at is not None
-    counts = store.counts(job.id)
-    assert (counts[TargetState.DONE], counts[TargetState.ABORTED]) == (1, 3)
-    (end,) = {row.end for row in store.claims(live.id)}
-    assert end == "aborted"
-    with pytest.raises(FencedOutError):
-        store.complete(claim, Outcome(state=TargetState.DONE))
-    assert store.cancel(job.id) == []
-
-
-def test_a_delivery_is_cancelled_too(store: JobStore) -> None:
-    job, (claim,) = running(store)
-    store.begin_delivery(claim, [])
-    assert store.cancel(job.id) == [f"{claim.target}.0"]
-    assert store.job(job.id).phase is Phase.ABORTED
-
-
-def test_a_job_that_has_ended_is_not_cancelled(store: JobStore) -> None:
-    job, (claim,) = running(store)
-    store.complete(claim, Outcome(state=TargetState.DONE))
-    assert store.cancel(job.id) == []
-    assert (store.job(job.id).phase, store.job(job.id).cancel_requested) == (Phase.COMPLETED, False)
-
-
 def test_a_job_whose_submission_failed_is_an_error(store: JobStore) -> None:
     job = store.create_job(new_job(2))
     store.fail_job(job.id, "precall: the RUN holds another config")
@@ -118,7 +83,6 @@ def test_a_submission_does_not_fail_after_the_work_began(store: JobStore) -> Non
     assert store.target(claim.target).state is TargetState.RUNNING
 
 
-def test_an_unknown_job_is_neither_cancelled_nor_failed(store: JobStore) -> None:
-    for attempt in (lambda: store.cancel(uuid4()), lambda: store.fail_job(uuid4(), "?")):
-        with pytest.raises(UnknownNameError, match="underbutler status"):
-            attempt()
+def test_an_unknown_job_cannot_fail(store: JobStore) -> None:
+    with pytest.raises(UnknownNameError, match="underbutler status"):
+        store.fail_job(uuid4(), "?")

@@ -8,20 +8,12 @@ from types import SimpleNamespace
 from typing import Any
 
 from rich.console import Console
+from terminal_texts import shown
 
 from underbutler.model.job import Phase, TargetState
 from underbutler.model.notice import LargeFileObjectAvailable
 from underbutler.terminal import follow_job, jobs_table, notice_line, steps, targets_table
 from underbutler.terminal.tables import size_text
-
-
-def shown(renderable: Any, width: int = 80) -> str:
-    """Return what a terminal of this width shows."""
-    console = Console(file=io.StringIO(), width=width, force_terminal=False)
-    console.print(renderable)
-    text = console.file
-    assert isinstance(text, io.StringIO)
-    return text.getvalue()
 
 
 def row(**changes: Any) -> SimpleNamespace:
@@ -33,6 +25,8 @@ def row(**changes: Any) -> SimpleNamespace:
         "seconds": 2.75,
         "error_type": None,
         "error_text": None,
+        "not_before": None,
+        "waiting_reason": None,
     }
     return SimpleNamespace(**(fields | changes))
 
@@ -53,6 +47,21 @@ def test_a_failed_target_gives_its_reason_and_leaves_its_measurements_empty() ->
     assert "LostDatasetError: No bias." in text
     assert "failed" in text
     assert "sources" not in text
+
+
+def test_a_target_that_waits_says_until_when_and_why() -> None:
+    waits = row(state=TargetState.QUEUED, scalars=None, not_before=3661.0, waiting_reason="No worker knows it.")
+    later = row(state=TargetState.QUEUED, scalars=None, not_before=7200.0)
+    text = shown(targets_table([waits, later]), 120)  # type: ignore[list-item]
+    assert "waits until 01:01:01Z: No worker knows it." in text
+    assert "waits until 02:00:00Z" in text
+    assert "waits" not in shown(targets_table([row(not_before=3661.0)]))  # type: ignore[list-item]
+
+
+def test_ids_of_targets_are_shown_when_asked_for() -> None:
+    one = row(id=uuid.UUID(int=0x1A2B3C4D << 96))
+    assert "1a2b3c4d" in shown(targets_table([one], ids=True), 120)  # type: ignore[list-item]
+    assert "1a2b3c4d" not in shown(targets_table([one]), 120)  # type: ignore[list-item]
 
 
 def test_a_list_of_jobs_counts_targets_by_state() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from billiard import pool
 
 from underbutler.settings import Settings
 from workers import fitness
@@ -31,6 +32,17 @@ def test_a_scratch_folder_that_is_not_there_is_said(settings: Settings, tmp_path
 def test_a_process_that_has_grown_over_its_limit_is_unfit(settings: Settings) -> None:
     with pytest.raises(Unfit, match="UNDERBUTLER_RSS_LIMIT_BYTES"):
         admit(settings.model_copy(update={"rss_limit_bytes": 1}))
+
+
+def test_a_child_is_judged_by_what_it_holds_and_not_by_the_peak_of_its_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "mem_rss", pool.mem_rss)
+    ballast = bytearray(64 * 2**20)
+    ballast[::4096] = b"1" * len(ballast[::4096])
+    fitness.judge_children_by_present_memory()
+    with_ballast = pool.mem_rss()
+    del ballast
+    assert pool.mem_rss() < with_ballast - 32 * 1024
+    assert "mem_rss" in pool.Worker.workloop.__code__.co_names, "billiard looks it up under this name"
 
 
 class Pool:

@@ -13,6 +13,8 @@ def upgrade() -> None:
     op.add_column("job", sa.Column("token_handle", sa.String()))
     op.create_index("ix_job_destruction_at", "job", ["destruction_at"])
     op.add_column("claim", sa.Column("pid_started", sa.Double()))
+    expired = sa.text("\"end\" = 'expired'")
+    op.create_index("ix_claim_expired", "claim", ["ended_at"], sqlite_where=expired, postgresql_where=expired)
     _upgrade_target()
     _create_upload()
     _create_service_tables()

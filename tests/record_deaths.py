@@ -1,0 +1,178 @@
+"""Processes that die between any two statements of the records, or after a commit whose answer they never hear."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import Any
+
+from record_rows import let_send_lease_expire
+from sqlalchemy import Connection, Engine, event, select
+
+from underbutler.model.job import Phase
+from underbutler.records import Claim, JobStore
+from underbutler.sql import metadata, read
+
+
+class Died(BaseException):
+    """The process is no more."""
+
+
+@dataclass
+class Death:
+    """When a process dies: at an event, which is a statement or a commit, counted from 0.
+
+    Parameters
+    ----------
+    number
+        At which event.
+    after
+        Whether it dies after the event instead of before: after a commit its answer is lost.
+    committed
+        Whether anything had been committed by then.
+    """
+
+    number: int
+    after: bool
+    committed: bool = False
+    seen: int = 0
+
+    def before(self, connection: Connection | None) -> None:
+        """Die before an event, if it is time."""
+        if self.seen == self.number and not self.after:
+            self._die(connection)
+
+    def done(self, connection: Connection | None) -> None:
+        """Die after an event, if it is time."""
+        self.seen += 1
+        if self.seen == self.number + 1 and self.after:
+            self._die(connection)
+
+    def _die(self, connection: Connection | None) -> None:
+        if connection is not None:
+            connection.connection.rollback()  # as the database does when the connection breaks
+            connection.invalidate()
+        raise Died
+
+
+@contextmanager
+def death(engine: Engine, number: int, *, after: bool) -> Iterator[Death]:
+    """Let whoever works on this engine inside the block die at one event; `Died` comes out, if there were so many."""
+    when = Death(number, after)
+
+    def before_statement(connection: Connection, *_: Any) -> None:
+        when.before(connection)
+
+    def after_statement(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        alone = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+        when.committed |= alone and not statement.startswith("SELECT")
+        when.done(connection)
+
+    really_commit = engine.dialect.do_commit
+
+    def commit(connection: Any) -> None:
+        really_commit(connection)
+        when.committed = True
+        when.done(None)
+
+    listeners = {
+        "before_cursor_execute": before_statement,
+        "after_cursor_execute": after_statement,
+        "commit": when.before,
+    }
+    for name, listener in listeners.items():
+        event.listen(engine, name, listener)
+    engine.dialect.do_commit = commit  # type: ignore[method-assign]
+    try:
+        yield when
+    finally:
+        engine.dialect.do_commit = really_commit  # type: ignore[method-assign]
+        for name, listener in listeners.items():
+            event.remove(engine, name, listener)
+
+
+def everything(engine: Engine) -> dict[str, list[tuple[Any, ...]]]:
+    """Return every row of every table."""
+    with read(engine) as connection:
+        return {
+            table.name: sorted(map(tuple, connection.execute(select(table))), key=repr)
+            for table in metadata.sorted_tables
+        }
+
+
+class MortalStore:
+    """Records that are called by processes which die: the call is then repeated by whoever comes next.
+
+    Until then nothing may have changed, unless it was committed.
+
+    Parameters
+    ----------
+    store, engine
+        What is called, and on what.
+    """
+
+    def __init__(self, store: JobStore, engine: Engine) -> None:
+        self._store = store
+        self._engine = engine
+        self.plans: list[tuple[int, bool]] = []
+        """At which event the next calls that write die, one each, and whether after it."""
+        self.deaths: Counter[tuple[str, bool]] = Counter()
+        """How often each verb died, and whether after it had committed."""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return partial(self._call, name, getattr(self._store, name))
+
+    def _call(self, name: str, verb: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if name in _READING or not self.plans:
+            return verb(*args, **kwargs)
+        number, after = self.plans.pop(0)
+        before = everything(self._engine)
+        try:
+            with death(self._engine, number, after=after) as when:
+                return verb(*args, **kwargs)
+        except Died:
+            self.deaths[name, when.committed] += 1
+        if not when.committed:
+            assert everything(self._engine) == before, f"{name} had not committed"
+        if not when.committed or name not in _KNOWN_FROM_ROWS:
+            return verb(*args, **kwargs)
+        changed = everything(self._engine) != before
+        return _KNOWN_FROM_ROWS[name](self._store, before, args, kwargs) if changed else verb(*args, **kwargs)
+
+
+def _job_as_recorded(store: JobStore, _before: Any, args: Any, _kwargs: Any) -> Any:
+    return store.job(args[0].id)
+
+
+def _claim_as_recorded(store: JobStore, _before: Any, _args: Any, kwargs: Any) -> Claim:
+    """Return the claim that a child was granted and never heard of."""
+    target, claim = store.target(kwargs["target"]), store.claims(kwargs["target"])[-1]
+    known = {name: getattr(source, name) for source in (claim, target) for name in _names(Claim) & _names(type(source))}
+    return Claim(**known | {"target": target.id, "job": target.job_id, "delivering": target.state == "delivering"})
+
+
+def _names(kind: type[Any]) -> set[str]:
+    return {one.name for one in fields(kind)}
+
+
+def _destroyed_as_recorded(store: JobStore, before: Any, _args: Any, _kwargs: Any) -> Any:
+    archived = {row[0] for row in before["job"] if Phase.ARCHIVED in row}
+    return [job.id for job in store.jobs(limit=None) if job.phase is Phase.ARCHIVED and job.id not in archived]
+
+
+def _taken_again(store: JobStore, _before: Any, _args: Any, _kwargs: Any) -> Any:
+    let_send_lease_expire(store._engine)
+    return store.take_unsent()
+
+
+_READING = ("claims_of_worker", "expired_claims", "queued_and_sent", "queues", "oldest_sent")
+_KNOWN_FROM_ROWS: dict[str, Callable[..., Any]] = {
+    "create_job": _job_as_recorded,
+    "claim": _claim_as_recorded,
+    "destroy_due": _destroyed_as_recorded,
+    "take_unsent": _taken_again,
+}
+"""Verbs that say something else when they are repeated after a commit: how their callers go on."""

@@ -1,0 +1,72 @@
+"""Tasks that a test steers from outside, in its own process: what they do between two steps is the test's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lsst.pex.config import Config, Field
+from lsst.pipe.base import NoWorkFound, Struct
+
+from underbutler import CmdLineTask, DatasetSpec
+
+TABLE = DatasetSpec(dimensions=("instrument", "exposure", "detector"), storageClass="StructuredDataDict", large=False)
+PICTURE = DatasetSpec(dimensions=("instrument", "exposure", "detector"), storageClass="PngBytes", large=True)
+
+steps: dict[str, Callable[[], Any]] = {}
+"""What a test wants done, by the name of the moment: ``first``, ``between``, ``last``."""
+
+
+def at(moment: str) -> None:
+    """Do what the test wants done at a moment."""
+    steps.get(moment, lambda: None)()
+
+
+class OneConfig(Config):
+    """What the task is told."""
+
+    words = Field(dtype=str, default="hello", doc="Text that is written.")
+    times = Field(dtype=int, default=1, doc="How often it is in the picture.")
+
+
+class PictureTask(CmdLineTask):
+    """Write a table and a picture."""
+
+    _DefaultName = "onePicture"
+    ConfigClass = OneConfig
+    datasetTypes = {"oneTable": TABLE, "onePicture": PICTURE}
+
+    def runDataRef(self, dataRef):
+        """Write both."""
+        at("first")
+        self.metadata["n_words"] = len(self.config.words.split())
+        dataRef.put({"words": self.config.words}, "oneTable")
+        at("between")
+        dataRef.put(b"\x89PNG\r\n\x1a\n" + self.config.words.encode() * self.config.times, "onePicture")
+        at("last")
+        return Struct(words=self.config.words)
+
+
+class TableTask(CmdLineTask):
+    """Write a table: nothing of it goes to the annex."""
+
+    _DefaultName = "oneTableTask"
+    ConfigClass = OneConfig
+    datasetTypes = {"oneTable": TABLE}
+
+    def runDataRef(self, dataRef):
+        """Write it."""
+        at("first")
+        dataRef.put({"words": self.config.words}, "oneTable")
+        at("last")
+
+
+class NothingTask(TableTask):
+    """Write a table, and find out that there is nothing to do."""
+
+    _DefaultName = "oneNothing"
+
+    def runDataRef(self, dataRef):
+        """Find nothing."""
+        super().runDataRef(dataRef)
+        raise NoWorkFound("nothing to do here")

@@ -1,0 +1,40 @@
+"""Messages that are written and not sent. May import submit."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from underbutler.broker import reachable, task_queue
+from underbutler.submit import SEND_BATCH, send
+
+from .report import Tally
+from .rounds import Round
+
+__all__ = ["send_unsent"]
+
+
+def send_unsent(turn: Round, tally: Tally) -> None:
+    """Send what is queued, or waits to be delivered again, and has no message on its way; what must wait waits.
+
+    What was never sent and is young is left to its submitter, who may be sending it now.
+    """
+    tally.add("sent", 0)
+    turn.need_broker()
+    _know_every_queue(turn)
+    taken = 0
+    while taken < turn.limits.messages and not turn.stopped():
+        wanted = min(SEND_BATCH, turn.limits.messages - taken)
+        with reachable(turn.settings):
+            sent = send(turn.jobs, turn.app, older_than_s=turn.settings.outbox_grace_s, at_most=wanted)
+        tally.add("sent", sent)
+        taken += sent
+        if sent < wanted:
+            return
+    tally.more = True
+
+
+def _know_every_queue(turn: Round) -> None:
+    """Let the app send to whatever queue a target is for, not only to that of this process's settings."""
+    queues: Any = turn.app.amqp.queues
+    queues.create_missing, queues.new_missing = True, partial(task_queue, turn.settings)
