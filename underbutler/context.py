@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from underbutler.annex import NoticePublisher, make_client
 from underbutler.butlers import Repositories
 from underbutler.errors import UnderbutlerError
+from underbutler.recording import JobRecorder
 from underbutler.records import JobRow, JobStore
 from underbutler.settings import Settings, load_settings
 from underbutler.sql import open_engine
@@ -66,7 +67,7 @@ class WorkerContext:
     @cached_property
     def jobs(self) -> JobStore:
         """The records."""
-        return JobStore(self.engine)
+        return JobStore(self.engine, JobRecorder())
 
     def job(self, job: uuid.UUID) -> JobRow:
         """Return what never changes of a job (task, overrides, options, RUN): read once per process and job."""

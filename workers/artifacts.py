@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underbutler.butlers import media_type
+from underbutler.catalog.layouts import layout_of
 from underbutler.errors import LostDatasetError
 from underbutler.model.dataref import human_data_id
 from underbutler.records import Claim, Product
@@ -106,5 +108,6 @@ def _found(ref: DatasetRef, uri: ResourcePath, size: int, large: bool) -> Artifa
             large=large,
             byte_size=size,
             mime_type=mime_type,
+            layout=layout_of(Path(uri.ospath)) if large and uri.isLocal else None,
         ),
     )

@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from underbutler import logs
 from underbutler.errors import RecordsUnavailableError, UnknownNameError
+from underbutler.recording import JobRecorder
 from underbutler.records import ClaimEnd, HeldClaim, JobStore, Worker
 from underbutler.settings import Settings, load_settings
 from underbutler.sql import open_engine
@@ -366,9 +367,8 @@ def main() -> None:
         concurrency=int(start["concurrency"]),
     )
     wait_s = max(1.0, min(settings.database_wait_s, settings.lease_s / 6))
-    keeper = Keeper(
-        JobStore(open_engine(settings.records_url, wait_s)), settings, worker, orders, _tell, start["limits"]
-    )
+    jobs = JobStore(open_engine(settings.records_url, wait_s), JobRecorder())
+    keeper = Keeper(jobs, settings, worker, orders, _tell, start["limits"])
     for order in others:
         keeper.take(order)
     log.info("keeper_started", worker=worker.id, main=worker.pid)

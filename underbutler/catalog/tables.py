@@ -19,7 +19,20 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from underbutler.sql import Base
 
-__all__ = ["ODD", "UNPACKED", "DataId", "Datum", "Descriptor", "Event", "Page", "Resource", "Run", "SearchedJson"]
+__all__ = [
+    "ODD",
+    "UNPACKED",
+    "DataId",
+    "Dataset",
+    "Datum",
+    "Descriptor",
+    "Event",
+    "Page",
+    "Resource",
+    "Run",
+    "SearchedJson",
+    "StreamCount",
+]
 
 # Conditions of partial indexes: queries say them in the same words, or no database finds the index.
 ODD: Final = text("odd")
@@ -139,6 +152,20 @@ class Event(Base):
     __table_args__ = (Index(None, "descriptor_uid", "seq_num", "time", "uid"),)
 
 
+class StreamCount(Base):
+    """How many events a stream of a job's run has: whoever adds some counts on, and so numbers them without a gap.
+
+    `shapes` says of which shapes the images of its events are: all have the same.
+    """
+
+    __tablename__ = "catalog_stream"
+
+    run_uid: Mapped[str] = mapped_column(Word, ForeignKey(Run.uid), primary_key=True)
+    name: Mapped[str] = mapped_column(Word, primary_key=True)
+    shapes: Mapped[str] = mapped_column(Text)
+    n_events: Mapped[int] = mapped_column(BigInteger)
+
+
 class Page(Base):
     """Events of a closed run, packed column by column."""
 
@@ -179,3 +206,16 @@ class Datum(Base):
     kwargs: Mapped[str] = mapped_column(Text)
 
     __table_args__ = (Index(None, "run_uid", "resource_uid"),)
+
+
+class Dataset(Base):
+    """A dataset of a Butler repository that an event of a run tells of."""
+
+    __tablename__ = "catalog_dataset"
+
+    uid: Mapped[str] = mapped_column(Word, primary_key=True)
+    run_uid: Mapped[str] = mapped_column(Word, ForeignKey(Run.uid))
+    event_uid: Mapped[str] = mapped_column(Word)
+    dataset_type: Mapped[str] = mapped_column(Word)
+
+    __table_args__ = (Index(None, "run_uid", "event_uid"),)

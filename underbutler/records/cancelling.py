@@ -10,15 +10,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, case, select, true, update
 
-from underbutler.errors import ConflictError, UnknownNameError
+from underbutler.errors import UnknownNameError
 from underbutler.model.job import Phase, TargetState
 from underbutler.sql import database_now, write
 
-from .counting import count_ended
-from .fence import kept
+from .counting import end_targets
 from .tables import Job, Target
 
-__all__ = ["cancel", "cancel_target", "fail_job"]
+__all__ = ["cancel", "cancel_target"]
 
 _OPEN = tuple(state for state in TargetState if not state.ended)
 _ACTIVE = tuple(phase for phase in Phase if not phase.ended)
@@ -31,7 +30,7 @@ def cancel(engine: Engine, job: uuid.UUID) -> list[str]:
         connection.execute(update(Job).where(Job.id == job, Job.phase.in_(_ACTIVE)).values(cancel_requested=true()))
         aborted = [row for row in asked if row.state is TargetState.ABORTED]
         if aborted:
-            count_ended(connection, job, aborted=len(aborted))
+            end_targets(connection, job, [row.id for row in aborted])
     return [f"{row.id}.{row.send_no}" for row in aborted if row.sent_at is not None or row.send_lease_until is not None]
 
 
@@ -52,31 +51,8 @@ def cancel_target(engine: Engine, target: uuid.UUID) -> TargetState:
         connection.execute(update(Target).where(Target.id == target).values(_asked()))
         if row.lease_until is not None:
             return TargetState(row.state)
-        count_ended(connection, row.job_id, aborted=1)
+        end_targets(connection, row.job_id, [target])
         return TargetState.ABORTED
-
-
-def fail_job(engine: Engine, job: uuid.UUID, error: str) -> None:
-    """End a job whose submission failed; see `JobStore.fail_job`."""
-    with write(engine) as connection:
-        _ask_targets(connection, job)
-        ended = connection.execute(
-            update(Job)
-            .where(Job.id == job, Job.phase.in_([Phase.PENDING, Phase.QUEUED]))
-            .values(
-                phase=Phase.ERROR,
-                n_aborted=Job.n_aborted + Job.n_open,
-                n_open=0,
-                ended_at=database_now(),
-                error=kept(error),
-            )
-        )
-        if not ended.rowcount:
-            raise ConflictError(
-                f"Job {job} has begun or ended: its submission cannot fail any more. "
-                f"Cancel it: `underbutler cancel {job}`.",
-                job=str(job),
-            )
 
 
 def _asked() -> dict[str, Any]:

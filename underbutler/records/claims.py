@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, select
 
+from underbutler.chain import Chain, Kind, json_text, rows_parameter
 from underbutler.model.job import TargetState
 from underbutler.redaction import redacted
 from underbutler.sql import database_now, read
 
-from .chain import Chain, Kind, json_text, rows_parameter
 from .fence import HOLDS, accept_repeated, fence, fenced_out, row_uuid
 from .integrity import conflicts
 from .products import FOREIGN_PRODUCT, PRODUCT, RECORD_PRODUCTS, product_rows

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Engine
 
+from underbutler.chain import Chain, Kind, json_text, rows_parameter
 from underbutler.errors import UsageError
 from underbutler.model.fingerprint import fingerprint_of
 from underbutler.model.job import CLAIM_ENDS, TargetState, may_follow
 from underbutler.redaction import redacted
+from underbutler.sql import write
 
-from .chain import Chain, Kind, json_text, rows_parameter
-from .counting import COUNT_ENDED
-from .fence import END_CLAIM, HOLDS, accept_repeated, fence, kept, of_claim
+from .counting import count_ended
+from .fence import END_CLAIM, HOLDS, accept_repeated, fence, kept, of_claim, row_uuid
 from .integrity import conflicts
 from .products import FOREIGN_PRODUCT, PRODUCT, RECORD_PRODUCTS, product_rows
+from .recorder import EndedTarget, recorder_of
 from .values import Claim, Outcome
 
 __all__ = ["complete"]
@@ -31,8 +34,9 @@ _COMPLETE: Final = Chain(
             exit_status = :exit_status, error_type = :error_type, error_text = :error_text,
             fingerprint = :fingerprint, seconds = coalesce(:seconds, seconds), scalars = coalesce(:scalars, scalars)
         WHERE {HOLDS} AND (state = 'running' OR state = :other_before)
-        RETURNING id, job_id, claim_no, ended_at AS moment""",  # noqa: S608 - our own words
-    columns=("id", "job_id", "claim_no", "moment"),
+        RETURNING id, job_id, claim_no, ended_at AS moment, ordinal, task, data_id, seconds, scalars,
+            (SELECT job.out FROM job WHERE job.id = target.job_id) AS out""",  # noqa: S608 - our own words
+    columns=("id", "job_id", "claim_no", "moment", "ordinal", "task", "data_id", "seconds", "scalars", "out"),
     followers=(
         END_CLAIM,
         RECORD_PRODUCTS,
@@ -40,7 +44,6 @@ _COMPLETE: Final = Chain(
             SELECT first.job_id, first.id, first.moment, made.id, body, routing_key
             FROM first, {notices} AS made WHERE true
             ON CONFLICT (id) DO NOTHING""",
-        f"{COUNT_ENDED} FROM first WHERE job.id = first.job_id",
     ),
     rows={"products": PRODUCT, "notices": _NOTICE},
 )
@@ -69,15 +72,39 @@ def complete(engine: Engine, held: Claim, outcome: Outcome) -> None:
         "fingerprint": fingerprint if state is TargetState.HELD else None,
         "seconds": outcome.seconds,
         "scalars": json_text(None if outcome.scalars is None else redacted(dict(outcome.scalars))),
-        "ended": 1,
-        "failed": int(state in {TargetState.FAILED, TargetState.HELD}),
-        "aborted": int(state is TargetState.ABORTED),
         "products": product_rows(outcome.products, engine),
         "notices": rows_parameter(
             ({"id": n.id, "body": n.to_json(), "routing_key": n.routing_key} for n in outcome.notices), _NOTICE, engine
         ),
     }
-    with conflicts(FOREIGN_PRODUCT):
-        row = _COMPLETE.run(engine, parameters)
-    if row is None:
-        accept_repeated(engine, held, claim_end, state)
+    with conflicts(FOREIGN_PRODUCT), write(engine) as connection:
+        row = _COMPLETE.run_within(connection, parameters)
+        if row is not None:
+            ended = _ended(row, state, outcome)
+            recorder_of(connection).ended(connection, [ended])
+            count_ended(connection, ended.job, {state: 1})
+            return
+    accept_repeated(engine, held, claim_end, state)
+
+
+def _ended(row: Mapping[str, Any], state: TargetState, outcome: Outcome) -> EndedTarget:
+    return EndedTarget(
+        id=row_uuid(row["id"]),
+        job=row_uuid(row["job_id"]),
+        ordinal=row["ordinal"],
+        task=row["task"],
+        data_id=_decoded(row["data_id"]),
+        out=row["out"],
+        state=state,
+        at=row["moment"],
+        seconds=row["seconds"],
+        scalars=outcome.scalars if outcome.scalars is not None else _decoded(row["scalars"]),
+        products=outcome.products,
+        error_type=outcome.error_type,
+        reason=kept(outcome.error_text or outcome.reason),
+    )
+
+
+def _decoded(value: Any) -> Any:
+    """Return a JSON column as a textual statement gave it: SQLite gives its text."""
+    return json.loads(value) if isinstance(value, str) else value

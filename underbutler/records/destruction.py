@@ -11,6 +11,7 @@ from underbutler.model.job import Phase, TargetState, phase_when_ended
 from underbutler.sql import database_now, read, write
 
 from . import cancelling
+from .counting import close
 from .tables import AnnexDecision, Claim, Intent, Job, Notice, Product, Target, Upload
 
 __all__ = ["close_jobs", "destroy", "destroy_due", "may_be_destroyed"]
@@ -48,6 +49,7 @@ def _close(engine: Engine, job: uuid.UUID) -> bool:
                 ended_at=database_now(),
             )
         )
+        close(connection, job)
     return True
 
 

@@ -17,7 +17,7 @@ from underbutler.model.job import TargetState
 from underbutler.redaction import redacted
 from underbutler.sql import database_now, read, write
 
-from .counting import count_ended
+from .counting import end_targets
 from .fence import accept_repeated, kept, kept_log
 from .tables import Claim as ClaimTable
 from .tables import Target
@@ -190,8 +190,7 @@ def _end(
         }
     connection.execute(update(Target).where(Target.id == row.id).values(values))
     if state.ended:
-        aborted = int(state is TargetState.ABORTED)
-        count_ended(connection, row.job_id, failed=1 - aborted, aborted=aborted)
+        end_targets(connection, row.job_id, [row.id])
 
 
 def _words_of_end(connection: Connection, row: Any, state: TargetState, reason: str) -> dict[str, Any]:

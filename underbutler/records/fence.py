@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, select
 
+from underbutler.chain import json_text
 from underbutler.errors import FencedOutError
 from underbutler.model.job import TargetState
 from underbutler.redaction import redacted, redacted_text
 from underbutler.sql import read
 
-from .chain import json_text
 from .tables import Claim as ClaimTable
 from .tables import Target
 from .values import Claim

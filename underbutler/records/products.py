@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Final
 
 from sqlalchemy import Engine
 
-from .chain import Kind, rows_parameter
+from underbutler.chain import Kind, rows_parameter
+
 from .values import Product
 
 __all__ = ["FOREIGN_PRODUCT", "PRODUCT", "RECORD_PRODUCTS", "product_rows"]
@@ -26,8 +26,9 @@ PRODUCT: Final[Mapping[str, Kind]] = {
 }
 
 _PRODUCT_COLUMNS = ", ".join(PRODUCT)
+_MADE = ", ".join(f"made.{name}" for name in PRODUCT)
 RECORD_PRODUCTS: Final = f"""INSERT INTO product (target_id, claim_no, delivered_at, {_PRODUCT_COLUMNS})
-            SELECT first.id, first.claim_no, CASE WHEN url IS NOT NULL THEN first.moment END, {_PRODUCT_COLUMNS}
+            SELECT first.id, first.claim_no, CASE WHEN made.url IS NOT NULL THEN first.moment END, {_MADE}
             FROM first, {{products}} AS made WHERE true
             ON CONFLICT (dataset_id) DO UPDATE SET
                 target_id = CASE WHEN product.target_id = excluded.target_id THEN product.target_id END,
@@ -45,5 +46,8 @@ FOREIGN_PRODUCT: Final = (
 
 def product_rows(products: Sequence[Product], engine: Engine) -> str:
     """Return the parameter ``products`` of `RECORD_PRODUCTS`."""
-    rows = {product.dataset_id: asdict(product) | {"data_id": dict(product.data_id)} for product in products}
+    rows = {
+        product.dataset_id: {name: getattr(product, name) for name in PRODUCT} | {"data_id": dict(product.data_id)}
+        for product in products
+    }
     return rows_parameter(rows.values(), PRODUCT, engine)

@@ -19,6 +19,7 @@ from .ending import GiveBackEnd
 from .keeping import Keeping
 from .overview import Overviews
 from .quarantine import Quarantine
+from .recorder import Recorder, recorded_by
 from .rows import ClaimRow, JobRow, ProductRow, TargetRow
 from .sweeping import Sweeping
 from .tables import Job
@@ -42,10 +43,12 @@ class JobStore(Keeping, Waiting, Sweeping, Uploads, Workers, Breakers, Quarantin
     ----------
     engine
         What `underbutler.sql.open_engine` returned, for a database that `underbutler.migrations.upgrade` prepared.
+    recorder
+        Who writes what becomes of jobs into the catalogue, in the same transactions; nobody, if it is None.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine)
+    def __init__(self, engine: Engine, recorder: Recorder | None = None) -> None:
+        super().__init__(recorded_by(engine, recorder))
 
     def ping(self) -> None:
         """Ask whether the records are there and have their tables.
@@ -71,18 +74,6 @@ class JobStore(Keeping, Waiting, Sweeping, Uploads, Workers, Breakers, Quarantin
         """
         submission.create_job(self._engine, new)
         return self.job(new.id)
-
-    def fail_job(self, job: uuid.UUID, error: str) -> None:
-        """End a job whose submission failed: its targets are aborted, its phase is ERROR.
-
-        Raises
-        ------
-        UnknownNameError
-            If there is no such job.
-        ConflictError
-            If it is already being executed or has ended.
-        """
-        cancelling.fail_job(self._engine, self.job(job).id, error)
 
     def cancel(self, job: uuid.UUID | str) -> list[str]:
         """Abort what is open of a job: what nobody holds at once, what is held when its claim ends.

@@ -13,7 +13,9 @@ from underbutler.errors import ConflictError
 from underbutler.model.job import Phase, TargetState
 from underbutler.sql import database_now, is_postgresql, write
 
+from .counting import close
 from .integrity import conflicts
+from .recorder import recorder_of
 from .service_tables import Submission
 from .tables import Job, Target
 from .values import NewJob, NewTarget
@@ -36,7 +38,11 @@ def create_job(engine: Engine, new: NewJob) -> None:
         for batch in _batches(new, now):
             connection.execute(insert(Target), batch)
         # The job comes last: `scan_id` is counted under a lock, which other submitters must not wait for.
-        connection.execute(insert(Job).values(_job_values(new, now, _next_scan_id(connection))))
+        scan_id = _next_scan_id(connection)
+        connection.execute(insert(Job).values(_job_values(new, now, scan_id)))
+        recorder_of(connection).begun(connection, new, scan_id, now)
+        if not new.targets:
+            close(connection, new.id)
         _end_submission(connection, new)
 
 

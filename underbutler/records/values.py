@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from underbutler.model.job import TargetState
 from underbutler.model.message import TargetMessage
@@ -15,6 +15,7 @@ from underbutler.model.notice import LargeFileObjectAvailable
 __all__ = [
     "Claim",
     "Intent",
+    "Layout",
     "NewJob",
     "NewTarget",
     "Outcome",
@@ -180,9 +181,28 @@ class Upload:
     key: str
 
 
+class Layout(Protocol):
+    """What an image looks like: its shape, its dtype as numpy writes it, and the names of its axes."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the array."""
+
+    @property
+    def dtype(self) -> str:
+        """Such as ``<f4``."""
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Such as ``("y", "x")``."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """A dataset that a target made; with `url`, `byte_size` (bytes), `sha256`, `etag` once it is in the annex."""
+    """A dataset that a target made; with `url`, `byte_size` (bytes), `sha256`, `etag` once it is in the annex.
+
+    `layout` is for the catalogue, and in no row of the records.
+    """
 
     dataset_id: uuid.UUID
     dataset_type: str
@@ -193,6 +213,7 @@ class Product:
     sha256: str | None = None
     etag: str | None = None
     mime_type: str | None = None
+    layout: Layout | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

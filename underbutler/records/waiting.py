@@ -13,7 +13,7 @@ from underbutler.model.fingerprint import fingerprint_of, normalised
 from underbutler.model.job import TargetState
 from underbutler.sql import database_now, read, write
 
-from .counting import count_ended
+from .counting import end_targets
 from .face import Face
 from .fence import kept
 from .tables import SENT, Target
@@ -231,7 +231,7 @@ def _hold(connection: Connection, row: Any, reason: str, error_type: str, **valu
             **values,
         )
     )
-    count_ended(connection, row.job_id, failed=1)
+    end_targets(connection, row.job_id, [row.id])
     return TargetState.HELD
 
 

@@ -136,11 +136,6 @@ def cancel_target(store: JobStore, engine: Engine) -> Act:
     return lambda: store.cancel_target(JOB.targets[0].id)
 
 
-def fail_job(store: JobStore, engine: Engine) -> Act:
-    _submitted(store)
-    return lambda: store.fail_job(JOB.id, "precall failed")
-
-
 def defer(store: JobStore, engine: Engine) -> Act:
     _submitted(store)
     sent(store)
@@ -220,7 +215,7 @@ REPEATABLE: list[Situation] = [
     renew_worker, cancel, cancel_target, defer, hold, forget_sent, intend, ended_unchecked, uploads_to_clean,
     destroy_due, stale_submissions, worker_alive, remember, keep_token,
 ]  # fmt: skip
-ONCE: list[Situation] = [create_job, take_unsent, claim, fail_job, breaker_failed, park]
+ONCE: list[Situation] = [create_job, take_unsent, claim, breaker_failed, park]
 """What says or counts something else when it is repeated after it was committed."""
 
 

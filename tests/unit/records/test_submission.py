@@ -3,9 +3,9 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
-from record_rows import ON_BOTH, new_job, new_target, running
+from record_rows import ON_BOTH, new_job, new_target
 
-from underbutler.errors import ConflictError, UnknownNameError
+from underbutler.errors import ConflictError
 from underbutler.model.job import Phase, TargetState
 from underbutler.records import JobStore
 
@@ -65,24 +65,3 @@ def test_what_cannot_be_recorded_leaves_nothing(store: JobStore) -> None:
     assert [job.id for job in store.jobs()] == [first.id]
     assert store.targets(repeated.id) == []
     assert store.create_job(new_job()).scan_id == 2
-
-
-def test_a_job_whose_submission_failed_is_an_error(store: JobStore) -> None:
-    job = store.create_job(new_job(2))
-    store.fail_job(job.id, "precall: the RUN holds another config")
-
-    failed = store.job(job.id)
-    assert (failed.phase, failed.n_open, failed.error) == (Phase.ERROR, 0, "precall: the RUN holds another config")
-    assert store.counts(job.id)[TargetState.ABORTED] == 2
-
-
-def test_a_submission_does_not_fail_after_the_work_began(store: JobStore) -> None:
-    job, (claim,) = running(store)
-    with pytest.raises(ConflictError, match="underbutler cancel"):
-        store.fail_job(job.id, "too late")
-    assert store.target(claim.target).state is TargetState.RUNNING
-
-
-def test_an_unknown_job_cannot_fail(store: JobStore) -> None:
-    with pytest.raises(UnknownNameError, match="underbutler status"):
-        store.fail_job(uuid4(), "?")

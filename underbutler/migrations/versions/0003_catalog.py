@@ -116,6 +116,15 @@ def _create_event() -> None:
         ["descriptor_uid", "seq_num", "time", "uid"],
     )
     op.create_table(
+        "catalog_stream",
+        sa.Column("run_uid", WORD, nullable=False),
+        sa.Column("name", WORD, nullable=False),
+        sa.Column("shapes", sa.Text(), nullable=False),
+        sa.Column("n_events", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("run_uid", "name", name="pk_catalog_stream"),
+        sa.ForeignKeyConstraint(["run_uid"], ["catalog_run.uid"], name="fk_catalog_stream_run_uid"),
+    )
+    op.create_table(
         "catalog_page",
         sa.Column("descriptor_uid", WORD, nullable=False),
         sa.Column("ordinal", sa.Integer(), nullable=False),
@@ -150,3 +159,13 @@ def _create_external() -> None:
         sa.ForeignKeyConstraint(["run_uid"], ["catalog_run.uid"], name="fk_catalog_datum_run_uid"),
     )
     op.create_index("ix_catalog_datum_run_uid_resource_uid", "catalog_datum", ["run_uid", "resource_uid"])
+    op.create_table(
+        "catalog_dataset",
+        sa.Column("uid", WORD, nullable=False),
+        sa.Column("run_uid", WORD, nullable=False),
+        sa.Column("event_uid", WORD, nullable=False),
+        sa.Column("dataset_type", WORD, nullable=False),
+        sa.PrimaryKeyConstraint("uid", name="pk_catalog_dataset"),
+        sa.ForeignKeyConstraint(["run_uid"], ["catalog_run.uid"], name="fk_catalog_dataset_run_uid"),
+    )
+    op.create_index("ix_catalog_dataset_run_uid_event_uid", "catalog_dataset", ["run_uid", "event_uid"])

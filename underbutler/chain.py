@@ -2,6 +2,7 @@
 
 PostgreSQL takes the whole chain as one statement of data-modifying CTEs: one round trip, a transaction of its own.
 SQLite has no such CTEs: there the same steps run one after the other in one short ``BEGIN IMMEDIATE`` transaction.
+Records and catalogue write by chains. May import sql.
 """
 
 from __future__ import annotations
@@ -56,10 +57,14 @@ class Chain:
             What the first step returned; None when its guard held it back, and then nothing has changed.
         """
         with statement(engine) as connection:
-            if is_postgresql(engine):
-                row = connection.execute(self._as_one, parameters).one_or_none()
-                return None if row is None else dict(zip(self.columns, row, strict=True))
-            return self._run_in_steps(connection, {key: _for_sqlite(value) for key, value in parameters.items()})
+            return self.run_within(connection, parameters)
+
+    def run_within(self, connection: Connection, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Run the chain as a part of a transaction; see `run`."""
+        if is_postgresql(connection):
+            row = connection.execute(self._as_one, parameters).one_or_none()
+            return None if row is None else dict(zip(self.columns, row, strict=True))
+        return self._run_in_steps(connection, {key: _for_sqlite(value) for key, value in parameters.items()})
 
     def _run_in_steps(self, connection: Connection, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
         first, *followers = self._as_steps
@@ -95,7 +100,7 @@ def json_text(value: object) -> str | None:
     return None if value is None else to_json(value)
 
 
-def rows_parameter(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, Kind], engine: Engine) -> str:
+def rows_parameter(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, Kind], engine: Engine | Connection) -> str:
     """Return the JSON text of many rows, for a parameter declared in `Chain.rows`."""
     plain = not is_postgresql(engine)
     return json.dumps([{name: _cell(row[name], kind, plain) for name, kind in columns.items()} for row in rows])
