@@ -7,6 +7,7 @@ from hypothesis.stateful import rule
 from record_deaths import MortalStore
 from record_machine import RecordsMachine
 
+from underbutler.recording import JobRecorder
 from underbutler.records import JobStore
 
 plans = st.tuples(st.sampled_from([0, 1, 2, 3, 4, 5, 6, 8]), st.booleans())
@@ -16,7 +17,7 @@ class MortalMachine(RecordsMachine):
     """At any time the next calls may die, each at one of its statements or commits, and are repeated."""
 
     def store(self) -> JobStore:
-        self.mortal = MortalStore(JobStore(self.engine), self.engine)
+        self.mortal = MortalStore(JobStore(self.engine, JobRecorder()), self.engine)
         return self.mortal  # type: ignore[return-value]
 
     @rule(some=st.lists(plans, min_size=1, max_size=8))

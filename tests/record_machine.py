@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from record_rows import empty_tables
 from record_steps import Steps
+from run_truths import check_runs
 from sqlalchemy import Engine
 
 from underbutler.model.job import TargetState
+from underbutler.recording import JobRecorder
 from underbutler.records import Claim, JobStore
 
 OPEN = 4
@@ -46,7 +48,7 @@ class RecordsMachine(RuleBasedStateMachine):
 
     def store(self) -> JobStore:
         """Return the records that are tested."""
-        return JobStore(self.engine)
+        return JobStore(self.engine, JobRecorder())
 
     def a_target(self, pick: int) -> UUID:
         """Pick a target; two of three times one that is open, if there is one."""
@@ -183,3 +185,4 @@ class RecordsMachine(RuleBasedStateMachine):
     @invariant()
     def rows_are_as_they_should_be(self) -> None:
         self.steps.truths.check(self.engine)
+        check_runs(self.engine)

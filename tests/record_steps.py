@@ -21,6 +21,7 @@ from sqlalchemy import Engine
 
 from underbutler.errors import FencedOutError, UnknownNameError
 from underbutler.model.job import Phase, TargetState, may_follow
+from underbutler.recording import JobRecorder
 from underbutler.records import Claim, JobStore, Outcome, StandDown, Upload
 
 BOUNDS = {"max_deaths": 2, "max_worker_deaths": 3}
@@ -58,7 +59,7 @@ class Steps:
         """Record a job of some targets."""
         job = self.store.create_job(new_job(number))
         self.truths.phases[job.id] = Phase.QUEUED if number else Phase.COMPLETED
-        ids = [row.id for row in JobStore(self.engine).targets(job.id)]
+        ids = [row.id for row in JobStore(self.engine, JobRecorder()).targets(job.id)]
         self.model |= {one: ModelTarget(job.id) for one in ids}
         self.every_target += ids
 
@@ -308,7 +309,7 @@ class Steps:
             return
         job = self.model[one].job
         ended = self.truths.phases[job].ended
-        records = JobStore(self.engine)
+        records = JobStore(self.engine, JobRecorder())
         records.mark_notices_sent([notice.id for notice in records.notices(job)])
         let_destruction_come(self.engine, job)
         assert self.store.destroy_due() == ([job] if ended else [])

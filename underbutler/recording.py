@@ -96,9 +96,7 @@ class JobRecorder:
             "dataset_counts": dict(sorted(kinds.items())),
         }
         if len(job.datasets) <= MAX_DATASETS:
-            stop["datasets"] = {
-                kind: [str(dataset) for of, dataset in job.datasets if of == kind] for kind in sorted(kinds)
-            }
+            stop["datasets"] = [str(dataset) for _, dataset in job.datasets]
         if not end_run(connection, stop):
             log.info("run_not_in_catalogue", job=str(job.id))
 
@@ -113,7 +111,7 @@ class JobRecorder:
         described: dict[str, Any] = {
             "object_keys": {target.task: list(keys)},
             "configuration": {},
-            "hints": {target.task: {"fields": [key for key, of in keys.items() if of.get("source") == _METADATA]}},
+            "hints": {target.task: {"fields": [key for key, of in keys.items() if _is_shown(of)]}},
         }
         run = str(target.job)
         if add_events(connection, run, stream, keys, events, described=described):
@@ -122,6 +120,11 @@ class JobRecorder:
         if stream == PRIMARY and add_events(connection, run, other, keys, events, described=described):
             return
         log.warning("run_not_in_catalogue", job=run, events=len(events))
+
+
+def _is_shown(data_key: Mapping[str, Any]) -> bool:
+    """Tell whether a field is one that plots show by themselves."""
+    return data_key["source"] == _METADATA and data_key["dtype"] in {"number", "integer"}
 
 
 _DATA_ID: Final = "data ID"

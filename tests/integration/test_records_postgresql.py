@@ -16,6 +16,7 @@ import underbutler.records.tables  # noqa: F401
 from underbutler.errors import ConflictError, RecordsUnavailableError, UsageError
 from underbutler.migrations import VERSION_TABLE, is_current, upgrade
 from underbutler.model.job import TargetState
+from underbutler.recording import JobRecorder
 from underbutler.records import JobStore, Outcome, StandDown
 from underbutler.sql import metadata, open_engine, read, write
 
@@ -30,7 +31,7 @@ def engine(postgres_url: str) -> Iterator[Engine]:
 
 @pytest.fixture
 def store(engine: Engine) -> JobStore:
-    return JobStore(engine)
+    return JobStore(engine, JobRecorder())
 
 
 def test_models_and_migrations_agree_on_postgresql(engine: Engine) -> None:
@@ -43,13 +44,13 @@ def test_a_database_without_tables_is_said(postgres_url: str) -> None:
     assert not is_current(postgres_url)
     engine = open_engine(postgres_url)
     with pytest.raises(RecordsUnavailableError, match="it has no tables yet"):
-        JobStore(engine).ping()
+        JobStore(engine, JobRecorder()).ping()
     engine.dispose()
 
 
-def test_claim_and_completion_are_one_statement_each(store: JobStore, engine: Engine) -> None:
-    job = store.create_job(new_job())
-    (target,) = store.targets(job.id)
+def test_a_claim_is_one_statement_and_a_completion_one_short_transaction(store: JobStore, engine: Engine) -> None:
+    job = store.create_job(new_job(2))
+    target, _ = store.targets(job.id)
     made = product()
     statements: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda _c, _cu, sql, *_: statements.append(sql))
@@ -57,7 +58,7 @@ def test_claim_and_completion_are_one_statement_each(store: JobStore, engine: En
     claim = claim_of(store, target.id)
     store.complete(claim, Outcome(state=TargetState.DONE, products=[made], notices=[notice_of(made, claim)]))
 
-    assert [sql.split()[0] for sql in statements] == ["WITH", "WITH"]
+    assert [sql.split()[0] for sql in statements] == ["WITH", "WITH", "WITH", "UPDATE"], "claim; end, event, count"
 
 
 def test_rows_come_back_as_they_went(store: JobStore) -> None:

@@ -16,6 +16,7 @@ from record_rows import claim_of, new_job, running
 from underbutler.errors import ConflictError, FencedOutError
 from underbutler.migrations import is_current, upgrade
 from underbutler.model.job import Phase, TargetState
+from underbutler.recording import JobRecorder
 from underbutler.records import Claim, Intent, JobStore, Outcome, StandDown
 from underbutler.sql import open_engine
 
@@ -30,7 +31,7 @@ def _race(function: Callable[..., Any], url: str, args: tuple[Any, ...]) -> Any:
     engine = open_engine(url)
     try:
         globals()["start_together"](60)
-        return function(JobStore(engine), *args)
+        return function(JobStore(engine, JobRecorder()), *args)
     finally:
         engine.dispose()
 
@@ -73,7 +74,7 @@ def url(empty_url: str) -> str:
 @pytest.fixture
 def store(url: str) -> Iterator[JobStore]:
     engine = open_engine(url)
-    yield JobStore(engine)
+    yield JobStore(engine, JobRecorder())
     engine.dispose()
 
 

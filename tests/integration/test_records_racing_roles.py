@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 from underbutler.errors import FencedOutError
 from underbutler.migrations import upgrade
 from underbutler.model.job import Phase, TargetState, phase_when_ended
+from underbutler.recording import JobRecorder
 from underbutler.records import Claim, JobStore, Outcome, StandDown
 from underbutler.sql import open_engine
 
@@ -33,7 +34,7 @@ class Site:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.store = JobStore(engine)
+        self.store = JobStore(engine, JobRecorder())
         self.jobs = [self.store.create_job(new_job(TARGETS)).id for _ in range(JOBS)]
         self.targets = [row.id for job in self.jobs for row in self.store.targets(job)]
         self.won: list[tuple[UUID, TargetState]] = []

@@ -7,6 +7,7 @@ from collections.abc import Callable, ItemsView, Iterator, Mapping, ValuesView
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import event_model
 
@@ -15,7 +16,7 @@ from underbutler.errors import UsageError
 from .filling import FillerFactory
 from .handlers import Handler, HandlerRegistry, default_registry
 from .import_path import load_object
-from .lookup import AmbiguousRunError, both, find
+from .lookup import AmbiguousRunError, both, find, find_of_dataset
 from .places import Place, open_shelf
 from .questions import parse
 from .run import BlueskyRun
@@ -207,6 +208,21 @@ class Broker(Mapping[Any, BlueskyRun]):
         if insert is None:
             raise UsageError(f"{self.place} is only read. Write into a database: CatalogStore.open(url).insert(…).")
         insert(name, document)
+
+    def run_of(self, dataset: str | UUID) -> BlueskyRun:
+        """Return the run that tells of a dataset in a Butler repository.
+
+        Parameters
+        ----------
+        dataset
+            Its UUID: ``DatasetRef.id``.
+
+        Raises
+        ------
+        UnknownRunError
+            If no run of this catalogue does.
+        """
+        return self._run(find_of_dataset(self._shelf, self._query, str(dataset)))
 
     def __getitem__(self, key: object) -> BlueskyRun:
         return self._run(find(self._shelf, self._query, key))

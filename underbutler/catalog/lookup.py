@@ -11,7 +11,7 @@ from underbutler.errors import UnknownNameError, UsageError
 
 from .shelf import RunHeader, Shelf
 
-__all__ = ["AmbiguousRunError", "RunIndexError", "UnknownRunError", "find"]
+__all__ = ["AmbiguousRunError", "RunIndexError", "UnknownRunError", "find", "find_of_dataset"]
 
 _SHOWN: Final = 10
 """Candidates that the text of an error lists."""
@@ -65,6 +65,28 @@ def find(shelf: Shelf, query: Mapping[str, Any], key: object) -> RunHeader:
             f"Runs are found by uid, by scan_id, or by -1, -2, … counting from the newest, not by {key!r}.", key=key
         )
     return _by_number(shelf, query, number)
+
+
+def find_of_dataset(shelf: Shelf, query: Mapping[str, Any], dataset: str) -> RunHeader:
+    """Return the run that tells of a dataset in a Butler repository, among those that a query finds.
+
+    A database knows it as soon as its event is written; of other places a run is found by its stop document.
+
+    Raises
+    ------
+    UnknownRunError
+        If there is none (also a `KeyError`).
+    """
+    known = getattr(shelf, "uid_of_dataset", None)
+    uid = None if known is None else known(dataset)
+    header = _first(shelf, both(query, {"datasets": dataset} if uid is None else {"uid": uid}))
+    if header is None:
+        raise UnknownRunError(
+            f"No run of {shelf.place} tells of the dataset {dataset!r}. It may be no output of a job, or of a target "
+            "that has not ended: look for the job by its RUN collection, search({'run': …}).",
+            dataset=dataset,
+        )
+    return header
 
 
 def _by_number(shelf: Shelf, query: Mapping[str, Any], number: int) -> RunHeader:

@@ -203,7 +203,7 @@ def add_events(
 
 
 def end_run(connection: Connection, stop: Mapping[str, Any]) -> bool:
-    """Write the stop document of a run; how many events its streams have is added to it.
+    """Write the stop document of a run; how many events its streams have is added to it. A run that has one keeps it.
 
     Returns
     -------
@@ -216,8 +216,9 @@ def end_run(connection: Connection, stop: Mapping[str, Any]) -> bool:
         If it breaks its schema.
     """
     run_uid = stop["run_start"]
-    if connection.execute(select(Run.uid).where(Run.uid == run_uid)).one_or_none() is None:
-        return False
+    row = connection.execute(select(Run.stop_time).where(Run.uid == run_uid)).one_or_none()
+    if row is None or row.stop_time is not None:
+        return row is not None
     counted = connection.execute(
         select(StreamCount.name, StreamCount.n_events).where(StreamCount.run_uid == run_uid).order_by(StreamCount.name)
     )

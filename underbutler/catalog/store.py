@@ -17,7 +17,7 @@ from .packed import pack_run
 from .retrieval import StoredRun
 from .shelf import RunHeader
 from .source import RunSource
-from .tables import UNPACKED, Run
+from .tables import UNPACKED, Dataset, Run
 
 __all__ = ["CatalogStore", "Writer"]
 
@@ -154,6 +154,12 @@ class CatalogStore:
     def source(self, header: RunHeader) -> RunSource:
         """Return what reads a run that `headers` gave."""
         return StoredRun(self._engine, header).source
+
+    def uid_of_dataset(self, dataset: str) -> str | None:
+        """Return the uid of the run that a worker has recorded a dataset with; None if there is none."""
+        with read(self._engine) as connection:
+            asked = select(Dataset.run_uid).where(Dataset.uid == dataset)
+            return connection.execute(asked).scalar_one_or_none()
 
     def _insert(self, known: Insertion, name: str, document: Mapping[str, Any]) -> None:
         kind, documents = prepared(name, document)

@@ -15,6 +15,7 @@ from services import fresh_database
 from sqlalchemy import Engine
 
 from underbutler.migrations import upgrade
+from underbutler.recording import JobRecorder
 from underbutler.records import JobStore
 from underbutler.sql import open_engine
 
@@ -54,4 +55,4 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
 @pytest.fixture
 def store(engine: Engine) -> JobStore:
     """Return the records, empty."""
-    return JobStore(engine)
+    return JobStore(engine, JobRecorder())
