@@ -355,6 +355,10 @@ def test_what_cannot_be_done_is_refused(served: Served, tmp_path: Path) -> None:
         there.documents(fill="maybe")
     with pytest.raises(NotImplementedError):
         there.primary.read_partition(0, fill="delayed")
+    with pytest.raises(PartitionSizeError, match="partition_size=0"):
+        there.primary.read_partition(0, partition_size=0)
+    with pytest.raises(PartitionIndexError, match="names no partition"):
+        there.primary.read_partition({"fill": "no"})
     with pytest.raises(NotImplementedError, match=r"run\['primary'\]\.read\(\)"):
         there.read()
     with pytest.raises(NotImplementedError, match="runs export"):
@@ -376,6 +380,8 @@ def test_a_run_is_told_by_its_own_address_or_the_beginning_of_its_uid(served: Se
 def test_an_unknown_run_is_said_by_the_server_as_a_key_error(served: Served) -> None:
     with pytest.raises(UnknownNameError, match=f"nobody.*said by {served.url}/nobody"):
         _ = served.there("nobody").start
+    with pytest.raises(UsageError, match=r"is a list of runs and no run\. Say which one: name="):
+        list(RemoteBlueskyRun(served.url))
     with pytest.raises(UsageError, match="No parameter is called 'wrong' here"):
         _ = served.there("nobody", parameters={"wrong": 1}).start
 

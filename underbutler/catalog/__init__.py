@@ -11,6 +11,7 @@ from underbutler.lazy import lazy_names
 
 if TYPE_CHECKING:
     from .broker import Broker as Broker
+    from .butler_dataset import ButlerDataset as ButlerDataset
     from .documents import Datum as Datum
     from .documents import DatumPage as DatumPage
     from .documents import Descriptor as Descriptor
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
     from .file_forms import read_documents as read_documents
     from .files import RunFiles as RunFiles
     from .filling import FillerFactory as FillerFactory
+    from .fits_section import FitsSection as FitsSection
     from .handlers import DuplicateHandler as DuplicateHandler
     from .handlers import HandlerRegistry as HandlerRegistry
     from .handlers import deregister_handler as deregister_handler
     from .handlers import discover_handlers as discover_handlers
     from .handlers import parse_handler_registry as parse_handler_registry
     from .handlers import register_handler as register_handler
+    from .picture import PngPicture as PngPicture
     from .queries import QueryError as QueryError
     from .queries import ScanIDRange as ScanIDRange
     from .queries import TextQuery as TextQuery
@@ -49,12 +52,14 @@ if TYPE_CHECKING:
     from .source import RunSource as RunSource
     from .store import CatalogStore as CatalogStore
     from .stream import BlueskyEventStream as BlueskyEventStream
+    from .tabular import ParquetTable as ParquetTable
     from .transforms import parse_transforms as parse_transforms
 
 _HOME_OF = {
     "BlueskyEventStream": ".stream",
     "BlueskyRun": ".run",
     "Broker": ".broker",
+    "ButlerDataset": ".butler_dataset",
     "CatalogStore": ".store",
     "DataGoneError": ".external",
     "Datum": ".documents",
@@ -66,10 +71,13 @@ _HOME_OF = {
     "Event": ".documents",
     "EventPage": ".documents",
     "FillerFactory": ".filling",
+    "FitsSection": ".fits_section",
     "HandlerRegistry": ".handlers",
     "NoHandlerError": ".external",
     "NotACatalogError": ".remote_errors",
     "NotMutable": ".documents",
+    "ParquetTable": ".tabular",
+    "PngPicture": ".picture",
     "QueryError": ".queries",
     "RemoteBlueskyEventStream": ".remote",
     "RemoteBlueskyRun": ".remote",

@@ -13,6 +13,7 @@ import event_model
 
 from underbutler.errors import UsageError
 
+from .entry import Entry
 from .filling import FillerFactory
 from .handlers import Handler, HandlerRegistry, default_registry
 from .import_path import load_object
@@ -33,7 +34,7 @@ class RootMapError(UsageError, ValueError):
     """A root map says where files are, in full."""
 
 
-class Broker(Mapping[Any, BlueskyRun]):
+class Broker(Entry, Mapping[Any, BlueskyRun]):
     """Runs that can be searched and read: a mapping by uid, newest first.
 
     ``broker[-1]`` is the newest run, ``broker[5]`` the newest with that ``scan_id``, ``broker["1a2b"]`` the one whose
@@ -58,6 +59,8 @@ class Broker(Mapping[Any, BlueskyRun]):
         What the catalogue is called.
     metadata
         More that is known of it.
+    **kwargs
+        ``description``, ``ttl`` and other words of intake's catalogues; kept, and not used.
 
     Raises
     ------
@@ -80,7 +83,9 @@ class Broker(Mapping[Any, BlueskyRun]):
         transforms: Mapping[str, Transform | str] | None = None,
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        **kwargs: Any,
     ) -> None:
+        self._take_options(kwargs)
         self._shelf = open_shelf(place)
         self._fills_here = any(given is not None for given in (handler_registry, root_map, filler_class, transforms))
         self._query: Mapping[str, Any] = {}

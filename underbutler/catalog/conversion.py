@@ -12,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import xarray
 
+from underbutler.errors import UnknownNameError
+
 from .columns import Columns, event_order, read_columns
-from .declared import Declared, FieldError
+from .declared import Declared, FieldError, in_a_stream
 from .dimensions import TIME, Dimensions
 from .documents import Descriptor
 from .external import ExternalData
@@ -95,7 +97,10 @@ def to_dataset(
     ------
     FieldError
         If values are not what the descriptor says.
+    UnknownNameError
+        If the object whose configuration is read is in no descriptor.
     """
+    _check_configured(descriptors, selection)
     _warn_of_streams(descriptors, selection)
     parts = []
     for descriptor in descriptors:
@@ -117,10 +122,19 @@ def to_dataset(
     return xarray.Dataset(variables, coords={TIME: (TIME, times)})
 
 
+def _check_configured(descriptors: Iterable[Descriptor], selection: Selection) -> None:
+    """Refuse the name of an object that no descriptor has."""
+    if selection.configuration_for is None:
+        return
+    known = {name: None for descriptor in descriptors for name in descriptor.get("configuration", {})}
+    if selection.configuration_for not in known:
+        raise UnknownNameError.of("configured object", selection.configuration_for, known)
+
+
 def _held(descriptor: Descriptor, selection: Selection) -> dict[str, Mapping[str, Any]]:
     """Return the data keys of what a descriptor can give: its fields, or one object's configuration."""
     if selection.configuration_for is None:
-        return {key: said for key, said in descriptor["data_keys"].items() if not _in_a_stream(said)}
+        return {key: said for key, said in descriptor["data_keys"].items() if not in_a_stream(said)}
     configuration = descriptor.get("configuration", {}).get(selection.configuration_for, {})
     said = configuration.get("data_keys", {})
     return {key: said.get(key, {}) for key in configuration.get(selection.sub_dict, {})}
@@ -131,7 +145,7 @@ def _warn_of_streams(descriptors: Iterable[Descriptor], selection: Selection) ->
         key
         for descriptor in descriptors
         for key, said in descriptor["data_keys"].items()
-        if _in_a_stream(said) and selection.takes(key) and selection.configuration_for is None
+        if in_a_stream(said) and selection.takes(key) and selection.configuration_for is None
     }
     if left_out:
         warnings.warn(
@@ -139,11 +153,6 @@ def _warn_of_streams(descriptors: Iterable[Descriptor], selection: Selection) ->
             "which are not read here. Say exclude=[…] to have no warning.",
             stacklevel=2,
         )
-
-
-def _in_a_stream(said: Mapping[str, Any]) -> bool:
-    """Tell whether a field is in stream_resource documents, and so in no event."""
-    return str(said.get("external", "")).startswith("STREAM:")
 
 
 def _read(

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from underbutler.errors import UsageError
 
-__all__ = ["Declared", "FieldError", "Shape"]
+__all__ = ["Declared", "FieldError", "Shape", "in_a_stream"]
 
 Shape: TypeAlias = tuple[int, ...]
 AnyArray: TypeAlias = npt.NDArray[Any]
@@ -172,6 +172,8 @@ class Declared:
             If values and declaration cannot be brought together.
         """
         kind = values.dtype.kind
+        if kind == "O" and self.broad == "boolean" and not guess and all(_is_flag(value) for value in values.flat):
+            return values
         if kind not in _KINDS.get(self.broad, _KINDS["array"]):
             if kind not in _NUMERIC or self.broad == "string":
                 raise self.disagreement(f"holds {_described(values)} in {event}")
@@ -206,6 +208,15 @@ class Declared:
         shape = "any shape" if self.shape is None else f"shape {[*self.shape]}"
         dtype = f"dtype {self.broad}" if self.dtype is None else f"dtype {self.dtype.str}"
         return f"Field {self.key!r} of stream {self.stream!r} is declared with {shape} and {dtype}, and {found}"
+
+
+def in_a_stream(said: Mapping[str, Any]) -> bool:
+    """Tell whether a field is in stream_resource documents, by its data key, and so in no event."""
+    return str(said.get("external", "")).startswith("STREAM:")
+
+
+def _is_flag(value: object) -> bool:
+    return value is None or isinstance(value, bool | np.bool_)
 
 
 def _described(values: AnyArray) -> str:

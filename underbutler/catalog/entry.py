@@ -1,4 +1,4 @@
-"""What runs and streams have in common: ways of intake's catalogues that databroker's users know. May import errors."""
+"""What runs, streams and catalogues have of intake's ways, which databroker's users know. May import errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class NotPersistedError(UsageError, NotImplementedError):
 
 
 class Entry:
-    """A run or a stream."""
+    """A run, a stream or a catalogue."""
 
     _CATALOG_OPTIONS: ClassVar = frozenset(
         {

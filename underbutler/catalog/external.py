@@ -13,6 +13,7 @@ import numpy as np
 
 from underbutler.errors import LostDatasetError, TransientError, UnderbutlerError, UsageError, suggest
 
+from .declared import Declared
 from .documents import Resource
 from .filling import Fillers, known_specs
 from .source import RunSource, unpacked
@@ -175,6 +176,36 @@ class ExternalData:
                 raise no_handler(filler, resource, place) from error
             except Exception as error:
                 raise explained(error, filler, resource, place) from error
+
+    def delayed(self, datum_id: str, declared: Declared, place: Place) -> Any:
+        """Return the dask array that a handler with a method ``delayed`` gives for a datum id.
+
+        Parameters
+        ----------
+        datum_id
+            What the event holds.
+        declared
+            What the descriptor says of the field.
+        place
+            Where the event is, for errors.
+
+        Raises
+        ------
+        FieldError
+            If it has another shape than was declared.
+        DataGoneError, DataAwayError, UnreadableDataError, UnresolvedDatumError
+            As `load` raises them.
+        """
+        datum, resource = self.resolve(datum_id, place)
+        filler = self.fillers.of_spec(resource["spec"])
+        with self.fillers.lock(resource["uid"]):
+            try:
+                array = filler.get_handler(resource).delayed(**datum.kwargs)
+            except Exception as error:
+                raise explained(error, filler, resource, place) from error
+        declared.check_shape(array.shape, f"event {place.seq_num}")
+        wrong = declared.dtype is not None and array.dtype != declared.dtype
+        return array.astype(declared.dtype) if wrong else array
 
     def resolve(self, datum_id: str, place: Place) -> tuple[FoundDatum, Resource]:
         """Return a datum and its resource.

@@ -10,6 +10,7 @@ import inspect
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 import event_model
@@ -259,6 +260,13 @@ def _to_dask(handler_class: Handler, state: Any) -> Any:
 def is_delayed(handler_class: Any) -> bool:
     """Tell whether a handler says of itself that it returns dask arrays."""
     return bool((getattr(handler_class, "return_type", None) or {}).get("delayed"))
+
+
+def delays_itself(handler_class: Any) -> bool:
+    """Tell whether a handler has a method ``delayed``, which returns a dask array in place of a numpy one."""
+    while isinstance(handler_class, _Coerced | partial):
+        handler_class = handler_class._handler_class if isinstance(handler_class, _Coerced) else handler_class.func
+    return callable(getattr(handler_class, "delayed", None))
 
 
 def _takes(function: Callable[..., Any], name: str) -> bool:

@@ -22,6 +22,7 @@ __all__ = [
     "DuplicateHandler",
     "Handler",
     "HandlerRegistry",
+    "RegistryTypeError",
     "default_registry",
     "deregister_handler",
     "discover_handlers",
@@ -37,6 +38,10 @@ DEFAULT_GROUPS = ("databroker.handlers", "underbutler.handlers")
 
 class DuplicateHandler(UsageError, event_model.DuplicateHandler):  # noqa: N818 - the seed's name
     """A spec has a handler already."""
+
+
+class RegistryTypeError(UsageError, TypeError):
+    """Handlers are registered by spec."""
 
 
 class HandlerRegistry(MutableMapping[str, Handler]):
@@ -110,11 +115,18 @@ def parse_handler_registry(handler_registry: Mapping[str, Handler | str]) -> dic
 
     Raises
     ------
+    RegistryTypeError
+        If it is no mapping (also a `TypeError`).
     ImportPathError
         If a string is no import path (also a `ValueError`).
     ModuleMissingError, NameMissingError
         If what it names does not exist (also a `ModuleNotFoundError`, an `AttributeError`).
     """
+    if not isinstance(handler_registry, Mapping):
+        raise RegistryTypeError(
+            f"A handler registry is a mapping of specs to handlers, {{'AD_TIFF': 'package.module.Handler'}}, not an "
+            f"object of type {type(handler_registry).__name__}."
+        )
     parsed: dict[str, Handler] = {}
     for spec, handler in handler_registry.items():
         if isinstance(handler, str):

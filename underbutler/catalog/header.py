@@ -10,9 +10,11 @@ from underbutler.errors import UnknownNameError
 
 from .documents import Descriptor, Start, Stop
 from .memory import rows_of
+from .presentation import run_html
 from .queries import zone_of
 from .run import BlueskyRun
 from .source import Page, unpacked
+from .stream import SelectionError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -175,7 +177,10 @@ class Header:
                 times = pd.Series(part["time"], index=part["seq_num"], dtype=float)
                 columns = {key: pd.Series(list(values), index=part["seq_num"]) for key, values in part["data"].items()}
                 tables.append(pd.DataFrame({"time": times, **{k: v for k, v in columns.items() if k != "time"}}))
-        table = pd.concat(tables) if tables else pd.DataFrame({"time": pd.Series(dtype=float)})
+        if not tables:
+            names = {name: None for choice in chosen.values() for name in choice.names()}
+            tables = [pd.DataFrame({"time": pd.Series(dtype=float), **dict.fromkeys(names, pd.Series(dtype=float))})]
+        table = pd.concat(tables)
         table.index.name = "seq_num"
         if convert_times or localize_times:
             dates = pd.to_datetime(table["time"], unit="s", utc=True).dt.tz_convert(zone_of(timezone or "UTC"))
@@ -210,6 +215,9 @@ class Header:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of run {self.uid!r}>"
 
+    def _repr_html_(self) -> str:
+        return run_html(self._run)
+
     def _of(self, stream_name: str) -> list[Descriptor]:
         return [
             descriptor
@@ -238,7 +246,10 @@ class _Choice:
     """What is wanted of the events of a descriptor."""
 
     def __init__(self, header: Header, descriptor: Descriptor, fields: FieldNames) -> None:
+        if isinstance(fields, str):
+            raise SelectionError(f"fields={fields!r} is one name. Write a list: fields=[{fields!r}].")
         names = descriptor["data_keys"]
+        self._keys = list(names)
         if fields is None:
             self._names = set(names)
             self._more: dict[str, Any] = {}
@@ -251,6 +262,10 @@ class _Choice:
             for name, value in given.items():
                 if wanted.fullmatch(name) and name not in self._names:
                     self._more.setdefault(name, value)
+
+    def names(self) -> list[str]:
+        """Return the names of the columns beside the time."""
+        return [name for name in self._keys if name in self._names and name != "time"] + list(self._more)
 
     def of_descriptor(self, descriptor: Mapping[str, Any]) -> Descriptor:
         keys = {name: said for name, said in descriptor["data_keys"].items() if name in self._names}

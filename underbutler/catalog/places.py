@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike, fspath
+from pathlib import Path
 from typing import TypeAlias
 
 from underbutler.errors import UsageError
@@ -14,6 +15,12 @@ __all__ = ["Place", "open_shelf"]
 
 Place: TypeAlias = str | PathLike[str] | Sequence[str | PathLike[str]] | Shelf
 """A URL, a folder, patterns of files, or what keeps runs itself."""
+
+
+_CURE = (
+    "Write the URL of a database (sqlite:///…, postgresql+psycopg://…), of a server (https://…/runs), or a folder of "
+    ".jsonl and .msgpack files."
+)
 
 
 def open_shelf(place: Place) -> Shelf:
@@ -32,10 +39,17 @@ def open_shelf(place: Place) -> Shelf:
     """
     if isinstance(place, PathLike):
         place = fspath(place)
+    if isinstance(place, str) and not place.strip():
+        raise UsageError(f"No place of runs is given. {_CURE}")
     if isinstance(place, str):
         return _open_url(place) if "://" in place else _open_files([place])
     if isinstance(place, Sequence):
-        return _open_files([fspath(pattern) for pattern in place])
+        patterns = [fspath(pattern) for pattern in place]
+        if not all(pattern.strip() for pattern in patterns) or not patterns:
+            raise UsageError(f"No place of runs is given. {_CURE}")
+        return _open_files(patterns)
+    if not hasattr(place, "headers"):
+        raise UsageError(f"No runs can be kept in an object of type {type(place).__name__}. {_CURE}")
     return place
 
 
@@ -51,14 +65,21 @@ def _open_url(url: str) -> Shelf:
         return CatalogStore.open(url)
     if scheme == "file":
         return _open_files([url.removeprefix("file://")])
-    raise UsageError(
-        f"No catalogue can be read from {scheme}://. Write the URL of a database (sqlite:///…, "
-        "postgresql+psycopg://…), of a server (https://…/runs), or a folder of .jsonl and .msgpack files.",
-        scheme=scheme,
-    )
+    raise UsageError(f"No catalogue can be read from {scheme}://. {_CURE}", scheme=scheme)
 
 
 def _open_files(patterns: Sequence[str]) -> Shelf:
+    from .file_forms import FORMS
     from .files import RunFiles
 
+    for pattern in patterns:
+        path = Path(pattern)
+        if path.suffix.removeprefix(".") not in FORMS and path.is_file():
+            as_database = f" It is a database: write sqlite:///{path.absolute()}." if _is_sqlite(path) else ""
+            raise UsageError(f"{pattern} is no file of a run.{as_database} {_CURE}", path=pattern)
     return RunFiles(patterns)
+
+
+def _is_sqlite(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(16) == b"SQLite format 3\0"

@@ -6,10 +6,12 @@ are those of the start document; ``stop.…`` means the stop document, and so do
 
 from __future__ import annotations
 
+import math
 import zoneinfo
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
+from numbers import Integral, Real
 from typing import Any
 
 from underbutler.errors import UsageError
@@ -114,9 +116,16 @@ class TextQuery(SearchQuery):
     ----------
     text_search
         Words, separated by blanks.
+
+    Raises
+    ------
+    QueryError
+        If it is no text (also a `ValueError`).
     """
 
     def __init__(self, text_search: str) -> None:
+        if not isinstance(text_search, str):
+            raise QueryError(f"A text is searched for, not {text_search!r}.", text=text_search)
         self.text = text_search
 
     @property
@@ -143,10 +152,13 @@ class ScanIDRange(SearchQuery):
     Raises
     ------
     QueryError
-        If the range is reversed (also a `ValueError`).
+        If the range is reversed, or holds no numbers (also a `ValueError`).
     """
 
     def __init__(self, start_id: int, end_id: int | None = None) -> None:
+        for given in (start_id, 0 if end_id is None else end_id):
+            if isinstance(given, bool) or not isinstance(given, Integral):
+                raise QueryError(f"A scan id is a number, not {given!r}.", scan_id=given)
         if end_id is not None and start_id > end_id:
             raise QueryError(f"A range of scan ids begins before it ends: {start_id} is past {end_id}. Swap them.")
         self.start_id, self.end_id = start_id, end_id
@@ -184,6 +196,8 @@ def timestamp(moment: float | str | datetime, zone: tzinfo | None = None) -> flo
         if moment.tzinfo is None:
             moment = moment.astimezone() if zone is None else moment.replace(tzinfo=zone)
         return (moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
+    if isinstance(moment, bool) or not isinstance(moment, Real) or not math.isfinite(moment):
+        raise _no_time(moment)
     return float(moment)
 
 
@@ -196,10 +210,14 @@ def _parsed(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError as error:
-        raise QueryError(
-            f"{text!r} is no time. Write 2026, 2026-11, 2026-11-19, 2026-11-19 21:30:00 or seconds since 1970 UTC.",
-            time=text,
-        ) from error
+        raise _no_time(text) from error
+
+
+def _no_time(given: object) -> QueryError:
+    return QueryError(
+        f"{given!r} is no time. Write 2026, 2026-11, 2026-11-19, 2026-11-19 21:30:00 or seconds since 1970 UTC.",
+        time=given,
+    )
 
 
 def zone_of(name: str) -> zoneinfo.ZoneInfo:

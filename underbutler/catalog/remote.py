@@ -10,12 +10,13 @@ from underbutler.errors import UnknownNameError
 from .conversion import to_dataset
 from .documents import KINDS
 from .filling import Fill, check_fill
+from .partitions import Partition
 from .remote_connection import Connection
 from .remote_errors import RemoteFillError
 from .remote_external import RemoteExternal
 from .remote_source import RemoteRun, told
 from .run import BlueskyRun
-from .stream import BlueskyEventStream, PartitionIndexError
+from .stream import BlueskyEventStream
 
 if TYPE_CHECKING:
     import xarray
@@ -179,24 +180,20 @@ class RemoteBlueskyEventStream(BlueskyEventStream):
         ------
         PartitionIndexError
             If there is no such partition (also an `IndexError`).
+        PartitionSizeError
+            If the size is not a positive number (also a `ValueError`).
         RemoteFillError
             If values shall be ``delayed`` (also a `NotImplementedError`).
         """
-        lenient = isinstance(partition, Mapping)
-        if isinstance(partition, Mapping):
-            index = int(partition["index"])
-            fill = partition.get("fill", "no")
-            partition_size = partition.get("partition_size", "auto")
-        else:
-            index = partition
-        _check_fill(fill)
-        if index < 0 and lenient:
+        one = Partition.of(partition, fill, partition_size)
+        _check_fill(one.fill)
+        if one.index < 0 and one.lenient:
             return []
-        asked = self._remote.connection.below("streams", self.stream_name, "partitions", str(index), "documents")
-        question = {"fill": fill, "partition_size": partition_size}
-        pairs = [(name, _as_document(name, document)) for name, document in told(asked, asked.listen(question))]
-        if not pairs and not lenient:
-            raise PartitionIndexError(f"{self._selection} has no partition of number {index}.", index=index)
+        place = self._remote.connection.below("streams", self.stream_name, "partitions", str(one.index), "documents")
+        question = {"fill": one.fill, "partition_size": one.size or "auto"}
+        pairs = [(name, _as_document(name, document)) for name, document in told(place, place.listen(question))]
+        if not pairs and not one.lenient:
+            raise one.there_is_none(self._selection)
         return pairs
 
     def columns_of(self, index: int, question: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -54,8 +54,14 @@ class Connection:
     parameters: Question = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        scheme = self.url.partition("://")[0]
-        if scheme not in {"http", "https"} or "?" in self.url or "#" in self.url:
+        scheme, _, rest = self.url.partition("://")
+        if (
+            scheme not in {"http", "https"}
+            or not rest.strip("/ ")
+            or rest.startswith("/")
+            or "?" in self.url
+            or "#" in self.url
+        ):
             raise UsageError(
                 f"{self.place!r} is no address of a server of runs. Write http://host:port/runs, and query parameters "
                 "as parameters={…}.",

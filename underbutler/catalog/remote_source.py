@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from underbutler.errors import UnknownNameError
+from underbutler.errors import UnknownNameError, UsageError
 
 from .declared import Declared
 from .remote_connection import Connection
@@ -68,6 +68,12 @@ class RemoteRun:
         if self._ended is not None:
             return self._ended
         said: Mapping[str, Any] = self.connection.ask()
+        if "streams" not in said:
+            raise UsageError(
+                f"{self.connection.place} is a list of runs and no run. Say which one: name='1a2b3c4d', the uid or as "
+                "much of its beginning as tells it from others.",
+                url=self.connection.place,
+            )
         self.know(said["start"], said["stop"])
         if said["stop"] is not None:
             self._ended = said

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, repeat
 from typing import Any, TypeAlias
 
-from .declared import Declared
+from .declared import Declared, in_a_stream
 from .documents import Descriptor
 from .external import ExternalData, Place, no_handler
-from .filling import Fill, is_delayed, known_specs
+from .filling import Fill, delays_itself, is_delayed, known_specs
 from .source import Page, RunSource, cut, rows_of
 from .stored import READERS, ExternalColumn, is_external
 
@@ -78,12 +78,22 @@ class Replay:
         strict_order
             Whether the events of all descriptors come in order of time; else one descriptor's after the other's.
         """
+        self._warn_of_streams()
         streams = [self._source.event_pages(descriptor["uid"]) for descriptor in self._descriptors]
         pages = _by_time([self._once(pages) for pages in streams]) if strict_order else self._chained(streams)
         for page in pages:
             yield from self.page(page)
         if self._twice:
             warnings.warn(f"{self._twice} events are there twice (same uid) and come once.", stacklevel=2)
+
+    def _warn_of_streams(self) -> None:
+        keys = {key for one in self._descriptors for key, said in one["data_keys"].items() if in_a_stream(said)}
+        if keys:
+            warnings.warn(
+                f"The values of {', '.join(sorted(keys))} are in stream_resource and stream_datum documents, which are "
+                "not kept here: the events come without them.",
+                stacklevel=2,
+            )
 
     def unmentioned(self) -> Iterator[Pair]:
         """Yield the datums of resources that no event pointed to."""
@@ -193,8 +203,11 @@ class Replay:
         filler = self._external.fillers.of_spec(resource["spec"])
         if resource["spec"] not in known_specs(filler):
             raise no_handler(filler, resource, place)
-        if is_delayed(filler.handler_registry[resource["spec"]]):
+        handler_class = filler.handler_registry[resource["spec"]]
+        if is_delayed(handler_class):
             return self._external.fillers["delayed"].get_handler(resource)(**datum.kwargs)
+        if delays_itself(handler_class):
+            return self._external.delayed(datum_id, declared, place)
         column = ExternalColumn(declared, self._external, descriptor, [datum_id], [False], [place.uid], [place.seq_num])
         return column.lazy_by_event()[0]
 

@@ -19,7 +19,7 @@ from .source import GetColumns, RunSource
 from .stream import BlueskyEventStream
 from .transforms import Transform, parse_transforms, transformed
 
-__all__ = ["BlueskyRun", "NoFileListError", "ReadStreamsError"]
+__all__ = ["BlueskyRun", "NoFileListError", "NoResourceError", "ReadStreamsError"]
 
 
 class ReadStreamsError(UsageError, NotImplementedError):
@@ -28,6 +28,10 @@ class ReadStreamsError(UsageError, NotImplementedError):
 
 class NoFileListError(UsageError, AttributeError):
     """A handler does not say which files it reads."""
+
+
+class NoResourceError(UsageError, ValueError):
+    """What shall be a resource document is none."""
 
 
 class BlueskyRun(Entry, Mapping[str, BlueskyEventStream]):
@@ -241,11 +245,18 @@ class BlueskyRun(Entry, Mapping[str, BlueskyEventStream]):
 
         Raises
         ------
+        NoResourceError
+            If it is no resource document (also a `ValueError`).
         NoHandlerError
             If its spec has no handler.
         NoFileListError
             If its handler does not say which files it reads, and the resource is no file itself.
         """
+        if not isinstance(resource, Mapping) or not {"uid", "spec", "resource_path"} <= resource.keys():
+            raise NoResourceError(
+                f"{resource!r} is no resource document. Take one of the run: "
+                "[doc for name, doc in run.documents(fill='no') if name == 'resource'].",
+            )
         patched = transformed(resource, Resource, self._transforms["resource"])
         spec, filler = patched["spec"], self.fillers.of_spec(patched["spec"])
         if spec not in known_specs(filler):

@@ -17,6 +17,15 @@ __all__ = ["WRITABLE", "DocumentError", "check", "plain"]
 WRITABLE: Final = ("start", "descriptor", "event", "event_page", "resource", "datum", "datum_page", "stop")
 """Kinds of documents that stores keep."""
 
+_STREAMS: Final = " External values are kept event by event: have them written as resource and datum documents."
+_INSTEAD: Final[Mapping[str, str]] = {
+    "stream_resource": _STREAMS,
+    "stream_datum": _STREAMS,
+    "bulk_events": " They are an old form: write event_page documents.",
+    "bulk_datum": " They are an old form: write datum_page documents.",
+}
+"""What is written instead of documents of some other kinds."""
+
 
 class DocumentError(UsageError, ValueError):
     """A document breaks the schema of its kind."""
@@ -31,8 +40,9 @@ def plain(name: str, document: Mapping[str, Any]) -> dict[str, Any]:
         If it is no document of a known kind, or holds what JSON cannot.
     """
     if name not in WRITABLE:
+        near = _INSTEAD.get(name) or suggest(str(name), WRITABLE)
         raise DocumentError(
-            f"Documents of kind {name!r} are not kept.{suggest(str(name), WRITABLE)} Known: {', '.join(WRITABLE)}.",
+            f"Documents of kind {name!r} are not kept.{near} Known: {', '.join(WRITABLE)}.",
             kind=name,
         )
     try:
@@ -153,6 +163,7 @@ def _is_event(document: Mapping[str, Any]) -> bool:
     return (
         document.keys() - {"filled"} == _EVENT
         and type(document["descriptor"]) is str
+        and document["descriptor"].isprintable()
         and type(document["uid"]) is str
         and document["uid"].isprintable()
         and type(document["seq_num"]) is int
@@ -172,6 +183,7 @@ def _is_datum(document: Mapping[str, Any]) -> bool:
         and type(document["datum_id"]) is str
         and document["datum_id"].isprintable()
         and type(document["resource"]) is str
+        and document["resource"].isprintable()
         and type(document["datum_kwargs"]) is dict
     )
 

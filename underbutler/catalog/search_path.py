@@ -115,7 +115,11 @@ def _arguments(name: str, path: Path, source: Mapping[str, Any]) -> dict[str, An
             driver=driver,
         )
     kind = _DRIVERS[driver]
+    for key, value in {"args": source.get("args"), "metadata": source.get("metadata")}.items():
+        _check_mapping(value, key, name, path)
     given = _filled(source.get("args") or {}, path)
+    for key in ("root_map", "handler_registry", "transforms"):
+        _check_mapping(given.get(key), key, name, path)
     place = given.pop("paths" if kind in _FILES else "place", None)
     unknown = given.keys() - _OPTIONS - _INTAKES
     if place is None or unknown:
@@ -130,6 +134,15 @@ def _arguments(name: str, path: Path, source: Mapping[str, Any]) -> dict[str, An
         arguments["root_map"] = {root: _in_folder(where, path) for root, where in arguments["root_map"].items()}
     metadata = {**(source.get("metadata") or {}), "catalog_dir": str(path.parent)}
     return {"name": name, **arguments, "place": _place(place, path), "metadata": metadata}
+
+
+def _check_mapping(value: object, key: str, name: str, path: Path) -> None:
+    if value is not None and not isinstance(value, dict):
+        raise SourceError(
+            f"The source {name!r} in {path} has {value!r} as {key}. Write a mapping: `{key}: {{…}}`.",
+            name=name,
+            key=key,
+        )
 
 
 def _place(place: Any, path: Path) -> Any:

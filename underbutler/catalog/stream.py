@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from underbutler.errors import UnknownNameError, UsageError
+from underbutler.errors import UsageError
 
+from .configuration import Configuration
 from .conversion import Selection, to_dataset
 from .documents import Descriptor, Start, Stop
 from .entry import Entry, NotPersistedError
 from .external import ExternalData
 from .filling import Fill, Fillers, check_fill
+from .partitions import Partition, PartitionIndexError, PartitionSizeError, cut_into_partitions, nominal_rows
 from .presentation import stream_html, stream_text
 from .replay import Replay
 from .source import GetColumns, RunSource
@@ -24,23 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BlueskyEventStream", "Configuration", "PartitionIndexError", "PartitionSizeError", "SelectionError"]
 
-PARTITION_BYTES = 16 * 2**20
-"""Nominal size of a partition."""
-
-PARTITION_EVENTS = 10_000
-"""A partition never has more events."""
-
 
 class SelectionError(UsageError, ValueError):
     """What shall be read of a stream contradicts itself."""
-
-
-class PartitionIndexError(UsageError, IndexError):
-    """A stream has no partition of this number."""
-
-
-class PartitionSizeError(UsageError, ValueError):
-    """A partition has at least one event."""
 
 
 class BlueskyEventStream(Entry):
@@ -222,32 +209,21 @@ class BlueskyEventStream(Entry):
         FillChoiceError
             If ``fill`` is no choice (also a `ValueError`).
         """
-        lenient = isinstance(partition, Mapping)
-        if isinstance(partition, Mapping):
-            index = int(partition["index"])
-            fill = partition.get("fill", "no")
-            partition_size = partition.get("partition_size", "auto")
-        else:
-            index = partition
-        check_fill(fill)
-        partitions = self._partitions(self._partition_size(partition_size))
-        if not 0 <= index < len(partitions):
-            if lenient:
+        asked = Partition.of(partition, fill, partition_size)
+        check_fill(asked.fill)
+        partitions = self._partitions(self._partition_size(asked.size or "auto"))
+        if not 0 <= asked.index < len(partitions):
+            if asked.lenient:
                 return []
-            raise PartitionIndexError(
-                f"{self._selection} has {len(partitions)} partitions, and none of number {index}: say 0 to "
-                f"{len(partitions) - 1}.",
-                index=index,
-                partitions=len(partitions),
-            )
+            raise asked.there_is_none(self._selection, len(partitions))
         descriptors = self.descriptors
-        replay = Replay(self._source, self._external, descriptors, fill)
+        replay = Replay(self._source, self._external, descriptors, asked.fill)
         pairs: list[tuple[str, Any]] = []
-        if index == 0:
+        if asked.index == 0:
             start = _start_of(self._metadata)
             pairs = [("start", start)] if start else []
             pairs += [("descriptor", descriptor) for descriptor in descriptors]
-        for uid, skip, limit in partitions[index]:
+        for uid, skip, limit in partitions[asked.index]:
             for page in self._source.event_pages(uid, skip, limit):
                 pairs.extend(replay.page(page))
         return pairs
@@ -293,29 +269,11 @@ class BlueskyEventStream(Entry):
         return type(self)(**{**inherited, **kwargs})
 
     def _partition_size(self, partition_size: int | str) -> int:
-        if partition_size != "auto":
-            if not isinstance(partition_size, Integral) or partition_size < 1:
-                raise PartitionSizeError(
-                    f"partition_size={partition_size!r} is no size. Say how many events, or 'auto'."
-                )
-            return int(partition_size)
-        nominal = [sum(_nominal_bytes(said) for said in one["data_keys"].values()) for one in self.descriptors]
-        return max(1, min(PARTITION_EVENTS, PARTITION_BYTES // max([1, *nominal])))
+        return Partition.size_of(partition_size) or nominal_rows(self.descriptors)
 
     def _partitions(self, size: int) -> list[list[tuple[str, int, int]]]:
-        """Return of each partition which events of which descriptors it has: uid, skip, limit."""
-        partitions: list[list[tuple[str, int, int]]] = [[]]
-        room = size
-        for descriptor in self.descriptors:
-            skip, count = 0, self._source.get_event_count(descriptor["uid"])
-            while skip < count:
-                if room == 0:
-                    partitions.append([])
-                    room = size
-                rows = min(room, count - skip)
-                partitions[-1].append((descriptor["uid"], skip, rows))
-                skip, room = skip + rows, room - rows
-        return partitions
+        count = self._source.get_event_count
+        return cut_into_partitions([(one["uid"], count(one["uid"])) for one in self.descriptors], size)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.stream_name!r} from Run {self._selection.run[:8]}...>"
@@ -331,50 +289,6 @@ class BlueskyEventStream(Entry):
         return sum(self._source.get_event_count(descriptor["uid"]) for descriptor in self.descriptors)
 
 
-class Configuration(Mapping[str, BlueskyEventStream]):
-    """The configuration of a stream's objects, also as attributes.
-
-    Parameters
-    ----------
-    stream
-        The stream.
-    sub_dict
-        ``data`` or ``timestamps``.
-    """
-
-    def __init__(self, stream: BlueskyEventStream, sub_dict: str) -> None:
-        self._stream, self._sub_dict = stream, sub_dict
-
-    def __getitem__(self, device: str) -> BlueskyEventStream:
-        names = list(self)
-        if device not in names:
-            raise UnknownNameError.of("configured object", device, names)
-        return self._stream.configure_new(sub_dict=self._sub_dict, configuration_for=device, include=None, exclude=None)
-
-    def __getattr__(self, device: str) -> BlueskyEventStream:
-        if device.startswith("_"):
-            raise AttributeError(device)
-        try:
-            return self[device]
-        except KeyError as error:
-            raise AttributeError(str(error)) from error
-
-    def __iter__(self) -> Iterator[str]:
-        names: dict[str, None] = {}
-        for descriptor in self._stream.descriptors:
-            names.update(dict.fromkeys(descriptor.get("configuration", {})))
-        return iter(names)
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
-
-    def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *self]
-
-    def __repr__(self) -> str:
-        return f"<Configuration of {', '.join(self) or 'nothing'} in {self._stream!r}>"
-
-
 def _check_selection(include: object, exclude: object, sub_dict: str) -> None:
     if include is not None and exclude is not None:
         raise SelectionError("Give include or exclude, not both: the fields that are read, or those that are not.")
@@ -387,10 +301,3 @@ def _check_selection(include: object, exclude: object, sub_dict: str) -> None:
 
 def _start_of(metadata: Mapping[str, Any]) -> Start:
     return transformed(metadata.get("start") or {}, Start, unchanged)
-
-
-def _nominal_bytes(said: Mapping[str, Any]) -> int:
-    size = 8
-    for length in said.get("shape") or ():
-        size *= length if isinstance(length, int) and length > 0 else 1
-    return size

@@ -5,17 +5,21 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 
 from underbutler.errors import UsageError, suggest
 
+from .lazy_image import Layout, LazyImage
 from .resource_file import FileHandler, HandlerArgumentError
 from .specs import PARQUET
 
 if TYPE_CHECKING:
+    import dask.array
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -86,6 +90,50 @@ class ParquetTable(FileHandler):
             array = arrow_to_array(parquet.read(columns=wanted), self.url)
         return array if single is None else array[single]
 
+    def delayed(
+        self, *, column: str | None = None, columns: Sequence[str] | None = None, **unknown: Any
+    ) -> dask.array.Array:
+        """Return a table, or one column, as a dask array: of a column of numbers only the footer is read now.
+
+        What cannot be told from the footer is read at once: tables, texts, and numbers some of which are missing.
+
+        Parameters
+        ----------
+        column, columns
+            Which, as when it is read.
+        **unknown
+            What a datum says that this handler does not know.
+        """
+        import dask.array
+        from dask.base import tokenize
+
+        single = single_column(self.spec, column, columns)
+        layout = None if single is None else self._layout(single, unknown)
+        if single is None or layout is None:
+            return dask.array.from_array(self(column=column, columns=columns, **unknown))
+        version = self.file.sha256 or uuid4().hex  # without a digest nobody knows whether it is still the same file
+        return dask.array.from_array(
+            LazyImage(partial(self._rows, single), layout),
+            chunks=layout.shape,
+            name=f"{self.spec}-{tokenize(self.url, version, single)}",
+            meta=np.empty(0, layout.dtype),
+        )
+
+    def _rows(self, column: str, key: tuple[int | slice, ...]) -> AnyArray:
+        return np.asarray(self(column=column)[key])
+
+    def _layout(self, column: str, unknown: Mapping[str, Any]) -> Layout | None:
+        """Return shape and dtype of a column, by the footer alone; None if that does not tell them."""
+        import pyarrow as pa
+
+        with self._reading(unknown), self._table(whole=False) as parquet:
+            self._check_names(parquet, [column])
+            kind = parquet.schema_arrow.field(column).type
+            counted = pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+            if not pa.types.is_floating(kind) and not (counted and _has_no_gaps(parquet.metadata, column)):
+                return None
+            return Layout((parquet.metadata.num_rows,), np.dtype(kind.to_pandas_dtype()))
+
     def column_names(self) -> list[str]:
         """Return the names of the columns; none of their values is read."""
         with self._reading({}), self._table(whole=False) as parquet:
@@ -114,6 +162,15 @@ class ParquetTable(FileHandler):
                     column=name,
                     known=known,
                 )
+
+
+def _has_no_gaps(footer: Any, column: str) -> bool:
+    """Tell whether the footer of a table says that no value of a column is missing."""
+    for group in map(footer.row_group, range(footer.num_row_groups)):
+        chunk = next(one for one in map(group.column, range(group.num_columns)) if one.path_in_schema == column)
+        if chunk.statistics is None or not chunk.statistics.has_null_count or chunk.statistics.null_count:
+            return False
+    return True
 
 
 def chosen_columns(spec: str, columns: object) -> list[str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
@@ -27,6 +28,9 @@ D = TypeVar("D", bound=Document)
 TRANSFORMED = ("start", "stop", "resource", "descriptor")
 """Kinds of documents that can be transformed."""
 
+_KEPT = ("uid", "run_start", "data_keys", "spec", "resource_path")
+"""Keys without which no document can be used: what a document had of them, it has after its transform."""
+
 
 class TransformKeyError(UsageError, NotImplementedError):
     """Documents of this kind cannot be transformed."""
@@ -38,6 +42,14 @@ class TransformsTypeError(UsageError, ValueError):
 
 class TransformResultError(UsageError, TypeError):
     """A transform did not return a document."""
+
+
+class Draft(dict[str, Any]):
+    """A copy of a document that may be changed: what a transform is given."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a deep copy, as a document does."""
+        return copy.deepcopy(dict(self))
 
 
 def unchanged(document: Any) -> Any:
@@ -79,7 +91,7 @@ def parse_transforms(transforms: Mapping[str, Transform | str] | None) -> dict[s
         function = load_object(given, f"the transform of {kind!r}") if isinstance(given, str) else given
         if not callable(function):
             raise TransformsTypeError(
-                f"The transform of {kind!r} must be a function or its import path, not a {type(given).__name__}.",
+                f"The transform of {kind!r} must be a function or its import path, not of type {type(given).__name__}.",
                 kind=kind,
             )
         parsed[kind] = function
@@ -92,7 +104,7 @@ def transformed(document: Mapping[str, Any], cls: type[D], transform: Transform)
     Parameters
     ----------
     document
-        As it is stored. It is not changed: the transform is given a deep copy, as an immutable document.
+        As it is stored. It is not changed: the transform is given a deep copy, which it may change and return.
     cls
         Its class.
     transform
@@ -101,19 +113,26 @@ def transformed(document: Mapping[str, Any], cls: type[D], transform: Transform)
     Raises
     ------
     TransformResultError
-        If the transform returns anything but a mapping.
+        If the transform returns anything but a document, or one without what tells it from others.
     """
     if transform is unchanged:
         return document if type(document) is cls else cls(document)
     own = document if isinstance(document, Document) else Document(document)
-    result = transform(cls(own.to_dict()))
+    result = transform(Draft(own.to_dict()))
     if not isinstance(result, Mapping):
-        kind = next(kind for kind, known in KINDS.items() if known is cls)
-        name = getattr(transform, "__qualname__", repr(transform))
-        raise TransformResultError(
-            f"The transform of {kind!r} documents, {name}, must return a document (a dict), and returned "
-            f"{'nothing' if result is None else f'a {type(result).__name__}'}. Let it end with `return doc`.",
-            kind=kind,
-            transform=name,
-        )
+        raise _refused(cls, transform, "nothing" if result is None else f"a {type(result).__name__}")
+    lost = [key for key in _KEPT if key in own and key not in result]
+    if lost:
+        raise _refused(cls, transform, f"one without {lost[0]!r}")
     return result if type(result) is cls else cls(result)
+
+
+def _refused(cls: type[Document], transform: Transform, returned: str) -> TransformResultError:
+    kind = next(kind for kind, known in KINDS.items() if known is cls)
+    name = getattr(transform, "__qualname__", repr(transform))
+    return TransformResultError(
+        f"The transform of {kind!r} documents, {name}, must return the document (a dict), and returned {returned}. "
+        "Let it end with `return doc`.",
+        kind=kind,
+        transform=name,
+    )

@@ -13,13 +13,9 @@ import pytest
 
 from underbutler.butlers import CcdImage
 from underbutler.butlers.media_types import MEDIA_TYPES
-from underbutler.catalog import discover_handlers
-from underbutler.catalog.butler_dataset import ButlerDataset
-from underbutler.catalog.fits_section import FitsSection
-from underbutler.catalog.picture import PngPicture
+from underbutler.catalog import ButlerDataset, FitsSection, ParquetTable, PngPicture, discover_handlers
 from underbutler.catalog.resource_file import HandlerArgumentError, ResourceFile, WrongFileError
 from underbutler.catalog.specs import spec_of
-from underbutler.catalog.tabular import ParquetTable
 from underbutler.errors import UsageError
 
 OURS = {

@@ -56,6 +56,29 @@ def test_a_source_table_comes_back_as_it_was_put(tmp_path: Path, rows: int) -> N
     np.testing.assert_array_equal(array, table.as_array())
 
 
+def test_a_delayed_column_of_numbers_is_read_when_it_is_computed(src: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str | None] = []
+    read = ParquetTable.__call__
+    monkeypatch.setattr(ParquetTable, "__call__", lambda self, **kw: asked.append(kw.get("column")) or read(self, **kw))
+    columns = {name: ParquetTable(src).delayed(column=name) for name in ("x", "id", "flag")}
+    assert [(one.shape, one.dtype.str) for one in columns.values()] == [((3,), "<f4"), ((3,), "<i8"), ((3,), "|b1")]
+    assert asked == []
+    assert columns["x"][1:].compute().tolist() == [0.5, 1.0]
+    assert (columns["id"] - 2**60).compute().tolist() == [0, 1, 2]
+    assert sorted(asked, key=str) == ["id", "x"]
+    assert ParquetTable(src).delayed(column="name").compute().tolist() == ["star 0", "star 1", "star 2"]
+    assert ParquetTable(src).delayed(columns=["x", "flag"])["flag"].compute().tolist() == [True, False, True]
+    with pytest.raises(UnknownColumnError):
+        ParquetTable(src).delayed(column="y")
+
+
+def test_a_delayed_column_with_gaps_is_what_the_column_is(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"n": [1, None, 3]}), tmp_path / "gaps.parq")
+    column = ParquetTable(str(tmp_path / "gaps.parq")).delayed(column="n")
+    assert column.dtype == np.float64
+    np.testing.assert_array_equal(column.compute(), [1.0, np.nan, 3.0])
+
+
 def test_one_column_is_a_plain_array_and_several_are_a_structured_one(src: str) -> None:
     assert ParquetTable(src)(column="x").tolist() == [0.0, 0.5, 1.0]
     assert ParquetTable(src)(column="stamp").shape == (3, 2, 3)

@@ -235,6 +235,8 @@ def memory_columns(memory: Memory) -> Any:
 def test_fields_in_stream_resources_are_left_out_with_a_warning() -> None:
     memory = fields_run(2, {"n": (SCALAR, float)})
     memory.descriptors()[0]["data_keys"]["detector"] = data_key("array", [4, 5], external="STREAM:")
+    with pytest.warns(UserWarning, match=r"detector.*stream_resource.*not kept here"):
+        assert len(list(memory.run().documents(fill="no"))) == 4
     with pytest.warns(UserWarning, match="detector.*stream_resource"):
         assert list(memory.run().primary.read().data_vars) == ["n"]
     assert memory.run().primary(exclude=["detector"]).read().sizes == {"time": 2}
@@ -256,10 +258,48 @@ def test_a_transform_that_returns_no_document_is_named(kind: str, returns: Any, 
     assert isinstance(caught.value, UsageError)
 
 
-def test_a_transform_that_changes_its_document_in_place_is_told_how() -> None:
+def test_a_transform_may_change_its_document_in_place_and_the_store_keeps_its_own() -> None:
+    """Databroker gives transforms plain dictionaries, and people change them."""
+
     def patch(doc: Any) -> Any:
-        doc["sample"] = "sky"
+        doc["data_keys"]["n"]["units"] = "px"
+        assert doc.to_dict() == doc
         return doc
 
-    with pytest.raises(TypeError, match=r"cannot be changed.*to_dict\(\)"):
-        _ = fields_run(1, {"n": (SCALAR, float)}).run(transforms={"start": patch}).metadata
+    memory = fields_run(1, {"n": (dict(SCALAR), float)})
+    run = memory.run(transforms={"descriptor": patch})
+    assert run.primary.read()["n"].attrs["units"] == "px"
+    assert "units" not in memory.descriptors()[0]["data_keys"]["n"]
+    with pytest.raises(TypeError, match="cannot be changed"):
+        run.descriptors[0]["name"] = "other"
+
+
+def test_a_transform_that_loses_the_key_of_a_document_is_named() -> None:
+    run = fields_run(1, {"n": (SCALAR, float)}).run(transforms={"descriptor": lambda doc: {"uid": doc["uid"]}})
+    with pytest.raises(TypeError, match=r"transform of 'descriptor' documents, .*returned one without 'run_start'"):
+        run.primary.read()
+
+
+def test_what_is_no_resource_of_a_run_has_no_files() -> None:
+    run = fields_run(1, {"n": (SCALAR, float)}).run()
+    for given in ("abc", {}, None):
+        with pytest.raises(ValueError, match="is no resource document"):
+            run.get_file_list(given)  # type: ignore[arg-type]
+
+
+def test_an_object_that_was_not_configured_is_refused_by_name() -> None:
+    recording = Recording()
+    configuration = {"camera": {"data": {"gain": 2.0}, "timestamps": {"gain": 5.0}, "data_keys": {"gain": SCALAR}}}
+    recording.event(recording.stream("primary", {"n": SCALAR}, configuration=configuration), {"n": 1.0})
+    primary = recording.stop().run().primary
+    assert primary(configuration_for="camera").read()["gain"].values.tolist() == [2.0]
+    with pytest.raises(KeyError, match=r"'camra'.*Did you mean 'camera'"):
+        primary(configuration_for="camra").read()
+
+
+def test_a_flag_may_be_missing_and_words_are_no_flags() -> None:
+    flag = data_key("boolean")
+    dataset = fields_run(3, {"ok": (flag, [True, None, False].__getitem__)}).run().primary.read()
+    assert dataset["ok"].values.tolist() == [True, None, False]
+    with pytest.raises(ValueError, match=r"Field 'ok'.*dtype boolean"):
+        fields_run(2, {"ok": (flag, [None, {"no": 1}].__getitem__)}).run().primary.read()

@@ -113,6 +113,9 @@ def test_an_unknown_name_lists_those_that_there_are(folder: Path) -> None:
         ("{driver: jsonl, args: {paths: x, speed: 3}}", "has an argument 'speed' that is not known"),
         ("{driver: underbutler, args: {place: '{{ env(NO_SUCH_THING) }}'}}", "the variable NO_SUCH_THING is not set"),
         ("{driver: underbutler, args: {place: '{{ shell(rm) }}'}}", "is not understood"),
+        ("{driver: jsonl, args: [runs]}", r"has \['runs'\] as args. Write a mapping"),
+        ("{driver: jsonl, args: {paths: runs, root_map: [/data]}}", r"has \['/data'\] as root_map"),
+        ("{driver: jsonl, args: {paths: runs}, metadata: mine}", "has 'mine' as metadata"),
     ],
 )
 def test_a_source_that_is_not_understood_says_why(folder: Path, source: str, reason: str) -> None:

@@ -201,11 +201,33 @@ def test_a_copy_of_a_broker_is_the_same_catalogue(cat: Broker) -> None:
         ("mongodb://host/db", "No catalogue can be read from mongodb://"),
         ("/no/such/folder", "There is no folder or file /no/such/folder"),
         ("/no/such/folder/*.msgpack", "There is no folder or file /no/such/folder"),
+        ("", "No place of runs is given"),
+        ([], "No place of runs is given"),
+        (None, "in an object of type NoneType"),
+        ("http:///runs", "is no address of a server"),
     ],
 )
-def test_a_place_that_is_none_is_refused(place: str, reason: str) -> None:
+def test_a_place_that_is_none_is_refused(place: Any, reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
         Broker(place)
+
+
+def test_a_file_that_is_none_of_a_run_is_refused_and_a_database_is_told_apart(
+    catalogue_url: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=rf"{tmp_path}/catalogue\.db is no file of a run\. .*write {catalogue_url}"):
+        Broker(tmp_path / "catalogue.db")
+    (tmp_path / "night.log").write_text("calm")
+    with pytest.raises(UsageError, match=r"night\.log is no file of a run\. Write"):
+        Broker(tmp_path / "night.log")
+
+
+def test_words_of_intake_are_taken_and_others_are_not(catalogue_url: str) -> None:
+    assert len(Broker(catalogue_url, description="this site", ttl=60)) == 0
+    with pytest.raises(TypeError, match=r"no parameter 'rootmap'\. Did you mean 'root_map'"):
+        Broker(catalogue_url, rootmap={})
+    with pytest.raises(TypeError, match="registry is a mapping of specs to handlers"):
+        Broker(catalogue_url, handler_registry=["NPY"])  # type: ignore[arg-type]
 
 
 def test_a_database_without_tables_says_so(tmp_path: Path) -> None:

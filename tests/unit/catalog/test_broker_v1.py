@@ -119,6 +119,20 @@ def test_a_table_has_a_row_per_event(db: V1Broker) -> None:
     both = db.get_table(db[-3:], fields=["x"])
     assert both["x"].tolist() == [0.125, 0.25, 0.375, 1.0, 2.0, 0.125, 0.25]
     assert len(db["two"].table("nowhere")) == 0
+    with pytest.raises(ValueError, match=r"Write a list: fields=\['x'\]"):
+        db["two"].table(fields="x")
+
+
+def test_a_table_of_no_events_has_the_columns_of_its_stream(store: CatalogStore) -> None:
+    store.import_run(run_of("none", events=0))
+    table = Broker(store).v1[-1].table()
+    assert list(table.columns) == ["time", "x"]
+    assert len(table) == 0
+    assert table["time"].dtype.kind == "M"
+
+
+def test_a_header_is_shown_in_a_notebook(db: V1Broker) -> None:
+    assert "<td>baseline</td><td>1</td>" in db["two"]._repr_html_()
 
 
 def test_times_of_a_table_are_shown_as_asked(db: V1Broker) -> None:

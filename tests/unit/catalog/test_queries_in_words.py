@@ -200,6 +200,10 @@ def test_short_forms_are_mappings_that_can_be_changed() -> None:
         (lambda: TimeRange(since="last week"), "'last week' is no time"),
         (lambda: TimeRange(since="2026", timezone="Mars/Olympus"), "No time zone is called 'Mars/Olympus'"),
         (lambda: ScanIDRange(5, 3), "begins before it ends"),
+        (lambda: ScanIDRange("5"), "A scan id is a number, not '5'"),
+        (lambda: TimeRange(since=["2026"]), r"\['2026'\] is no time"),
+        (lambda: TimeRange(until=float("nan")), "nan is no time"),
+        (lambda: TextQuery(3), "A text is searched for, not 3"),
     ],
 )
 def test_a_range_that_makes_no_sense_is_refused(make: Any, reason: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,28 @@ def test_a_handler_that_delays_by_itself_is_left_alone(tmp_path: Path) -> None:
     assert page["data"]["image"][0].chunks == ((2, 2), (5,))
     assert isinstance(pages_of(run, fill="yes")[0]["data"]["image"][0], np.ndarray)
     assert run.primary.read()["image"].values[2, 3, 4] == 59
+
+
+class LazyHandler(NpyHandler):
+    """Has a method of its own for what is not read yet."""
+
+    def delayed(self, i: int) -> Any:
+        return dask.array.from_array(np.load(self.path, mmap_mode="r")[i], name=f"lazy-{i}")
+
+
+def test_a_handler_with_a_way_of_its_own_to_delay_is_asked_for_it(tmp_path: Path) -> None:
+    memory = image_run(tmp_path, key=image_key((4, None), dtype_numpy="<f4"))
+    for handler in (LazyHandler, functools.partial(LazyHandler, bound=1)):
+        LazyHandler.loads = []
+        [page] = pages_of(memory.run({"NPY": handler}), fill="delayed")
+        assert [array.dtype for array in page["data"]["image"]] == [np.dtype("float32")] * 3
+        np.testing.assert_array_equal(page["data"]["image"][1][:, 2].compute(), [22, 27, 32, 37])
+        assert LazyHandler.loads == []  # it was not asked for a whole image, whatever the descriptor leaves open
+    with pytest.raises(ValueError, match=r"Field 'image'.*shape"):
+        pages_of(image_run(tmp_path, key=image_key((9, 9))).run({"NPY": LazyHandler}), fill="delayed")
+    (tmp_path / "images.npy").unlink()
+    with pytest.raises(event_model.DataNotAccessible, match=r"event 1 of stream 'primary'.*is gone"):
+        pages_of(memory.run({"NPY": LazyHandler}), fill="delayed")
 
 
 @pytest.mark.parametrize("fill", ["maybe", None, True, "YES"])
@@ -219,8 +242,14 @@ def test_partitions_span_descriptors_and_grow_with_an_open_run() -> None:
 @pytest.mark.parametrize("index", [2, -1, 99])
 def test_a_partition_past_the_end_is_an_index_error(index: int, tmp_path: Path) -> None:
     primary = image_run(tmp_path).run({}).primary
-    with pytest.raises(IndexError, match=f"has 2 partitions, and none of number {index}: say 0 to 1"):
+    with pytest.raises(IndexError, match=f"no partition of number {index}: it has 2, 0 to 1"):
         primary.read_partition(index, fill="no", partition_size=2)
+
+
+@pytest.mark.parametrize("partition", ["0", None, 1.5, {"fill": "no"}, {"index": "first"}])
+def test_what_is_no_number_of_a_partition_is_an_index_error_too(partition: Any, tmp_path: Path) -> None:
+    with pytest.raises(IndexError, match=r"names no partition.*counted from 0"):
+        image_run(tmp_path).run({}).primary.read_partition(partition)
 
 
 @pytest.mark.parametrize("size", [0, -1, 1.5, "big", None])

@@ -66,6 +66,9 @@ def test_a_document_that_breaks_its_schema_is_refused_with_the_place(
 def test_a_kind_of_document_that_is_not_kept_is_named(store: CatalogStore) -> None:
     with pytest.raises(DocumentError, match=r"'evnt' are not kept. Did you mean 'event'\?"):
         store.insert("evnt", {})
+    for name in ("stream_resource", "stream_datum"):
+        with pytest.raises(DocumentError, match=f"'{name}' are not kept. External values are kept event by event"):
+            store.insert(name, {"uid": "a"})
 
 
 def test_a_run_that_breaks_in_its_middle_leaves_nothing(store: CatalogStore, engine: Engine) -> None:
