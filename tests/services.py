@@ -130,6 +130,13 @@ def postgres_server() -> Iterator[str]:
 
 
 @contextmanager
+def durable_postgres_server() -> Iterator[str]:
+    """Run a PostgreSQL server that commits to the disk, as one in service does: for benchmarks."""
+    with postgres_node(fsync="on") as server:
+        yield server.url
+
+
+@contextmanager
 def postgres_node(**options: str) -> Iterator[PostgresServer]:
     """Run a PostgreSQL server with options of one's own."""
     folders = ("/usr/lib/postgresql/*/bin", "/usr/local/pgsql/bin", "/opt/homebrew/opt/postgresql*/bin")

@@ -24,6 +24,7 @@ Kind = Literal["uuid", "text", "json", "boolean", "bigint", "double precision"]
 
 _FIRST: Final = "first"
 """Name by which followers call the row of the first step."""
+_LAST: Final = "last"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ class Chain:
     followers
         Statements that read from a row called ``first``. ``{products}`` stands for the rows of a parameter declared in
         `rows`.
+    last
+        One more follower, which returns a row.
+    last_columns
+        What `last` returns, in order: under names that `columns` does not have.
     rows
         Parameters that carry many rows as one JSON text, and the type of each column. JSON columns are texts in it.
     """
@@ -46,6 +51,8 @@ class Chain:
     first: str
     columns: tuple[str, ...]
     followers: tuple[str, ...] = ()
+    last: str | None = None
+    last_columns: tuple[str, ...] = ()
     rows: Mapping[str, Mapping[str, Kind]] = field(default_factory=dict)
 
     def run(self, engine: Engine, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -54,7 +61,7 @@ class Chain:
         Returns
         -------
         row
-            What the first step returned; None when its guard held it back, and then nothing has changed.
+            What the first step returned, and the last; None when its guard held it back, and nothing has changed.
         """
         with statement(engine) as connection:
             return self.run_within(connection, parameters)
@@ -63,7 +70,7 @@ class Chain:
         """Run the chain as a part of a transaction; see `run`."""
         if is_postgresql(connection):
             row = connection.execute(self._as_one, parameters).one_or_none()
-            return None if row is None else dict(zip(self.columns, row, strict=True))
+            return None if row is None else dict(zip((*self.columns, *self.last_columns), row, strict=True))
         return self._run_in_steps(connection, {key: _for_sqlite(value) for key, value in parameters.items()})
 
     def _run_in_steps(self, connection: Connection, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -71,10 +78,13 @@ class Chain:
         row = connection.execute(first, parameters).one_or_none()
         if row is None:
             return None
-        returned = {f"first_{name}": value for name, value in zip(self.columns, row, strict=True)}
+        returned = dict(zip(self.columns, row, strict=True))
+        parameters = {**parameters, **{f"first_{name}": value for name, value in returned.items()}}
         for follower in followers:
-            connection.execute(follower, {**parameters, **returned})
-        return dict(zip(self.columns, row, strict=True))
+            result = connection.execute(follower, parameters)
+        if self.last is not None:
+            returned |= zip(self.last_columns, result.one(), strict=True)
+        return returned
 
     @cached_property
     def _as_one(self) -> TextClause:
@@ -82,12 +92,18 @@ class Chain:
             f"follower_{number} AS ({self._filled(step, 'postgresql')})" for number, step in enumerate(self.followers)
         ]
         steps = ",\n".join([f"{_FIRST} AS ({self._filled(self.first, 'postgresql')})", *followers])
-        return text(f"WITH {steps}\nSELECT {', '.join(self.columns)} FROM {_FIRST}")
+        names = ", ".join([f"{_FIRST}.{name}" for name in self.columns])
+        if self.last is None:
+            return text(f"WITH {steps}\nSELECT {names} FROM {_FIRST}")
+        names = ", ".join([names, *(f"{_LAST}.{name}" for name in self.last_columns)])
+        last = f"{_LAST} AS ({self._filled(self.last, 'postgresql')})"
+        return text(f"WITH {steps},\n{last}\nSELECT {names} FROM {_FIRST}, {_LAST}")
 
     @cached_property
     def _as_steps(self) -> tuple[TextClause, ...]:
         row = ", ".join(f":first_{name} AS {name}" for name in self.columns)
-        followers = [f"WITH {_FIRST} AS (SELECT {row})\n{self._filled(step, 'sqlite')}" for step in self.followers]
+        steps = self.followers if self.last is None else (*self.followers, self.last)
+        followers = [f"WITH {_FIRST} AS (SELECT {row})\n{self._filled(step, 'sqlite')}" for step in steps]
         return tuple(text(step) for step in [self._filled(self.first, "sqlite"), *followers])
 
     def _filled(self, step: str, dialect: str) -> str:

@@ -37,8 +37,10 @@ _ADD: Final = Chain(
         INSERT INTO catalog_stream (run_uid, name, shapes, n_events)
             SELECT uid, :stream, :shapes, CAST(:n_new AS bigint) FROM catalog_run
             WHERE uid = :run_uid AND stop_time IS NULL
-            ON CONFLICT (run_uid, name) DO UPDATE SET n_events = catalog_stream.n_events + excluded.n_events
-                WHERE catalog_stream.shapes = excluded.shapes
+            ON CONFLICT (run_uid, name) DO UPDATE SET
+                n_events = catalog_stream.n_events + excluded.n_events,
+                shapes = CASE excluded.shapes WHEN '' THEN catalog_stream.shapes ELSE excluded.shapes END
+                WHERE '' IN (catalog_stream.shapes, excluded.shapes) OR catalog_stream.shapes = excluded.shapes
         RETURNING run_uid, n_events - CAST(:n_new AS bigint) AS n_before""",
     columns=("run_uid", "n_before"),
     followers=(
@@ -227,10 +229,9 @@ def end_run(connection: Connection, stop: Mapping[str, Any]) -> bool:
 
 
 def shapes_of(data_keys: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return a text that is the same for all events whose images have the same shapes."""
-    return json.dumps(
-        {key: of["shape"] for key, of in sorted(data_keys.items()) if of.get("external") and of.get("shape")}
-    )
+    """Return a text that is the same for all events whose images have the same shapes; empty without images."""
+    shapes = {key: of["shape"] for key, of in sorted(data_keys.items()) if of.get("external") and of.get("shape")}
+    return json.dumps(shapes) if shapes else ""
 
 
 def _insert(connection: Connection, name: str, document: Mapping[str, Any]) -> None:

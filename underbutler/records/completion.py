@@ -15,7 +15,7 @@ from underbutler.model.job import CLAIM_ENDS, TargetState, may_follow
 from underbutler.redaction import redacted
 from underbutler.sql import write
 
-from .counting import count_ended
+from .counting import COUNT_ENDED, close, counted
 from .fence import END_CLAIM, HOLDS, accept_repeated, fence, kept, of_claim, row_uuid
 from .integrity import conflicts
 from .products import FOREIGN_PRODUCT, PRODUCT, RECORD_PRODUCTS, product_rows
@@ -45,6 +45,8 @@ _COMPLETE: Final = Chain(
             FROM first, {notices} AS made WHERE true
             ON CONFLICT (id) DO NOTHING""",
     ),
+    last=f"{COUNT_ENDED} FROM first WHERE job.id = first.job_id RETURNING n_open",
+    last_columns=("n_open",),
     rows={"products": PRODUCT, "notices": _NOTICE},
 )
 
@@ -72,6 +74,7 @@ def complete(engine: Engine, held: Claim, outcome: Outcome) -> None:
         "fingerprint": fingerprint if state is TargetState.HELD else None,
         "seconds": outcome.seconds,
         "scalars": json_text(None if outcome.scalars is None else redacted(dict(outcome.scalars))),
+        **counted({state: 1}),
         "products": product_rows(outcome.products, engine),
         "notices": rows_parameter(
             ({"id": n.id, "body": n.to_json(), "routing_key": n.routing_key} for n in outcome.notices), _NOTICE, engine
@@ -82,7 +85,8 @@ def complete(engine: Engine, held: Claim, outcome: Outcome) -> None:
         if row is not None:
             ended = _ended(row, state, outcome)
             recorder_of(connection).ended(connection, [ended])
-            count_ended(connection, ended.job, {state: 1})
+            if not row["n_open"]:
+                close(connection, ended.job)
             return
     accept_repeated(engine, held, claim_end, state)
 

@@ -1,6 +1,6 @@
 """The end of targets and of their job: counted, told to the catalogue, in the transaction that ends them.
 
-Rows are locked in one order everywhere: targets, what the catalogue counts, the job.
+Rows are locked in one order everywhere: targets, the job, what the catalogue counts.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Uuid, bindparam, func, select, text
 
-from underbutler.model.job import Phase, TargetState
+from underbutler.model.job import TargetState
 from underbutler.sql import NOW
 
 from .recorder import ClosedJob, EndedTarget, recorder_of
@@ -21,12 +21,12 @@ from .tables import Job, Target
 from .tables import Product as ProductTable
 from .values import Product
 
-__all__ = ["close", "count_ended", "end_targets"]
+__all__ = ["COUNT_ENDED", "close", "counted", "end_targets"]
 
 BATCH: Final = 500
 """Targets that are read at once."""
 
-_COUNT_ENDED: Final = """UPDATE job SET
+COUNT_ENDED: Final = """UPDATE job SET
             n_open = n_open - :ended, n_failed = n_failed + :failed, n_aborted = n_aborted + :aborted,
             phase = CASE
                 WHEN n_open > :ended THEN phase
@@ -34,37 +34,36 @@ _COUNT_ENDED: Final = """UPDATE job SET
                 WHEN n_failed + :failed > 0 THEN 'ERROR'
                 WHEN n_aborted + :aborted > 0 THEN 'ABORTED'
                 ELSE 'COMPLETED' END,
-            ended_at = CASE WHEN n_open > :ended THEN NULL ELSE {now} END
-        WHERE id = :job RETURNING n_open, phase"""
+            ended_at = CASE WHEN n_open > :ended THEN NULL ELSE {now} END"""
+"""Count targets that have ended, and with the last one end the job; a ``WHERE`` names the job."""
 _COUNT: Final = {
-    dialect: text(_COUNT_ENDED.format(now=now)).bindparams(bindparam("job", type_=Uuid()))
+    dialect: text(f"{COUNT_ENDED.format(now=now)} WHERE id = :job RETURNING n_open").bindparams(
+        bindparam("job", type_=Uuid())
+    )
     for dialect, now in NOW.items()
 }
 _FAILED: Final = (TargetState.FAILED, TargetState.HELD)
 
 
+def counted(counts: Mapping[TargetState, int]) -> dict[str, int]:
+    """Return the parameters of `COUNT_ENDED`."""
+    return {
+        "ended": sum(counts.values()),
+        "failed": sum(counts.get(state, 0) for state in _FAILED),
+        "aborted": counts.get(TargetState.ABORTED, 0),
+    }
+
+
 def end_targets(connection: Connection, job: uuid.UUID, targets: Sequence[uuid.UUID]) -> None:
     """Count targets of a job whose rows say since this transaction that they have ended, and tell the catalogue."""
+    batches = [targets[start : start + BATCH] for start in range(0, len(targets), BATCH)]
     counts: Counter[TargetState] = Counter()
-    for start in range(0, len(targets), BATCH):
-        ended = list(_ended(connection, targets[start : start + BATCH]))
-        counts.update(target.state for target in ended)
-        recorder_of(connection).ended(connection, ended)
-    count_ended(connection, job, counts)
-
-
-def count_ended(connection: Connection, job: uuid.UUID, counts: Mapping[TargetState, int]) -> None:
-    """Count targets that have ended, of which the catalogue was told; with the last one end their job."""
-    row = connection.execute(
-        _COUNT[connection.dialect.name],
-        {
-            "job": job,
-            "ended": sum(counts.values()),
-            "failed": sum(counts.get(state, 0) for state in _FAILED),
-            "aborted": counts.get(TargetState.ABORTED, 0),
-        },
-    ).one_or_none()
-    if row is not None and row.n_open == 0 and Phase(row.phase).ended:
+    for batch in batches:
+        counts.update(connection.execute(select(Target.state).where(Target.id.in_(batch))).scalars())
+    n_open = connection.execute(_COUNT[connection.dialect.name], {"job": job, **counted(counts)}).scalar_one()
+    for batch in batches:
+        recorder_of(connection).ended(connection, list(_ended(connection, batch)))
+    if not n_open:
         close(connection, job)
 
 

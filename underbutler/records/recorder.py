@@ -90,7 +90,7 @@ class Recorder(Protocol):
         """Take note of a job that is recorded in this transaction."""
 
     def ended(self, connection: Connection, targets: Sequence[EndedTarget]) -> None:
-        """Take note of targets of one job that end in this transaction; their job's row is not locked yet."""
+        """Take note of targets of one job that end in this transaction."""
 
     def closed(self, connection: Connection, job: ClosedJob) -> None:
         """Take note of a job that ends in this transaction."""
