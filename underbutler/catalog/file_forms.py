@@ -18,6 +18,8 @@ import numpy as np
 
 from underbutler.errors import UnknownNameError, UsageError
 
+from .array_form import array_form, number_form, of_form
+
 __all__ = ["FORMS", "FileForm", "UnreadableRunFileError", "form_of", "read_documents"]
 
 _CHUNK: Final = 64 * 1024
@@ -150,7 +152,7 @@ class _Msgpack(FileForm):
 
     def documents(self, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         with path.open("rb") as file:
-            unpacker = msgpack.Unpacker(file, object_hook=_numpy_of_msgpack, raw=False, max_buffer_size=_LONGEST)
+            unpacker = msgpack.Unpacker(file, object_hook=of_form, raw=False, max_buffer_size=_LONGEST)
             while True:
                 try:
                     pair = next(unpacker)
@@ -168,7 +170,7 @@ class _Msgpack(FileForm):
     def last(self, tail: bytes, is_whole: bool) -> Any:  # noqa: ARG002 - it is found wherever it begins
         place = tail.rfind(self._STOP)
         while place >= 0:
-            unpacker = msgpack.Unpacker(object_hook=_numpy_of_msgpack, raw=False, max_buffer_size=_LONGEST)
+            unpacker = msgpack.Unpacker(object_hook=of_form, raw=False, max_buffer_size=_LONGEST)
             unpacker.feed(tail[place:])
             try:
                 found = unpacker.unpack()
@@ -239,7 +241,7 @@ def _unreadable(path: str | Path, reason: str) -> UnreadableRunFileError:
 
 def _unpacked(head: bytes) -> Any:
     """Return the first object of some bytes; None if they are only the beginning of one."""
-    unpacker = msgpack.Unpacker(object_hook=_numpy_of_msgpack, raw=False, max_buffer_size=_LONGEST)
+    unpacker = msgpack.Unpacker(object_hook=of_form, raw=False, max_buffer_size=_LONGEST)
     unpacker.feed(head)
     try:
         return unpacker.unpack()
@@ -255,23 +257,7 @@ def _json_of_numpy(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} cannot be written to a file of documents")
 
 
-# How msgpack-numpy, which suitcase-msgpack writes with, says arrays and numbers of numpy.
-
-
 def _msgpack_of_numpy(value: Any) -> Any:
-    if isinstance(value, np.ndarray) and value.dtype.kind not in "VO":
-        return {b"nd": True, b"type": value.dtype.str, b"kind": b"", b"shape": value.shape, b"data": value.tobytes()}
-    if isinstance(value, np.generic):
-        return {b"nd": False, b"type": value.dtype.str, b"data": value.tobytes()}
-    return _json_of_numpy(value)
-
-
-def _numpy_of_msgpack(value: dict[Any, Any]) -> Any:
-    if b"nd" not in value:
-        return complex(value[b"data"]) if b"complex" in value else value
-    if value.get(b"kind") == b"O":
-        raise ValueError("it holds a pickled array, which is never loaded")
-    if not isinstance(value[b"type"], str):
-        raise TypeError("it holds an array of records, which no run has")
-    array = np.frombuffer(value[b"data"], dtype=np.dtype(value[b"type"]))
-    return array.reshape(value[b"shape"]).copy() if value[b"nd"] else array[0]
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        return array_form(value)
+    return number_form(value) if isinstance(value, np.generic) else _json_of_numpy(value)

@@ -1,14 +1,13 @@
 """Documents and arrays as they travel over HTTP: MessagePack, and JSON. May import errors.
 
-An array is a mapping as `msgpack-numpy` writes it, and so does suitcase-msgpack: ``nd``, ``type``, ``kind``, ``shape``
-and the raw bytes in ``data``. Nothing is ever unpickled.
+An array is said as in the files of runs. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any, Final
 
@@ -16,6 +15,8 @@ import msgpack
 import numpy as np
 
 from underbutler.errors import MessageError, UsageError
+
+from .array_form import array_form, of_form
 
 __all__ = ["JSON_LINES", "MSGPACK", "VERSION", "VERSION_HEADER", "compact", "json_line", "pack", "unpack", "unpacked"]
 
@@ -136,14 +137,7 @@ def _wire(value: Any) -> Any:
                 "Leave its field out with exclude=…, or read it where it is.",
                 shape=list(value.shape),
             )
-        plain = value.dtype.names is None
-        return {
-            b"nd": True,
-            b"type": value.dtype.str if plain else value.dtype.descr,
-            b"kind": b"" if plain else b"V",
-            b"shape": value.shape,
-            b"data": value.tobytes(),
-        }
+        return array_form(value)
     return _plain(value)
 
 
@@ -177,33 +171,6 @@ def _finite(value: Any) -> Any:
     return _finite(_plain(value))
 
 
-def _as_array(mapping: dict[Any, Any]) -> Any:
-    """Return the array that a mapping stands for; other mappings as they are."""
-    if b"nd" not in mapping:
-        return mapping
-    try:
-        return _array_of(mapping)
-    except (LookupError, AttributeError) as error:
-        raise ValueError("an array that is not described in full") from error
-
-
-def _array_of(mapping: dict[Any, Any]) -> Any:
-    kind = mapping[b"type"]
-    dtype = np.dtype(kind if isinstance(kind, str) else [_member(one) for one in kind])
-    if dtype.hasobject:
-        raise ValueError("an array of Python objects is not taken over HTTP")
-    if not mapping[b"nd"]:
-        return np.frombuffer(mapping[b"data"], dtype)[0]
-    return np.ndarray(tuple(mapping[b"shape"]), dtype, buffer=bytearray(mapping[b"data"]))
-
-
-def _member(described: Sequence[Any]) -> tuple[Any, ...]:
-    """Return one member of a structured dtype as numpy takes it."""
-    name, kind, *shape = described
-    inner = kind if isinstance(kind, str) else [_member(one) for one in kind]
-    return (name, inner, *(tuple(size) for size in shape))
-
-
 def _as_integer(code: int, content: bytes) -> Any:
     if code == _LONG:
         return int(content)
@@ -217,7 +184,7 @@ def _no_message(error: BaseException) -> MessageError:
 _UNPACKING: Final[dict[str, Any]] = {
     "raw": False,
     "strict_map_key": False,
-    "object_hook": _as_array,
+    "object_hook": of_form,
     "ext_hook": _as_integer,
     "unicode_errors": "surrogatepass",
 }

@@ -121,6 +121,19 @@ def test_arrays_of_numpy_in_msgpack_are_arrays(tmp_path: Path) -> None:
     assert found["seq_num"] == [1]
 
 
+def test_records_of_numpy_are_kept_in_msgpack_and_cut_ones_are_refused(tmp_path: Path) -> None:
+    sources = np.array([(1, 2.5), (2, 3.5)], [("id", "<i4"), ("flux", "<f8")])
+    event = {**event_of(1), "data": {"x": sources}}
+    path = export_run([("start", start_of()), ("event", event)], tmp_path, "msgpack")
+    [found] = [document for name, document in read_documents(path) if name == "event_page"]
+    assert found["data"]["x"][0].dtype == sources.dtype
+    np.testing.assert_array_equal(found["data"]["x"][0], sources)
+    for broken in ({b"nd": True}, {b"nd": True, b"type": "<f8", b"shape": [3], b"data": b"short"}):
+        path.write_bytes(msgpack.packb(("start", {"x": broken}), use_bin_type=True))
+        with pytest.raises(UnreadableRunFileError, match="it holds an array"):
+            list(read_documents(path))
+
+
 def test_pickles_in_a_file_are_never_loaded(tmp_path: Path) -> None:
     pickled = {b"nd": True, b"type": [["", "|O"]], b"kind": b"O", b"shape": [1], b"data": pickle.dumps([print])}
     path = tmp_path / "run.msgpack"
