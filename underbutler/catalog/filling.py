@@ -40,6 +40,10 @@ class FillChoiceError(UsageError, ValueError):
     """External values are filled in, left, or delayed."""
 
 
+class FillersTypeError(UsageError, TypeError):
+    """The fillers of a stream are given by choice."""
+
+
 def check_fill(fill: Fill) -> None:
     """Refuse a choice that there is not.
 
@@ -110,7 +114,18 @@ class Fillers(Mapping[str, Any]):
 
     @classmethod
     def adopt(cls, fillers: Mapping[str, Any] | None) -> Fillers:
-        """Return fillers that were given as a mapping."""
+        """Return fillers that were given as a mapping.
+
+        Raises
+        ------
+        FillersTypeError
+            If they are no mapping, or a key of it is no choice (also a `TypeError`).
+        """
+        if fillers is not None and not (isinstance(fillers, Mapping) and set(fillers) <= set(FILL_CHOICES)):
+            given = f"one of {', '.join(map(repr, fillers))}" if isinstance(fillers, Mapping) else repr(fillers)
+            raise FillersTypeError(
+                f"Fillers are a mapping of {', '.join(map(repr, FILL_CHOICES))} to fillers, not {given}."
+            )
         return fillers if isinstance(fillers, cls) else cls(given=fillers)
 
     def __getitem__(self, fill: str) -> Any:

@@ -287,6 +287,13 @@ def test_what_is_no_resource_of_a_run_has_no_files() -> None:
             run.get_file_list(given)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("fillers", [event_model.NoFiller({}, inplace=True), {"yess": None}])
+def test_fillers_that_are_not_given_by_choice_are_refused(fillers: Any) -> None:
+    primary = fields_run(1, {"n": (SCALAR, float)}).run().primary
+    with pytest.raises(TypeError, match="Fillers are a mapping of 'yes', 'no', 'delayed' to fillers"):
+        primary.configure_new(fillers=fillers)
+
+
 def test_an_object_that_was_not_configured_is_refused_by_name() -> None:
     recording = Recording()
     configuration = {"camera": {"data": {"gain": 2.0}, "timestamps": {"gain": 5.0}, "data_keys": {"gain": SCALAR}}}
