@@ -7,13 +7,13 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
-from underbutler.sql import database_now
+from underbutler.sql import database_now, read, write
 
 from .packing import pack, unpack
 from .source import Page as EventPage
-from .tables import Descriptor, Event, Page, Run
+from .tables import UNPACKED, Descriptor, Event, Page, Run
 
 __all__ = [
     "PACK_FROM",
@@ -21,6 +21,7 @@ __all__ = [
     "PAGE_EVENTS",
     "as_lists",
     "event_rows",
+    "pack_ended",
     "pack_run",
     "packed_events",
     "pages_of_rows",
@@ -54,6 +55,17 @@ def pack_run(connection: Connection, run_uid: str) -> bool:
     for uid in connection.execute(descriptors).scalars().all():
         _pack_descriptor(connection, uid)
     return True
+
+
+def pack_ended(engine: Engine, limit: int) -> int:
+    """Pack runs that have ended and were not packed, each in a transaction of its own; return how many there were."""
+    with read(engine) as connection:
+        ended = connection.execute(select(Run.uid).where(UNPACKED).limit(limit)).scalars().all()
+    packed = 0
+    for uid in ended:
+        with write(engine) as connection:
+            packed += pack_run(connection, uid)
+    return packed
 
 
 def event_rows(connection: Connection, descriptor_uid: str, skip: int = 0, limit: int | None = None) -> Iterable[Any]:

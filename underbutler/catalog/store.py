@@ -13,11 +13,11 @@ from underbutler.sql import read, statement, write
 from . import selection
 from .engines import engine_of, url_of
 from .insertion import Insertion, Stream, prepared
-from .packed import pack_run
+from .packed import pack_ended, pack_run
 from .retrieval import StoredRun
 from .shelf import RunHeader
 from .source import RunSource
-from .tables import UNPACKED, Dataset, Run
+from .tables import Dataset
 
 __all__ = ["CatalogStore", "Writer"]
 
@@ -127,9 +127,7 @@ class CatalogStore:
         limit
             How many runs at most, each in a transaction of its own.
         """
-        with read(self._engine) as connection:
-            ended = connection.execute(select(Run.uid).where(UNPACKED).limit(limit)).scalars().all()
-        return sum(self._pack(uid) for uid in ended)
+        return pack_ended(self._engine, limit)
 
     def count(self, query: Mapping[str, Any]) -> int:
         """Return how many runs a query finds.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from underbutler.errors import RecordsUnavailableError, UnderbutlerError
 from underbutler.logs import get_logger
 
-from . import datasets, jobs, leases, lost_messages, messages, notices, submissions, tokens, uploads, workers
+from . import datasets, jobs, leases, lost_messages, messages, notices, runs, submissions, tokens, uploads, workers
 from .report import PartReport, SweepReport, Tally
 from .rounds import Limits, Round
 
@@ -34,13 +34,14 @@ PARTS: dict[str, Part] = {
     "uploads": uploads.clean,
     "submissions": submissions.undo_stale,
     "jobs": jobs.close_and_destroy,
+    "runs": runs.pack,
     "workers": workers.end_absent,
     "tokens": tokens.forget_expired,
 }
 """What a sweep does, in this order: an expired lease and a lost message are sent again by the same sweep."""
 
-ROUTINE = frozenset({"compared", "forgotten"})
-"""What is done of every target, or worker, in its time, and is nobody's news."""
+ROUTINE = frozenset({"compared", "forgotten", "packed"})
+"""What is done of every target, job or worker in its time, and is nobody's news."""
 
 
 def _never() -> bool:
