@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgpack
 import numpy as np
+from pydantic_core import from_json
 
 from underbutler.errors import UnknownNameError, UsageError
 
@@ -116,7 +117,7 @@ class _JsonLines(FileForm):
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 try:
-                    pair = json.loads(line)
+                    pair = _of_json(line)
                 except ValueError as error:
                     if not line.endswith(b"\n"):
                         return
@@ -129,14 +130,14 @@ class _JsonLines(FileForm):
 
     def first(self, head: bytes) -> Any:
         line, newline, _ = head.partition(b"\n")
-        return json.loads(str(line, "utf-8")) if newline else None
+        return _of_json(line) if newline else None
 
     def last(self, tail: bytes, is_whole: bool) -> Any:
         _, newline, line = tail.rstrip(b"\n").rpartition(b"\n")
         if (not newline and not is_whole) or not line.lstrip().startswith((b'["stop"', b"['stop'")):
             return None
         try:
-            return json.loads(line)
+            return _of_json(line)
         except ValueError:
             return None
 
@@ -247,6 +248,14 @@ def _unpacked(head: bytes) -> Any:
         return unpacker.unpack()
     except msgpack.OutOfData:
         return None
+
+
+def _of_json(line: bytes) -> Any:
+    """Return what a line says: read by pydantic, which is quick, and what that refuses by Python."""
+    try:
+        return from_json(line, cache_strings="keys")
+    except ValueError:
+        return json.loads(line)
 
 
 def _json_of_numpy(value: Any) -> Any:
