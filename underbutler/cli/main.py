@@ -33,6 +33,7 @@ _COMMANDS = {
     "repo": ".repository_commands:repo",
     "retry": ".job_commands:retry",
     "run": ".run_command:run",
+    "runs": ".runs_commands:runs",
     "status": ".job_commands:status",
     "submit": ".submit_command:submit",
     "sweep": ".sweep_command:sweep",

@@ -12,6 +12,7 @@ from .consoles import answers, sayings
 from .moments import span_text, when_text
 from .progress import follow_job, steps
 from .quarantine import each_view, groups_view, held_view, parked_view
+from .runs import fields_table, run_facts, runs_table
 from .tables import jobs_table, notice_line, notices_table, targets_table
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "concerns_of",
     "concerns_text",
     "each_view",
+    "fields_table",
     "findings_table",
     "follow_job",
     "groups_view",
@@ -29,6 +31,8 @@ __all__ = [
     "notice_line",
     "notices_table",
     "parked_view",
+    "run_facts",
+    "runs_table",
     "sayings",
     "span_text",
     "steps",

@@ -1,0 +1,90 @@
+"""``underbutler runs serve``: a catalogue over HTTP. Its application comes by entry point: it is another room."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import ipaddress
+import socket
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from underbutler.errors import UsageError
+from underbutler.terminal import sayings
+
+from .runs_catalog import catalog_option, chosen_catalog, open_catalog
+
+if TYPE_CHECKING:
+    from underbutler.catalog import Broker
+
+__all__ = ["serve_runs"]
+
+
+@click.command("serve", short_help="Serve runs over HTTP.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at; 0.0.0.0 is all of them.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8750, show_default=True, help="0 takes a port that is free."
+)
+@catalog_option
+@click.pass_context
+def serve_runs(ctx: click.Context, host: str, port: int, catalog: str | None) -> None:
+    """Serve runs over HTTP until Ctrl-C, for `Broker("http://HOST:PORT/runs")` on any machine.
+
+    Whoever asks needs neither the database nor the bucket: arrays are read here and sent. Nobody is asked who they
+    are: to be reached from other machines put a proxy in front that does.
+
+    \b
+    Examples:
+      underbutler runs serve
+      underbutler runs serve --port 0 --catalog /data/beamline/2026
+      underbutler runs --catalog http://127.0.0.1:8750/runs
+      curl 'http://127.0.0.1:8750/runs?limit=1'
+    """
+    uvicorn, application = _server()
+    source = open_catalog(chosen_catalog(ctx, catalog))
+    with _listening(host, port) as listener:
+        _say_where(source, host, listener.getsockname()[1])
+        config = uvicorn.Config(application(source), log_config=None, log_level="warning", access_log=False)
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+def _server() -> tuple[Any, Any]:
+    """Return uvicorn, and what makes the application of a catalogue."""
+    try:
+        import uvicorn
+
+        (point,) = entry_points(group="underbutler.applications", name="runs")
+        return uvicorn, point.load()
+    except ImportError as error:
+        raise UsageError(
+            f"`runs serve` needs {error.name}, which the extra 'api' brings: pip install 'underbutler[api]'",
+            package=error.name,
+        ) from error
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(found[4][:2], family=found[0])
+    except OSError as error:
+        taken = error.errno in {errno.EADDRINUSE, errno.EACCES}
+        cure = "Take another: --port 0 finds one." if taken else "Write an address of this machine."
+        raise UsageError(f"Nothing can be served at {host}:{port}: {error.strerror or error}. {cure}") from error
+
+
+def _say_where(source: Broker, host: str, port: int) -> None:
+    shown = f"[{host}]" if ":" in host else host
+    say = sayings().print
+    say(f"Serving {source.place} at http://{shown}:{port}/runs  (Ctrl-C ends)", highlight=False, soft_wrap=True)
+    if not _is_local(host):
+        say("Anyone who reaches this address can read all of it.", style="yellow")
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
