@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from .run import BlueskyRun
     from .stream import BlueskyEventStream
@@ -16,11 +18,14 @@ __all__ = ["run_html", "run_text", "stream_html", "stream_text"]
 _SHOWN = ("task", "label", "scan_id", "plan_name")
 """Keys of a start document that are shown, if it has them."""
 
+_LEFT = 'style="text-align: left"'
+"""Of every cell: notebooks put them to the right."""
+
 
 def run_text(run: BlueskyRun) -> str:
     """Return a run as lines of text: when, how it ended, its streams."""
     lines = [type(run).__name__, *(f"  {name}: {value}" for name, value in _facts(run).items()), "  Streams:"]
-    lines += [f"    * {name}: {stream.event_count()} events" for name, stream in run.items()] or ["    none yet"]
+    lines += [f"    * {name}: {_events(stream)}" for name, stream in run.items()] or ["    none yet"]
     return "\n".join(lines)
 
 
@@ -36,16 +41,21 @@ def run_html(run: BlueskyRun) -> str:
 
 def stream_text(stream: BlueskyEventStream) -> str:
     """Return a stream as lines of text: its fields, with shape, dtype and units."""
-    lines = [f"{stream!r}: {stream.event_count()} events"]
-    lines += [f"  {name}: {' '.join(said)}" for name, said in _fields(stream).items()]
+    lines = [f"{stream!r}: {_events(stream)}"]
+    lines += [f"  {name}: {' '.join(filter(None, said))}" for name, said in _fields(stream).items()]
     return "\n".join(lines)
 
 
 def stream_html(stream: BlueskyEventStream) -> str:
     """Return a stream as a table of its fields."""
     rows = [[name, *said] for name, said in _fields(stream).items()]
-    title = f"{stream.stream_name}: {stream.event_count()} events"
+    title = f"{stream.stream_name}: {_events(stream)}"
     return f"<div><strong>{escape(title)}</strong>{_table(rows, ['field', 'dtype', 'shape', 'units', 'where'])}</div>"
+
+
+def _events(stream: BlueskyEventStream) -> str:
+    count = stream.event_count()
+    return f"{count} event{'' if count == 1 else 's'}"
 
 
 def _facts(run: BlueskyRun) -> dict[str, Any]:
@@ -74,12 +84,20 @@ def _fields(stream: BlueskyEventStream) -> dict[str, list[str]]:
         for name, said in descriptor["data_keys"].items():
             shape = "×".join("?" if size is None else str(size) for size in said.get("shape") or ()) or "scalar"
             where = "external" if said.get("external") else "in events"
-            dtype = str(said.get("dtype_numpy") or said.get("dtype", "?"))
-            fields.setdefault(name, [dtype, shape, str(said.get("units") or ""), where])
+            fields.setdefault(name, [_dtype(said), shape, str(said.get("units") or ""), where])
     return fields
 
 
+def _dtype(said: Mapping[str, Any]) -> str:
+    """Return a dtype in words: ``float32`` for ``<f4``."""
+    named = said.get("dtype_numpy") or said.get("dtype_str")
+    try:
+        return np.dtype(named).name if isinstance(named, str) else str(said.get("dtype", "?"))
+    except TypeError:
+        return str(named)
+
+
 def _table(rows: list[list[str]], header: list[str] | None = None) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in header or ())
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    head = "".join(f"<th {_LEFT}>{escape(cell)}</th>" for cell in header or ())
+    body = "".join("<tr>" + "".join(f"<td {_LEFT}>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table>{f'<tr>{head}</tr>' if head else ''}{body}</table>"

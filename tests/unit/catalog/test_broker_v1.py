@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -132,7 +133,7 @@ def test_a_table_of_no_events_has_the_columns_of_its_stream(store: CatalogStore)
 
 
 def test_a_header_is_shown_in_a_notebook(db: V1Broker) -> None:
-    assert "<td>baseline</td><td>1</td>" in db["two"]._repr_html_()
+    assert re.search(r">baseline</td><td[^>]*>1</td>", db["two"]._repr_html_())
 
 
 def test_times_of_a_table_are_shown_as_asked(db: V1Broker) -> None:
