@@ -40,6 +40,9 @@ MAX_VALUES: Final = 10_000
 """A start document lists no more values of one data ID dimension than this."""
 
 _STATUS: Final = {Phase.COMPLETED: "success", Phase.ERROR: "fail", Phase.ABORTED: "abort"}
+_UNITS: Final = {"px": "pixel", "e": "electron", "adu": "adu", "s": "s", "arcsec": "arcsec", "mag": "mag"}
+"""A number of a task's metadata whose name ends so becomes a field that has a unit: ``fwhm_px`` is ``fwhm``."""
+_NUMERIC: Final = ("number", "integer")
 _SEPARATORS: Final = re.compile(r"[./]")
 _Field = tuple[dict[str, Any], Any]
 """Data key and value of a field."""
@@ -124,7 +127,7 @@ class JobRecorder:
 
 def _is_shown(data_key: Mapping[str, Any]) -> bool:
     """Tell whether a field is one that plots show by themselves."""
-    return data_key["source"] == _METADATA and data_key["dtype"] in {"number", "integer"}
+    return data_key["source"] == _METADATA and data_key["dtype"] in _NUMERIC
 
 
 _DATA_ID: Final = "data ID"
@@ -137,7 +140,12 @@ def _done(target: EndedTarget) -> tuple[str, dict[str, _Field], Added]:
     fields = _identity(target)
     _put(fields, "seconds", _number(_RECORDS) | {"units": "s"}, _finite(target.seconds))
     for name, value in sorted((target.scalars or {}).items()):
-        _put(fields, name, *_scalar(value))
+        data_key, plain = _scalar(value)
+        quantity, _, unit = name.rpartition("_")
+        if unit in _UNITS and data_key["dtype"] in _NUMERIC and quantity not in {*fields, ""}:
+            _put(fields, quantity, data_key | {"units": _UNITS[unit]}, plain)
+        else:
+            _put(fields, name, data_key, plain)
     resources, datums = [], []
     for product in target.products:
         if product.url is None:

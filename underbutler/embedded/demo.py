@@ -87,6 +87,7 @@ def demo(folder: Path, seed: int) -> None:
         story.reduce()
         story.report()
         story.fetch_back()
+        story.read_run()
         embedded.check()
     _say_next(console, folder, story, time.monotonic() - begin)
 
@@ -205,6 +206,32 @@ class Story:
                 soft_wrap=True,
                 highlight=False,
             )
+
+    def read_run(self) -> None:
+        """Read the simulated night back from the catalogue: its numbers, and one picture of it out of S3."""
+        from functools import partial
+
+        from underbutler.catalog import Broker, FitsSection
+
+        self.console.print("\n[bold]6  Read back as a run of the catalogue[/bold]")
+        annex = {FitsSection.spec: partial(FitsSection, settings=self.settings)}
+        job = next(job for job in self.jobs if job.task == "processCcd")
+        run = Broker(self.settings.records_url, handler_registry=annex)[str(job.id)]
+        night = run.primary(exclude=["preview"]).to_dask()
+        _expect(night.sizes["time"] == job.n_targets, f"the run has {night.sizes['time']} events")
+        pictures = night["calexp"]
+        darkest = int(night["background"].argmin())
+        median = float(pictures[darkest].compute().median())
+        _expect(abs(median) < 10, f"the sky of event {darkest} was to be 0, and is {median:g} e-")
+        shape = " × ".join(f"{name} {size}" for name, size in pictures.sizes.items())
+        self.console.print(
+            f"   run {job.scan_id} ({run.uid[:8]}): {night.sizes['time']} events in stream primary, "
+            f"FWHM {float(night['fwhm'].min()):.2f} – {float(night['fwhm'].max()):.2f} px\n"
+            f"   calexp: {shape}, {pictures.dtype}, not loaded; the one of the darkest sky came from S3: "
+            f"median {median:.2f} e-",
+            soft_wrap=True,
+            highlight=False,
+        )
 
     def pictures(self) -> list[Path]:
         """Give the preview pictures short names in the demo's folder, and return their paths."""
@@ -330,6 +357,7 @@ def _say_next(console: Console, folder: Path, story: Story, seconds: float) -> N
     program = f"{here if here.exists() else 'underbutler'} --home {folder}"
     for words, what in (
         (f"status {job}", "what was recorded of the simulated night"),
+        (f"runs plot {job} fwhm", "the same as a run of the catalogue, in a picture"),
         ("up", "the stack again; leave it running, and in another terminal:"),
         ("submit processCcd demo --id instrument=SIMCAM detector=0 -c detect.threshold=10 --wait", ""),
     ):

@@ -165,6 +165,21 @@ def test_a_target_that_says_more_or_less_than_others_is_in_the_same_stream(jobs:
     assert list(table["seconds"].values) == [1.5] * 3
 
 
+def test_a_number_whose_name_ends_in_a_unit_has_that_unit(jobs: JobStore, catalogue: Broker) -> None:
+    job = jobs.create_job(new_job())
+    scalars = {"fwhm_px": 2.5, "fwhm_arcsec": 0.5, "sky_e": 130.1, "name_s": "no number", "_e": 1.0}
+    end(jobs, targets_of(jobs, job)[0], scalars=scalars, products=[])
+    table = catalogue[-1].primary.read()
+    assert {name: table[name].attrs.get("units") for name in table if name not in {"target", "exposure"}} == {
+        "seconds": "s",
+        "fwhm": "arcsec",
+        "fwhm_px": None,
+        "sky": "electron",
+        "name_s": None,
+        "_e": None,
+    }
+
+
 def test_whoever_ends_the_last_target_stops_the_run(jobs: JobStore, catalogue: Broker, engine: Engine) -> None:
     held = jobs.create_job(new_job())
     claim = claim_of(jobs, targets_of(jobs, held)[0])
