@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from underbutler.annex import bucket_for, deliver
+from underbutler.butlers.translation import asking
 from underbutler.errors import AnnexUnavailableError, IntegrityError, LostDatasetError
 from underbutler.logs import get_logger
 from underbutler.model.job import TargetState
@@ -154,9 +155,9 @@ def _ship_with_patience(shipment: _Shipment, attempt: Attempt) -> DeliveredObjec
 
 def _ship(shipment: _Shipment, attempt: Attempt) -> DeliveredObject:
     artifact = shipment.artifact
+    out = outlast(attempt.context.job, attempt.claim.job).out
     try:
-        source = artifact.uri.open("rb")
-        with source as stream:
+        with asking(out), artifact.uri.open("rb") as stream:
             return deliver(
                 attempt.context.s3,
                 stream,

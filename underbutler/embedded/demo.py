@@ -220,7 +220,7 @@ class Story:
         night = run.primary(exclude=["preview"]).to_dask()
         _expect(night.sizes["time"] == job.n_targets, f"the run has {night.sizes['time']} events")
         pictures = night["calexp"]
-        darkest = int(night["background"].argmin())
+        darkest = int(night["background"].argmin("time"))
         median = float(pictures[darkest].compute().median())
         _expect(abs(median) < 10, f"the sky of event {darkest} was to be 0, and is {median:g} e-")
         shape = " × ".join(f"{name} {size}" for name, size in pictures.sizes.items())
