@@ -142,10 +142,12 @@ def run_named(catalog: Broker, name: str) -> BlueskyRun:
         raise UsageError("A run is called by its uid, the first characters of it, its scan id, or -1 for the newest.")
     try:
         return catalog[name]
-    except UnknownNameError as error:
+    except (UnknownNameError, IndexError) as error:
         headers = list(catalog.headers(limit=_NEAR))
         if not headers:
             raise UnknownNameError(f"There are no runs in {catalog.place}.", uid=name) from error
+        if isinstance(error, IndexError):
+            raise
         near = suggest(name, {header.uid[: len(name)] for header in headers})
         shown = ", ".join(
             f"{header.uid[:8]} ({header.start.get('task') or header.start.get('plan_name') or 'no task'})"
@@ -171,13 +173,24 @@ def _database_url(place: str) -> str | None:
     """Return the URL of a database, also of one that is given as the path of its file; None if it is none."""
     scheme = place.partition("://")[0].partition("+")[0].lower()
     if "://" in place:
-        return place if scheme in {"sqlite", "postgresql", "postgres"} else None
+        return _in_full(place) if scheme in {"sqlite", "postgresql", "postgres"} else None
     path = Path(place).expanduser()
     if path.is_file():
         with path.open("rb") as file:
             if file.read(16) == b"SQLite format 3\x00":
                 return f"sqlite:///{path.absolute()}"
     return None
+
+
+def _in_full(url: str) -> str:
+    """Return the URL of a database; the path of a SQLite file in full."""
+    from underbutler.sql import parse_url
+
+    parsed = parse_url(url)
+    if parsed.drivername != "sqlite" or not parsed.database:
+        return url
+    path = Path(parsed.database).expanduser().absolute()
+    return parsed.set(database=str(path)).render_as_string(hide_password=False)
 
 
 def _check_schema(url: str) -> None:

@@ -47,7 +47,7 @@ class RunsGroup(click.Group):
 
 
 class Moment(click.ParamType[Any]):
-    """A time: ``2026-11-19``, ``2026-11-19 21:30`` (UTC), ISO 8601, or so long ago: ``2d``, ``12h``, ``30min``."""
+    """A time: ``2026-11-19``, ``2026-11-19 21:30`` (UTC), ISO 8601, seconds since 1970; or so long ago: ``2d``, ``12h``."""
 
     name = "TIME"
 
@@ -58,6 +58,8 @@ class Moment(click.ParamType[Any]):
         ago = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d|w)\s*", str(value))
         if ago is not None:
             return time.time() - float(ago[1]) * _UNITS[ago[2]]
+        if re.fullmatch(r"\s*\d{9,}(\.\d*)?\s*", str(value)):
+            return float(value)
         try:
             return timestamp(str(value), zone_of("UTC"))
         except QueryError:
