@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from annex_faults import FaultyS3
+from botocore.exceptions import EndpointConnectionError
 from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import update
 from target_site import TargetSite, once, target_of
@@ -241,6 +242,25 @@ def test_a_dataset_that_is_gone_before_its_delivery_fails_the_target_by_name(sit
     assert "onePicture" in (row.error_text or "")
     assert str(picture.dataset_id) in (row.error_text or "")
     assert site.context.jobs.notices(job.id) == []
+
+
+def test_a_datastore_that_is_away_when_its_file_is_to_be_delivered_is_waited_for(
+    site: TargetSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lsst.resources import ResourcePath
+
+    job, (one, _) = site.submitted("onePicture")
+
+    def refuse(*_args: object, **_options: object) -> None:
+        raise EndpointConnectionError(endpoint_url="http://store")
+
+    with monkeypatch.context() as patch, pytest.raises(GivenBackError, match="datastore of repository 'demo'"):
+        patch.setattr(ResourcePath, "open", refuse)
+        site.run(one)
+    assert site.target(target_of(one)).state is TargetState.DELIVERING
+    assert site.context.jobs.notices(job.id) == []
+    assert site.run(site.sent_again(target_of(one))) is TargetState.DONE
+    site.check_one_visible_effect(one)
 
 
 def test_a_time_limit_during_a_delivery_leaves_the_target_delivering(
