@@ -51,7 +51,7 @@ def _store_that_is_away(error: BaseException) -> BaseException | None:
         return None
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, errors.HTTPClientError):  # no connection, timeouts, closed connections
+        if isinstance(cause, errors.ConnectionError | errors.HTTPClientError):  # none, closed, or too slow
             break
         if isinstance(cause, errors.ClientError):
             status = cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)

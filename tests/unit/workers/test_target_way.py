@@ -254,9 +254,10 @@ def test_a_datastore_that_is_away_when_its_file_is_to_be_delivered_is_waited_for
     def refuse(*_args: object, **_options: object) -> None:
         raise EndpointConnectionError(endpoint_url="http://store")
 
-    with monkeypatch.context() as patch, pytest.raises(GivenBackError, match="datastore of repository 'demo'"):
+    with monkeypatch.context() as patch:
         patch.setattr(ResourcePath, "open", refuse)
-        site.run(one)
+        with pytest.raises(GivenBackError, match="datastore of repository 'demo'"):
+            site.run(one)
     assert site.target(target_of(one)).state is TargetState.DELIVERING
     assert site.context.jobs.notices(job.id) == []
     assert site.run(site.sent_again(target_of(one))) is TargetState.DONE
