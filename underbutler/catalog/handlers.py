@@ -211,7 +211,8 @@ def default_registry() -> dict[str, Handler]:
     """Return the handlers of all `DEFAULT_GROUPS`, discovered once, and those of `register_handler`."""
     global _discovered  # noqa: PLW0603 - what is installed is looked up once per process, at first use
     if _discovered is None:
-        _discovered = {}
+        found: dict[str, Handler] = {}
         for group in DEFAULT_GROUPS:
-            _discovered |= discover_handlers(group)
+            found |= discover_handlers(group)
+        _discovered = found  # only when it is whole: images are loaded by several threads
     return {**_discovered, **_registered}

@@ -79,7 +79,7 @@ def find_of_dataset(shelf: Shelf, query: Mapping[str, Any], dataset: str) -> Run
     """
     known = getattr(shelf, "uid_of_dataset", None)
     uid = None if known is None else known(dataset)
-    header = _first(shelf, both(query, {"datasets": dataset} if uid is None else {"uid": uid}))
+    header = _first(shelf, both(query, {"stop.datasets": dataset} if uid is None else {"uid": uid}))
     if header is None:
         raise UnknownRunError(
             f"No run of {shelf.place} tells of the dataset {dataset!r}. It may be no output of a job, or of a target "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from importlib.metadata import EntryPoint
 from typing import Any
@@ -71,6 +72,24 @@ def test_names_that_collide_are_reported_even_if_others_are_between(offered: lis
     offered += [entry("CAM", f"{HERE}:Camera"), entry("B", f"{HERE}:Camera"), entry("CAM", f"{HERE}:OtherCamera")]
     with pytest.warns(UserWarning, match="Several packages offer a handler of spec 'CAM'"):
         assert discover_handlers() == {"CAM": Camera, "B": Camera}
+
+
+def test_a_thread_that_comes_while_handlers_are_looked_up_finds_them_too(
+    offered: list[EntryPoint], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Images are loaded by several threads, and the first of them all ask for a handler."""
+    offered.append(entry("CAM", f"{HERE}:Camera"))
+    seen: list[Any] = []
+    other = threading.Thread(target=lambda: seen.append(handlers.default_registry()))
+
+    def slow(group: str) -> Any:
+        if other.ident is None:
+            other.start()
+            other.join(20)
+        return discover_handlers(group)
+
+    monkeypatch.setattr(handlers, "discover_handlers", slow)
+    assert [handlers.default_registry(), *seen] == [{"CAM": Camera}, {"CAM": Camera}]
 
 
 def test_the_default_registry_has_the_handlers_of_both_groups_and_ours_win(offered: list[EntryPoint]) -> None:
