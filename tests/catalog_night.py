@@ -44,7 +44,7 @@ def reduced_run(
 ) -> Documents:
     """Return a run of ``processCcd`` on two detectors; the second one of the last exposure failed.
 
-    ``fwhm_px`` is 3 + exposure / 10 + detector / 100, counted from 0; ``n_sources`` 240 - 5 × exposure + detector.
+    ``fwhm`` is 3 + exposure / 10 + detector / 100, counted from 0; ``n_sources`` 240 - 5 × exposure + detector.
     """
     uid = str(uuid.uuid5(NAMESPACE, name))
     exposures = [FIRST_EXPOSURE + number for number in range(n_exposures)]
@@ -72,7 +72,7 @@ def reduced_run(
         "exposure": scalar("integer", "data ID"),
         "instrument": scalar("string", "data ID"),
         "seconds": scalar(source="records", units="s"),
-        "fwhm_px": scalar(),
+        "fwhm": scalar(units="pixel"),
         "n_sources": scalar("integer"),
         "calexp": {
             "source": "annex",
@@ -91,7 +91,7 @@ def reduced_run(
         "data_keys": keys,
         "object_keys": {"processCcd": list(keys)},
         "configuration": {},
-        "hints": {"processCcd": {"fields": ["fwhm_px", "n_sources"]}},
+        "hints": {"processCcd": {"fields": ["fwhm", "n_sources"]}},
     }
     documents: Documents = [("start", start), ("descriptor", descriptor)]
     targets = [(exposure, detector) for exposure in range(n_exposures) for detector in (0, 1)]
@@ -114,7 +114,7 @@ def reduced_run(
             "exposure": exposures[exposure],
             "instrument": "SIMCAM",
             "seconds": 1.5 + number / 8,
-            "fwhm_px": round(3 + exposure / 10 + detector / 100, 2),
+            "fwhm": round(3 + exposure / 10 + detector / 100, 2),
             "n_sources": 240 - 5 * exposure + detector,
             "calexp": datum["datum_id"],
         }
@@ -170,7 +170,7 @@ def small_run(name: str, *, time: float, scan_id: int, task: str, level: float, 
     """Return a run of one event, whose field ``level`` is given."""
     uid = str(uuid.uuid5(NAMESPACE, name))
     start = {"uid": uid, "time": time, "scan_id": scan_id, "plan_name": task, "task": task, "label": "demo"}
-    keys = {"detector": scalar("integer", "data ID"), "level": scalar(units="e-")}
+    keys = {"detector": scalar("integer", "data ID"), "level": scalar(units="electron")}
     descriptor = {"uid": f"{uid}-primary", "run_start": uid, "time": time, "name": "primary", "data_keys": keys}
     event = event_of(uid, "primary", 1, time, {"detector": 0, "level": level})
     del event["filled"]

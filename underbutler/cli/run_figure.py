@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from underbutler.terminal.tables import HEADINGS
-
 from .run_fields import TIME, Column, Frame, Points
 
 if TYPE_CHECKING:
@@ -30,6 +28,8 @@ _MOST_LINES: Final = 40
 _MARKERS: Final = "os^Dvp*X"
 _WIDE: Final = (8.0, 4.8)
 _GREY: Final = "0.45"
+_WORDS: Final = {"fwhm": "FWHM", "n_sources": "sources", "read_noise": "read noise"}
+"""Fields whose names are written otherwise on an axis."""
 
 
 def figure_of_points(points: Points, title: str, uid: str) -> Figure:
@@ -196,9 +196,8 @@ def _only_integers(axes: Axes, axis: str) -> None:
 
 def _label(column: Column) -> str:
     """Return the name of a field with its units."""
-    if column.units:
-        return f"{column.name} ({column.units})"
-    return HEADINGS.get(column.name, column.name).replace("\n", " ")
+    name = _WORDS.get(column.name, column.name)
+    return f"{name} ({column.units})" if column.units else name
 
 
 def _zscale(image: npt.NDArray[Any]) -> tuple[float, float]:

@@ -47,7 +47,7 @@ class RunsGroup(click.Group):
 
 
 class Moment(click.ParamType[Any]):
-    """A time: ``2026-11-19``, ``2026-11-19 21:30`` (UTC), ISO 8601, seconds since 1970; or so long ago: ``2d``, ``12h``."""
+    """A time: ``2026-11-19``, ``2026-11-19 21:30`` (UTC), ISO 8601, seconds since 1970; or so long ago: ``12h``."""
 
     name = "TIME"
 

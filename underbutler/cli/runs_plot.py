@@ -56,8 +56,8 @@ def plot_run(
 
     \b
     Examples:
-      underbutler runs plot 1a2b3c4d fwhm_px
-      underbutler runs plot -1 n_sources --against background_e -o sources.png
+      underbutler runs plot 1a2b3c4d fwhm
+      underbutler runs plot -1 n_sources --against background -o sources.png
       underbutler runs plot -1 seconds --against time
       underbutler runs plot -1 calexp --index 3
     """

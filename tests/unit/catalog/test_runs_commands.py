@@ -190,7 +190,7 @@ def test_a_run_is_shown_with_its_facts_streams_and_fields(underbutler: Any, plac
     fields = [line.split() for line in lines]
     assert ["calexp", "float32", "48×48", "external,", "ANNEX_FITS"] in fields
     assert ["seconds", "number", "s", "in", "events"] in fields
-    assert f"runs plot {uid[:8]} fwhm_px" in said.err
+    assert f"runs plot {uid[:8]} fwhm" in said.err
     streams = underbutler("runs", "show", 3, "--catalog", place, "--json").json["streams"]
     assert streams["primary"]["events"] == 5
     assert streams["primary"]["fields"]["calexp"]["spec"] == "ANNEX_FITS"
@@ -206,8 +206,8 @@ def test_an_open_run_is_shown_as_it_is_now(underbutler: Any, place: str) -> None
 
 def test_a_field_is_plotted_to_a_picture(underbutler: Any, place: str, tmp_path: Path) -> None:
     uid = list(Broker(place))[1]
-    said = underbutler("runs", "plot", 3, "fwhm_px", "--catalog", place)
-    assert said.out == f"processCcd-{uid[:8]}-fwhm_px.png\n"
+    said = underbutler("runs", "plot", 3, "fwhm", "--catalog", place)
+    assert said.out == f"processCcd-{uid[:8]}-fwhm.png\n"
     with Image.open(tmp_path / said.out.strip()) as picture:
         picture.load()
         assert picture.size == (1200, 720)
@@ -218,10 +218,10 @@ def test_a_field_is_plotted_to_a_picture(underbutler: Any, place: str, tmp_path:
 
 
 def test_numbers_stand_against_the_exposures_of_their_data_ids_a_series_for_each_detector(place: str) -> None:
-    points = read_points(Broker(place)[3].primary, "fwhm_px", None)
+    points = read_points(Broker(place)[3].primary, "fwhm", None)
     (axes,) = figure_of_points(points, "title", "uid").axes
     assert axes.get_xlabel() == "exposure"
-    assert axes.get_ylabel() == "FWHM (px)"
+    assert axes.get_ylabel() == "FWHM (pixel)"
     labels = [label.get_text() for label in axes.get_xticklabels()]
     assert labels == ["2026112000015", "2026112000016", "2026112000017"]
     series = {line.get_label(): line for line in axes.lines}
@@ -288,17 +288,17 @@ def test_arrays_of_one_dimension_are_lines_and_pictures_keep_their_top(tmp_path:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([3, "fwhm"], "Did you mean 'fwhm_px'?"),
+        ([3, "fwmh"], "Did you mean 'fwhm'?"),
         ([3, "instrument"], "holds no numbers"),
         ([3, "reason", "--stream", "problems"], "Plot one of"),
-        ([3, "fwhm_px", "--stream", "problem"], "Did you mean 'problems'?"),
-        ([3, "fwhm_px", "--against", "exposur"], "Did you mean 'exposure'?"),
-        ([3, "fwhm_px", "--against", "calexp"], "is an array"),
-        ([3, "fwhm_px", "--index", "2"], "leave --index out"),
+        ([3, "fwhm", "--stream", "problem"], "Did you mean 'problems'?"),
+        ([3, "fwhm", "--against", "exposur"], "Did you mean 'exposure'?"),
+        ([3, "fwhm", "--against", "calexp"], "is an array"),
+        ([3, "fwhm", "--index", "2"], "leave --index out"),
         ([3, "calexp", "--index", "5"], "--index is 0 to 4"),
         ([3, "calexp", "--against", "exposure"], "without --against"),
-        ([3, "fwhm_px", "-o", "x.jpg"], "End it in .png"),
-        ([3, "fwhm_px", "-o", "nothing/x.png"], "no folder nothing"),
+        ([3, "fwhm", "-o", "x.jpg"], "End it in .png"),
+        ([3, "fwhm", "-o", "nothing/x.png"], "no folder nothing"),
     ],
 )
 def test_what_cannot_be_plotted_is_said_and_leaves_no_file(
@@ -312,7 +312,7 @@ def test_what_cannot_be_plotted_is_said_and_leaves_no_file(
 
 @pytest.mark.parametrize(
     ("package", "words", "extra"),
-    [("matplotlib", ("plot", 3, "fwhm_px"), "plot"), ("uvicorn", ("serve",), "api"), ("starlette", ("serve",), "api")],
+    [("matplotlib", ("plot", 3, "fwhm"), "plot"), ("uvicorn", ("serve",), "api"), ("starlette", ("serve",), "api")],
 )
 def test_what_is_not_installed_is_named_with_its_extra(
     underbutler: Any, place: str, monkeypatch: pytest.MonkeyPatch, package: str, words: Any, extra: str
