@@ -5,6 +5,7 @@ One Celery task per registered science task, named after it, so that Flower, rou
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ def build(settings: Settings) -> celery.Celery:
     application = make_app(settings, "workers")
     application.conf.update(worker_settings(settings) | messaging_settings(settings))
     _refuse_a_strangers_tasks()
+    import_module("underbutler.catalog.insertion")  # once, before the fork: not by each child, in its first transaction
     for entry in known_tasks():
         if entry.task_class is None:
             log.error("task_does_not_load", task=entry.name, entry_point=entry.entry_point.value, error=entry.error)
