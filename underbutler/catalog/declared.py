@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -221,7 +222,7 @@ def _is_flag(value: object) -> bool:
 
 def _described(values: AnyArray) -> str:
     if values.dtype.kind in "UO" and values.size:
-        return f"values like {values.item(0)!r} (dtype {values.dtype})"
+        return f"values like {reprlib.repr(values.item(0))} (dtype {values.dtype})"
     return f"dtype {values.dtype}"
 
 

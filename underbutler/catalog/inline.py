@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,7 +39,9 @@ def inline_array(declared: Declared, values: Any, seq_num: Sequence[int], *, gue
     """
     if len(values) == 0:
         return declared.nothing()
-    array = _array(values)
+    array = _long_strings(declared, values, seq_num)
+    if array is None:
+        array = _array(values)
     if array is None and declared.fixed_shape is not None and any(value is None for value in values):
         nothing = declared.absent(1, declared.fixed_shape)[0]
         array = _array([nothing if value is None else value for value in values])
@@ -49,8 +52,22 @@ def inline_array(declared: Declared, values: Any, seq_num: Sequence[int], *, gue
     if array.dtype.kind == "O":
         array = _of_objects(declared, array)
     elif array.dtype.kind == "U" and array.ndim == 1:
-        array = _of_strings(declared, array, values, seq_num)
+        _refuse_mixture(declared, values, seq_num)
     return declared.cast(array, _events(seq_num), guess=guess)
+
+
+def _long_strings(declared: Declared, values: Any, seq_num: Sequence[int]) -> AnyArray | None:
+    """Return strings as objects where few are long: of fixed width they might not fit into memory. None if they do."""
+    if not isinstance(values, list) or not isinstance(values[0], str):
+        return None
+    lengths = [len(value) for value in values if isinstance(value, str)]
+    if len(values) * max(lengths) <= _WASTE * (sum(lengths) + 16384):
+        return None
+    if None not in values:
+        _refuse_mixture(declared, values, seq_num)
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array
 
 
 def _array(values: Any) -> AnyArray | None:
@@ -89,19 +106,14 @@ def _of_objects(declared: Declared, array: AnyArray) -> AnyArray:
         return array
 
 
-def _of_strings(declared: Declared, array: AnyArray, values: Any, seq_num: Sequence[int]) -> AnyArray:
-    """Return strings, as objects where few are long; refuse what numpy made strings of for being among strings."""
-    if isinstance(values, np.ndarray):
-        return array
-    if declared.broad != "array":
-        text = declared.broad == "string"
-        for row, value in enumerate(values):
-            if isinstance(value, str) != text:
-                raise declared.disagreement(f"holds {value!r} in event {seq_num[row]}")
-    total = sum(map(len, map(str, values)))
-    if array.nbytes > _WASTE * (4 * total + 65536):
-        return np.array(values, object)
-    return array
+def _refuse_mixture(declared: Declared, values: Any, seq_num: Sequence[int]) -> None:
+    """Refuse what numpy makes strings of for being among strings."""
+    if isinstance(values, np.ndarray) or declared.broad == "array":
+        return
+    text = declared.broad == "string"
+    for row, value in enumerate(values):
+        if isinstance(value, str) != text:
+            raise declared.disagreement(f"holds {reprlib.repr(value)} in event {seq_num[row]}")
 
 
 def _events(seq_num: Sequence[int]) -> str:

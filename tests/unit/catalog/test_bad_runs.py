@@ -304,6 +304,16 @@ def test_an_object_that_was_not_configured_is_refused_by_name() -> None:
         primary(configuration_for="camra").read()
 
 
+def test_a_long_value_that_does_not_fit_is_told_in_short() -> None:
+    run = fields_run(99, {"n": (SCALAR, lambda row: "x" * 100_000 if row == 1 else "ok")}).run()
+    with pytest.raises(ValueError, match=r"Field 'n'.* holds 'ok' in event 1"):
+        run.primary.read()
+    run = fields_run(99, {"n": (SCALAR, lambda row: "x" * 100_000 if row < 2 else "ok")}).run()
+    with pytest.raises(ValueError, match=r"holds 'x+\.\.\.x+' in event 1") as caught:
+        run.primary.read()
+    assert len(str(caught.value)) < 400
+
+
 def test_a_flag_may_be_missing_and_words_are_no_flags() -> None:
     flag = data_key("boolean")
     dataset = fields_run(3, {"ok": (flag, [True, None, False].__getitem__)}).run().primary.read()

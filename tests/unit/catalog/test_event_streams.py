@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -402,7 +403,11 @@ def test_the_dtype_that_is_named_is_the_one_that_is_read() -> None:
 
 def test_one_long_string_does_not_make_all_of_them_long() -> None:
     memory = fields_run(2000, {"log": (data_key("string"), lambda row: "x" * 100_000 if row == 7 else "ok")})
+    tracemalloc.start()
     array = memory.run().primary.read()["log"]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20e6  # 800 MB, if all were as long as the longest
     assert array.dtype == object
     assert array.values[8] == "ok"
     assert len(array.values[7]) == 100_000
