@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -66,8 +66,8 @@ def figure_of_frame(frame: Frame, title: str, uid: str) -> Figure:
     """
     ny, nx = frame.image.shape[:2]
     width = 7.0
-    height = float(np.clip((width - 1.6) * ny / nx, 1.5, 9.0)) + 0.95
-    figure, axes = _figure((width, height), title, uid)
+    height = float(np.clip((width - 1.6) * ny / nx, 1.5, 9.0)) + 1.1
+    figure, axes = _figure((width, height), title, uid, layout="compressed")
     if frame.is_picture:
         axes.imshow(frame.image, origin="upper", cmap="gray", interpolation="antialiased")
     else:
@@ -82,11 +82,13 @@ def figure_of_frame(frame: Frame, title: str, uid: str) -> Figure:
     return figure
 
 
-def _figure(size: tuple[float, float], title: str, uid: str) -> tuple[Figure, Axes]:
+def _figure(
+    size: tuple[float, float], title: str, uid: str, layout: Literal["constrained", "compressed"] = "constrained"
+) -> tuple[Figure, Axes]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=size, dpi=_DPI, layout=layout)
     FigureCanvasAgg(figure)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     figure.text(0.995, 0.985, f"run {uid[:8]}", ha="right", va="top", fontsize=8, color=_GREY)
@@ -113,7 +115,7 @@ def _draw_points(axes: Axes, points: Points) -> None:
     values = points.y.values.astype(float)
     if len(values) > 2 and points.y.values.dtype.kind == "f":
         middle = float(np.median(values))
-        axes.axhline(middle, color=_GREY, linewidth=0.8, linestyle="--", zorder=1, label=f"median {middle:.4g}")
+        axes.axhline(middle, color=_GREY, linewidth=0.8, linestyle="--", zorder=1, label=f"median {middle:.5g}")
     if points.y.values.dtype.kind in "iub" and _is_narrow(values):
         _only_integers(axes, "y")
     if axes.get_legend_handles_labels()[1]:

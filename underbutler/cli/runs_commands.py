@@ -257,12 +257,13 @@ _Streams = Mapping[str, tuple["BlueskyEventStream", list[FieldView]]]
 
 
 def _say_how_to_plot(run: BlueskyRun, streams: _Streams) -> None:
-    """Name a field that may be plotted: one that the descriptor says is shown, or else a number."""
+    """Name a field that may be plotted: one that the descriptor says is shown and has units, or else a number."""
     for stream, fields in streams.values():
-        hints = [name for one in stream.descriptors for of in one.get("hints", {}).values() for name in of["fields"]]
-        numbers = [field.name for field in fields if field.data_key.get("dtype") == "number"]
-        for name in (*hints, *numbers):
-            sayings().print(f"\nPlot a field: `underbutler runs plot {run.uid[:8]} {name}`.", highlight=False)
+        hints = {name for one in stream.descriptors for of in one.get("hints", {}).values() for name in of["fields"]}
+        numbers = [field for field in fields if field.data_key.get("dtype") == "number"]
+        numbers.sort(key=lambda field: (field.name not in hints, not field.data_key.get("units")))
+        for field in numbers[:1]:
+            sayings().print(f"\nPlot a field: `underbutler runs plot {run.uid[:8]} {field.name}`.", highlight=False)
             return
 
 

@@ -15,6 +15,7 @@ __all__ = ["FieldView", "RunView", "fields_table", "run_facts", "runs_table"]
 
 _STYLES: Final = {"success": "green", "fail": "red", "abort": "yellow", "open": "cyan"}
 _UID: Final = 8
+_ASKED_FOR: Final = ("underbutler", "lsst-daf-butler", "lsst-pipe-base", "astropy", "numpy")
 _LISTED: Final = 3
 """Values of a data ID's dimension, and of other lists, that are written out."""
 
@@ -156,8 +157,7 @@ def run_facts(run: RunView) -> Iterator[tuple[str, str]]:
     if isinstance(start.get("data_id"), Mapping):
         yield "data IDs", "; ".join(f"{key} {_listed(value)}" for key, value in start["data_id"].items())
     if isinstance(start.get("versions"), Mapping):
-        versions = [f"{name} {version}" for name, version in start["versions"].items()]
-        yield "versions", _listed(versions, separator=", ")
+        yield "versions", _versions(start["versions"])
     told = {*_TOLD, "uid", "scan_id", "data_id", "versions", "time", "options", "num_points"}
     for key, value in start.items():
         if key not in told and isinstance(value, str | int | float):
@@ -208,12 +208,19 @@ def _told(key: str, value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def _listed(value: Any, separator: str = " ") -> str:
+def _versions(versions: Mapping[str, Any]) -> str:
+    """Return the versions that people ask for first, and how many more there are."""
+    first = [name for name in _ASKED_FOR if name in versions] or list(versions)[: 2 * _LISTED]
+    more = len(versions) - len(first)
+    return ", ".join(f"{name} {versions[name]}" for name in first) + (f" … and {more} more" if more else "")
+
+
+def _listed(value: Any) -> str:
     """Return the first and the last of many values."""
     if not isinstance(value, list | tuple):
         return str(value)
     if len(value) <= 2 * _LISTED:
-        return separator.join(map(str, value))
+        return " ".join(map(str, value))
     if all(isinstance(one, int) for one in value):
         return f"{value[0]} … {value[-1]} ({len(value)} of them)"
-    return f"{separator.join(map(str, value[: 2 * _LISTED]))} … ({len(value)} of them)"
+    return f"{' '.join(map(str, value[: 2 * _LISTED]))} … ({len(value)} of them)"
