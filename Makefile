@@ -45,7 +45,7 @@ $(VENV)/pyvenv.cfg:
 
 # Installed again when pyproject.toml changes; the sources are used where they are.
 $(VENV)/demo.stamp: pyproject.toml | $(VENV)/pyvenv.cfg
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[science,embedded]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[science,embedded,plot,api]'
 	@touch $@
 
 $(VENV)/dev.stamp: pyproject.toml | $(VENV)/pyvenv.cfg
