@@ -29,10 +29,12 @@ NOISY = 0.1
 """From this noise on, figures are said to be of a machine that was not quiet."""
 
 
-def parse(doc: str | None) -> argparse.Namespace:
-    """Read the command line that all benchmarks share."""
+def parse(doc: str | None, *more: Callable[[argparse.ArgumentParser], object]) -> argparse.Namespace:
+    """Read the command line: what all benchmarks share, and what `more` adds to the parser."""
     parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="few rounds and small sizes: shows that it works")
+    for add in more:
+        add(parser)
     args = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
