@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -87,7 +87,7 @@ class Declared:
                 field=key,
             ) from error
         broad = data_key.get("dtype") or "array"
-        sizes = data_key.get("shape")
+        sizes = _as_it_is(data_key.get("shape"), broad)
         shape = None if sizes is None else tuple(n if isinstance(n, int) and n > 0 else None for n in sizes)
         if broad == "array" and shape == ():
             shape = None
@@ -209,6 +209,16 @@ class Declared:
         shape = "any shape" if self.shape is None else f"shape {[*self.shape]}"
         dtype = f"dtype {self.broad}" if self.dtype is None else f"dtype {self.dtype.str}"
         return f"Field {self.key!r} of stream {self.stream!r} is declared with {shape} and {dtype}, and {found}"
+
+
+def _as_it_is(sizes: Sequence[int | None] | None, broad: str) -> Sequence[int | None] | None:
+    """Return a shape; that of images as old releases of ophyd said it, ``(x, y, 0)``, in the order of the axes.
+
+    See https://github.com/bluesky/ophyd/pull/746: the number of images, which comes first, is not said.
+    """
+    if sizes is not None and broad == "array" and len(sizes) == 3 and sizes[2] == 0:
+        return None, sizes[1], sizes[0]
+    return sizes
 
 
 def in_a_stream(said: Mapping[str, Any]) -> bool:

@@ -401,6 +401,14 @@ def test_the_dtype_that_is_named_is_the_one_that_is_read() -> None:
     assert dataset["old"].dtype == np.int16
 
 
+def test_images_are_read_whose_shape_an_old_ophyd_said_in_the_order_of_a_screen(tmp_path: Path) -> None:
+    memory = image_run(tmp_path, key=image_key([5, 4, 0]))
+    np.save(tmp_path / "images.npy", np.arange(120, dtype="uint16").reshape(3, 2, 4, 5))
+    for dataset in (memory.run({"NPY": NpyHandler}).primary.read(), memory.run({"NPY": NpyHandler}).primary.to_dask()):
+        assert dataset["image"].shape == (3, 2, 4, 5)
+        assert int(dataset["image"][2, 1, 3, 4]) == 119
+
+
 def test_one_long_string_does_not_make_all_of_them_long() -> None:
     memory = fields_run(2000, {"log": (data_key("string"), lambda row: "x" * 100_000 if row == 7 else "ok")})
     tracemalloc.start()
