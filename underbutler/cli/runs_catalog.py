@@ -25,6 +25,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _SHOWN: Final = 5
 """Runs that an error names when the one that was asked for is not there."""
+_SUFFIXES: Final = (".db", ".sqlite", ".sqlite3")
+"""How files are called that are to become databases."""
 _NEAR: Final = 200
 """Runs among which a misspelt uid is looked for."""
 
@@ -114,9 +116,11 @@ def writable_url(place: str | None) -> str:
         prepare_records(settings)
         return settings.records_url
     url = _database_url(place)
+    if url is None and Path(place).suffix in _SUFFIXES and not Path(place).exists():
+        url = _in_full(f"sqlite:///{place}")
     if url is None:
         raise UsageError(
-            f"{place} is only read. Runs are brought into a database: --catalog sqlite:///runs.db (it is made), "
+            f"{place} is only read. Runs are brought into a database: --catalog runs.db (it is made), "
             "postgresql+psycopg://…, or without --catalog into this installation's own.",
             place=place,
         )

@@ -56,7 +56,7 @@ def import_runs(ctx: click.Context, paths: tuple[str, ...], catalog: str | None,
     \b
     Examples:
       underbutler runs import /data/beamline/2026
-      underbutler runs import night.jsonl --catalog sqlite:///runs.db      the file runs.db is made
+      underbutler runs import night.jsonl --catalog runs.db      the file runs.db is made
       underbutler runs import https://other.site/runs
     """
     from underbutler.catalog import Broker, CatalogStore

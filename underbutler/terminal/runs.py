@@ -59,7 +59,9 @@ class RunView:
     def counts(self) -> str:
         """How many targets ended how; or how many events there are in which stream."""
         stop = self.stop or {}
-        counts = stop.get("counts") or stop.get("num_events") or self.events or {}
+        counts = stop.get("counts") or stop.get("num_events") or self.events
+        if counts is None:
+            return ""
         words = [f"{name} {number}" for name, number in sorted(counts.items()) if number]
         if self.stop is None and isinstance(self.start.get("num_points"), int):
             return f"{' '.join(words) or 'none'} of {self.start['num_points']}"

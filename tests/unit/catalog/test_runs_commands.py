@@ -347,7 +347,7 @@ def test_runs_are_written_to_files_and_brought_in_again(
     assert again.code == 2
     assert f"out/{uids[1]}.{form} already" in again.err
     assert not (tmp_path / "out" / f"{uids[2]}.{form}").exists(), "what is refused writes nothing"
-    first = underbutler("runs", "import", "out", "--catalog", "sqlite:///new/runs.db", "--json")
+    first = underbutler("runs", "import", "out", "--catalog", "new/runs.db", "--json")
     assert (first.code, {one["state"] for one in first.json}) == (0, {"imported"})
     second = underbutler("runs", "import", "out", "--catalog", "new/runs.db", "--json")
     assert sorted(one["state"] for one in second.json) == ["imported", "known"], "an open one may have more to say"
