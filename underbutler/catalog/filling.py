@@ -35,6 +35,9 @@ _OPEN_HANDLERS = 64
 
 _KEPT_DATUMS = 4096
 
+_LOCKS = 64
+"""Resources of one filler that are read under different locks."""
+
 
 class FillChoiceError(UsageError, ValueError):
     """External values are filled in, left, or delayed."""
@@ -110,7 +113,7 @@ class Fillers(Mapping[str, Any]):
         self.get_filler = get_filler or FillerFactory()
         self._given = dict(given or {})
         self._made: dict[str, Any] = {}
-        self._locks = _new_locks()
+        self._locks: dict[int, threading.RLock] = {}
 
     @classmethod
     def adopt(cls, fillers: Mapping[str, Any] | None) -> Fillers:
@@ -148,7 +151,7 @@ class Fillers(Mapping[str, Any]):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.get_filler, self._given = state["get_filler"], state["_given"]
-        self._made, self._locks = {}, _new_locks()
+        self._made, self._locks = {}, {}
 
     def of_spec(self, spec: str) -> Any:
         """Return the filler that loads, made anew if the handler of a spec was registered after it."""
@@ -165,7 +168,9 @@ class Fillers(Mapping[str, Any]):
 
     def lock(self, resource_uid: str) -> threading.RLock:
         """Return the lock under which a resource is read: handlers need not be ready for two threads."""
-        return self._locks[hash(resource_uid) % len(self._locks)]
+        number = hash(resource_uid) % _LOCKS
+        lock = self._locks.get(number)
+        return lock or self._locks.setdefault(number, threading.RLock())
 
     def _make(self, fill: str) -> Any:
         if fill == "no":
@@ -290,10 +295,6 @@ def _takes(function: Callable[..., Any], name: str) -> bool:
     except (TypeError, ValueError):
         return True
     return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-
-
-def _new_locks() -> tuple[threading.RLock, ...]:
-    return tuple(threading.RLock() for _ in range(64))
 
 
 _NUMPY = "underbutler.numpy"
