@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from rich.text import Text
 
 from underbutler.errors import UnderbutlerError, suggest
 from underbutler.terminal import answers, fields_table, run_facts, runs_table, sayings, steps
@@ -246,7 +247,7 @@ def show_run(ctx: click.Context, uid: str, catalog: str | None, form: str) -> No
     for name, (_, fields) in streams.items():
         console.print()
         events = f"{counts[name]} {'event' if counts[name] == 1 else 'events'}"
-        console.print(f"[bold]{name}[/bold]  {events}", highlight=False)
+        console.print(Text.assemble((name, "bold"), f"  {events}"))
         console.print(fields_table(fields))
     if not streams:
         sayings().print("It has no streams yet: none of its targets has ended." if run.stop is None else "No streams.")
