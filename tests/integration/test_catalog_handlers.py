@@ -240,6 +240,11 @@ def test_reading_one_image_of_a_run_fetches_that_image(
         assert (images.shape, images.dtype, sum(fetched)) == ((3, SIDE, SIDE), np.float32, 0)
         np.testing.assert_array_equal(images[1].compute(), calexp.image)
     assert sum(fetched) < 1.2 * calexp.image.nbytes
+    with store.counted() as fetched:
+        [page] = [page for name, page in run.documents(fill="delayed") if name == "event_page"]
+        rows = page["data"]["calexp"][2][: SIDE // 10].compute()
+    np.testing.assert_array_equal(rows, calexp.image[: SIDE // 10])
+    assert sum(fetched) < 0.5 * calexp.image.nbytes  # some headers, and a tenth of the rows
     assert run.get_file_list(recording.memory.resources()[2]) == [f"s3://{store.bucket}/2.fits"]
 
 
