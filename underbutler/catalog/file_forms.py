@@ -134,7 +134,7 @@ class _JsonLines(FileForm):
 
     def last(self, tail: bytes, is_whole: bool) -> Any:
         _, newline, line = tail.rstrip(b"\n").rpartition(b"\n")
-        if (not newline and not is_whole) or not line.lstrip().startswith((b'["stop"', b"['stop'")):
+        if (not newline and not is_whole) or not line.lstrip().startswith(b'["stop"'):
             return None
         try:
             return _of_json(line)
@@ -221,11 +221,10 @@ def read_documents(path: str | os.PathLike[str]) -> Iterator[tuple[str, dict[str
 
 
 def _read(file: int, begin: int, length: int) -> bytes:
-    parts = []
-    while length > 0 and (part := os.pread(file, length, begin)):
-        parts.append(part)
-        begin, length = begin + len(part), length - len(part)
-    return b"".join(parts) if len(parts) != 1 else parts[0]
+    data = os.pread(file, length, begin)
+    while len(data) < length and (more := os.pread(file, length - len(data), begin + len(data))):
+        data += more
+    return data
 
 
 def _is_pair(value: Any) -> bool:

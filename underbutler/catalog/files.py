@@ -9,10 +9,10 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import structlog
 
@@ -39,8 +39,7 @@ _BATCH: Final = 20_000
 _Stamp = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(NamedTuple):
     """What a file held when it was looked at."""
 
     stamp: _Stamp
@@ -218,10 +217,10 @@ class RunFiles:
             stamp = status.st_mtime_ns, status.st_size
             if known is not None and known.stamp == stamp:
                 return False
-            self._seen[path] = _Seen(stamp, _header(path, file, status.st_size))
+            seen = self._seen[path] = _Seen(stamp, _header(path, file, status.st_size))
         finally:
             os.close(file)
-        (self._open.discard if self._seen[path].is_final else self._open.add)(path)
+        (self._open.discard if seen.is_final else self._open.add)(path)
         return True
 
 
