@@ -222,6 +222,13 @@ def test_a_file_that_is_none_of_a_run_is_refused_and_a_database_is_told_apart(
         Broker(tmp_path / "night.log")
 
 
+def test_a_broker_has_databrokers_name_too() -> None:
+    from underbutler.catalog import v1, v2
+
+    assert v2.Broker is Broker
+    assert v1.Broker is not Broker
+
+
 def test_words_of_intake_are_taken_and_others_are_not(catalogue_url: str) -> None:
     assert len(Broker(catalogue_url, description="this site", ttl=60)) == 0
     with pytest.raises(TypeError, match=r"no parameter 'rootmap'\. Did you mean 'root_map'"):
