@@ -121,6 +121,12 @@ def test_a_regular_expression_that_postgresql_has_not_is_refused(store: CatalogS
         store.count({"note": {"$regex": r"(?P<one>a)(?P=one)"}})
 
 
+def test_a_query_that_is_too_large_is_refused(store: CatalogStore) -> None:
+    with pytest.raises(QueryError, match="larger than the database can answer"):
+        store.count({"scan_id": {"$in": list(range(70_000))}})
+    assert store.count({"scan_id": {"$in": list(range(2_000))}}) == 0
+
+
 def test_many_writers_of_one_run_lose_nothing(store: CatalogStore) -> None:
     for name, document in run_of(events=0, ended=False):
         store.insert(name, document)

@@ -192,7 +192,7 @@ class Broker(Entry, Mapping[Any, BlueskyRun]):
         """
         parse(query)
         found = copy.copy(self)
-        found._query = both(self._query, query)
+        found._query = both(self._query, copy.deepcopy(query))
         found._v1 = None
         return found
 

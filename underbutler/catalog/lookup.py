@@ -124,10 +124,11 @@ def _by_uid(shelf: Shelf, query: Mapping[str, Any], text: str) -> RunHeader:
 
 
 def both(query: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a query that asks for both."""
+    """Return a query that asks for both; one of many parts stays flat."""
     if not query or not other:
         return query or other
-    return {"$and": [query, other]}
+    parts = query["$and"] if list(query) == ["$and"] else [query]
+    return {"$and": [*parts, other]}
 
 
 def _first(shelf: Shelf, query: Mapping[str, Any], skip: int = 0) -> RunHeader | None:

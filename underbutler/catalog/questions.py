@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from underbutler.errors import suggest
 
+from .limits import refuse_deep, refuse_long
 from .queries import QueryError
 
 __all__ = [
@@ -167,8 +168,9 @@ def parse(query: Mapping[str, Any]) -> Question:
     Raises
     ------
     QueryError
-        If an operator is not known, or is given what it does not take.
+        If an operator is not known, or is given what it does not take; or if the query is too large.
     """
+    refuse_deep(query)
     return _query(query, in_element=False)
 
 
@@ -220,6 +222,7 @@ def _path(key: str, in_element: bool) -> tuple[Literal["start", "stop", "element
             f"{key!r} is no path that can be searched. Write keys joined by dots, without quotes and backslashes.",
             path=key,
         )
+    refuse_long(steps, sum(map(is_index, steps[1:])))
     if in_element:
         return "element", steps
     if len(steps) > 1 and steps[0] in {"start", "stop"}:
@@ -281,7 +284,7 @@ def _equal(value: Any, field: _AsField) -> Question:
 
 
 def _one_of(operand: Any, field: _AsField) -> Question:
-    if isinstance(operand, str | Mapping) or not isinstance(operand, Iterable):
+    if isinstance(operand, str | Mapping | Iterator) or not isinstance(operand, Iterable):
         raise QueryError(f"$in and $nin take a list of values, not {operand!r}.", operator="$in")
     simple: list[int | float | str] = []
     others: list[Question] = []

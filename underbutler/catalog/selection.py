@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, exc, exists, f
 from underbutler.sql import is_postgresql, read
 
 from .conditions import Asker
+from .limits import is_too_large, too_large
 from .queries import QueryError
 from .questions import parse
 from .searched import document_of
@@ -30,7 +31,7 @@ def count(engine: Engine, query: Mapping[str, Any]) -> int:
     """Return how many runs a query finds."""
     question = parse(query)
     with read(engine) as connection:
-        asked = select(func.count()).select_from(Run).where(_condition(connection, question))
+        asked = select(func.count()).select_from(Run).where(_condition(connection, question, query))
         return int(_execute(connection, asked, query).scalar_one())
 
 
@@ -44,7 +45,7 @@ def headers(
     while limit is None or limit > 0:
         most = size if limit is None else min(size, limit)
         with read(engine) as connection:
-            asked = _newest(_condition(connection, question)).limit(most)
+            asked = _newest(_condition(connection, question, query)).limit(most)
             asked = asked.offset(skip or None) if last is None else asked.where(tuple_(Run.time, Run.uid) < last)
             rows = _execute(connection, asked, query).all()
         for row in rows:
@@ -63,12 +64,12 @@ def _newest(condition: ColumnElement[bool]) -> Select[Any]:
     return select(*columns).where(condition).order_by(Run.time.desc(), Run.uid.desc())
 
 
-def _condition(connection: Connection, question: Any) -> ColumnElement[bool]:
+def _condition(connection: Connection, question: Any, query: Mapping[str, Any]) -> ColumnElement[bool]:
     odd = bool(connection.execute(select(exists(select(Run.uid).where(ODD)))).scalar_one())
 
     def is_rare(runs: Select[Any]) -> bool:
         counted = select(func.count()).select_from(runs.limit(_RARE + 1).subquery())
-        return int(connection.execute(counted).scalar_one()) <= _RARE
+        return int(_execute(connection, counted, query).scalar_one()) <= _RARE
 
     return Asker(connection.dialect.name, odd, is_rare).condition(question)
 
@@ -76,6 +77,10 @@ def _condition(connection: Connection, question: Any) -> ColumnElement[bool]:
 def _execute(connection: Connection, asked: Select[Any], query: Mapping[str, Any]) -> Any:
     try:
         return connection.execute(asked)
+    except exc.OperationalError as error:
+        if is_too_large(error):
+            raise too_large() from error
+        raise
     except exc.DataError as error:
         if is_postgresql(connection) and "regular expression" in str(error.orig):
             raise QueryError(

@@ -222,6 +222,15 @@ def test_a_file_that_is_none_of_a_run_is_refused_and_a_database_is_told_apart(
         Broker(tmp_path / "night.log")
 
 
+def test_a_search_may_be_narrowed_often_and_keeps_its_query(cat: Broker) -> None:
+    query = {"task": {"$in": ["processCcd"]}}
+    found = cat.search(query)
+    query["task"]["$in"].append("makeBias")
+    for number in range(50):
+        found = found.search({"scan_id": {"$ne": 1000 + number}})
+    assert list(found) == [uid for uid in NEWEST_FIRST if RUNS[uid]["task"] == "processCcd"]
+
+
 def test_a_broker_has_databrokers_name_too() -> None:
     from underbutler.catalog import v1, v2
 

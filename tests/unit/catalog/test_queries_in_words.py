@@ -96,6 +96,14 @@ FALSE: list[dict[str, Any]] = [
 ]
 
 
+def nested(depth: int) -> dict[str, Any]:
+    """Return a query of one clause, inside so many others."""
+    query: dict[str, Any] = {"x.y": 3}
+    for _ in range(depth):
+        query = {"$and": [query]}
+    return query
+
+
 @pytest.mark.parametrize(("query", "true"), [(query, True) for query in TRUE] + [(query, False) for query in FALSE])
 def test_a_query_means_what_mongodb_means_by_it(store: CatalogStore, query: dict[str, Any], true: bool) -> None:
     store.insert("start", START)
@@ -133,6 +141,11 @@ def test_a_query_means_what_mongodb_means_by_it(store: CatalogStore, query: dict
         ({"x": datetime(2026, 1, 1, tzinfo=UTC)}, "there is TimeRange"),
         ({"x": "a\x00"}, "cannot be searched"),
         ([], "A query is a mapping"),
+        (None, "A query is a mapping"),
+        ({"x": {"$in": iter([1])}}, r"\$in and \$nin take a list"),
+        (nested(31), "at most 60 mappings and lists inside one another"),
+        ({".".join("a" * 33): 1}, r"The path a\.a\.a\..* has 33 steps"),
+        ({"x.0.1.2.3.4": 1}, "5 of them numbers"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_by_name(store: CatalogStore, query: Any, reason: str) -> None:
@@ -140,6 +153,16 @@ def test_what_cannot_be_asked_is_refused_by_name(store: CatalogStore, query: Any
         store.count(query)
     with pytest.raises(ValueError, match=reason):
         parse(query)
+
+
+def test_a_query_that_is_too_large_for_the_database_says_so_and_a_deep_one_is_asked(store: CatalogStore) -> None:
+    clauses: list[dict[str, Any]] = [{"task": str(number)} for number in range(1100)]
+    for ask in (store.count, lambda query: list(store.headers(query))):
+        with pytest.raises(QueryError, match="larger than the database can answer"):
+            ask({"$or": clauses})
+    store.insert("start", start_of("one", x={"y": 3}))
+    assert store.count(nested(29)) == 1
+    assert store.count({"x.y": {"$in": list(range(5000))}}) == 1
 
 
 def test_a_run_with_an_odd_task_is_found_by_it(store: CatalogStore) -> None:
