@@ -23,6 +23,7 @@ from .folders import RunFolders
 from .matching import predicate
 from .memory import RunInMemory
 from .questions import parse
+from .run_index import INDEX_FROM, Ended, RunIndex, Stamp
 from .shelf import RunHeader
 from .source import RunSource
 
@@ -37,12 +38,13 @@ _BATCH: Final = 20_000
 """So many files are looked at while Python's collector of garbage rests."""
 
 _Stamp = tuple[int, int]
+"""Time of modification and size."""
 
 
 class _Seen(NamedTuple):
     """What a file held when it was looked at."""
 
-    stamp: _Stamp
+    stamp: Stamp
     header: RunHeader | None
 
     @property
@@ -78,6 +80,7 @@ class RunFiles:
                     path=pattern,
                 )
         self._folders = RunFolders(self._patterns)
+        self._index = RunIndex(self._patterns)
         self._seen: dict[str, _Seen] = {}
         self._open: set[str] = set()
         self._newest: list[RunHeader] = []
@@ -192,8 +195,31 @@ class RunFiles:
             del self._seen[path]
         unsure = set(self._open) if files is None else (files - self._seen.keys()) | (self._open & files)
         paths = sorted(unsure)
+        many = len(paths) >= INDEX_FROM
+        if many:
+            with _uncollected():
+                paths = self._unknown(paths)
         looked = [self._look_at_some(paths[begin : begin + _BATCH]) for begin in range(0, len(paths), _BATCH)]
-        return bool(gone) or any(looked)
+        if len(paths) >= INDEX_FROM:
+            self._index.write(self._ended())
+        return many or bool(gone) or any(looked)
+
+    def _unknown(self, paths: Sequence[str]) -> list[str]:
+        """Take what the index tells of files, and return those of which it does not."""
+        known = self._index.read()
+        unknown = []
+        for path in paths:
+            ended = known.get(path)
+            if ended is None or path in self._seen or _full_stamp(path) != ended.stamp:
+                unknown.append(path)
+            else:
+                self._seen[path] = _Seen(ended.stamp, RunHeader(ended.start, ended.stop))
+        return unknown
+
+    def _ended(self) -> Iterator[tuple[str, Ended]]:
+        for path, (stamp, header) in self._seen.items():
+            if header is not None and header.stop is not None:
+                yield path, Ended(stamp, header.start, header.stop)
 
     def _look_at_some(self, paths: Sequence[str]) -> bool:
         """Look at files; tell whether any of them is not as it was."""
@@ -214,7 +240,7 @@ class RunFiles:
             return False
         try:
             status = os.fstat(file)
-            stamp = status.st_mtime_ns, status.st_size
+            stamp = status.st_mtime_ns, status.st_ctime_ns, status.st_size
             if known is not None and known.stamp == stamp:
                 return False
             seen = self._seen[path] = _Seen(stamp, _header(path, file, status.st_size))
@@ -259,6 +285,14 @@ def _given(document: Mapping[str, Any]) -> Mapping[str, Any]:
 def _stamp(path: str) -> _Stamp:
     found = Path(path).stat()
     return found.st_mtime_ns, found.st_size
+
+
+def _full_stamp(path: str) -> Stamp | None:
+    try:
+        status = os.stat(path)  # noqa: PTH116 - a Path for each of many files takes longer than this
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size
 
 
 def _age(header: RunHeader) -> tuple[float, str]:
