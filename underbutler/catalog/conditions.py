@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, false, func, literal, not_, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql.elements import UnaryExpression
+from sqlalchemy.sql.operators import custom_op
 from sqlalchemy.sql.selectable import FromClause
 
 from .hints import any_of, constants_of, hint_of_field, hints_of_ranges
@@ -48,6 +50,8 @@ COLUMNS: Final[Mapping[tuple[str, str], tuple[InstrumentedAttribute[Any], type]]
 }
 """Columns that hold a key of a document, and of which type it must be to be held there."""
 
+_PLUS: Final[custom_op[Any]] = custom_op("+")
+
 
 @dataclass(frozen=True)
 class Asker:
@@ -61,11 +65,14 @@ class Asker:
         Whether some runs hold values of another type than a column's, and must be asked by their documents.
     is_rare
         Tells of a select of few runs, for which an index shall be asked first.
+    among_few
+        Whether it is asked of few runs that have been found by an index already.
     """
 
     dialect: str
     odd: bool = False
     is_rare: Callable[[Select[Any]], bool] = lambda _: True
+    among_few: bool = False
 
     def condition(self, question: Question) -> Condition:
         """Return the condition that is true of the runs of which a question is true."""
@@ -82,19 +89,32 @@ class Asker:
             return and_(true(), *(roots["start"].has_text(word) for word in question.words))
         if isinstance(question, Not):
             return not_(func.coalesce(self._asked(question.part, roots), false()))
-        parts = [self._asked(part, roots) for part in question.parts]
         if isinstance(question, All):
-            return and_(true(), *map(self._hinted, hints_of_ranges(question.parts)), *parts)
-        return or_(false(), *parts)
+            return self._all(question, roots)
+        return or_(false(), *(self._asked(part, roots) for part in question.parts))
+
+    def _all(self, question: All, roots: Mapping[str, Node]) -> Condition:
+        """Return whether all parts are true; if one of them is true of few runs only, these are looked up first."""
+        parts = list(_parts(question))
+        hints = [hint_of_field(part) for part in parts if isinstance(part, Field)]
+        hints += hints_of_ranges(parts)
+        few = [Run.uid.in_(runs) for runs in hints if runs is not None and self.is_rare(runs)]
+        asker = replace(self, among_few=True) if few else self
+        return and_(true(), *few, *(asker._asked(part, roots) for part in parts))
 
     def _field(self, field: Field, roots: Mapping[str, Node]) -> Condition:
         if len(field.path) == 1 and (field.document, field.path[0]) in COLUMNS:
             column, kind = COLUMNS[field.document, field.path[0]]
-            by_column = self._of_column(field.test, column.expression, kind)
+            by_column = self._of_column(field.test, self._searched(column), kind)
             if not self.odd:
                 return by_column
             return or_(and_(Run.odd.is_(False), by_column), and_(Run.odd.is_(True), self._of_document(field, roots)))
         return and_(self._hinted(hint_of_field(field)), self._of_document(field, roots))
+
+    def _searched(self, column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
+        """Return a column as it is asked: SQLite, which does not count rows, is told not to go by its index."""
+        plain = self.among_few and self.dialect == "sqlite" and column is not Run.uid
+        return UnaryExpression(column.expression, operator=_PLUS, type_=column.type) if plain else column.expression
 
     def _of_column(self, test: Test, column: ColumnElement[Any], kind: type) -> Condition:
         if isinstance(test, Exists):
@@ -109,7 +129,7 @@ class Asker:
 
     def _hinted(self, runs: Select[Any] | None) -> Condition:
         """Return whether a run is among some, if these are few; else it is quicker to look at each."""
-        return true() if runs is None or not self.is_rare(runs) else Run.uid.in_(runs)
+        return true() if runs is None or self.among_few or not self.is_rare(runs) else Run.uid.in_(runs)
 
     def _of_document(self, field: Field, roots: Mapping[str, Node]) -> Condition:
         root = roots[field.document]
@@ -174,6 +194,15 @@ class Asker:
         if isinstance(test, Matches):
             return node.matches(test.pattern, test.options)
         return node.has_size(test.size) if isinstance(test, HasSize) else node.exists()
+
+
+def _parts(question: All) -> Iterator[Question]:
+    """Yield what must be true, also of questions in questions: a search of what a search has found is one."""
+    for part in question.parts:
+        if isinstance(part, All):
+            yield from _parts(part)
+        else:
+            yield part
 
 
 def _choices(path: Sequence[str]) -> Iterator[tuple[bool, ...]]:
