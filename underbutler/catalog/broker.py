@@ -245,6 +245,13 @@ class Broker(Entry, Mapping[Any, BlueskyRun]):
             return False
         return True
 
+    def get(self, key: object, default: Any = None) -> Any:
+        """Return a run, or something else if there is not one of this name."""
+        try:
+            return self[key]
+        except (LookupError, AmbiguousRunError):
+            return default
+
     def headers(self, limit: int | None = None) -> Iterator[RunHeader]:
         """Yield start and stop documents, as they are stored, newest first: what a list of runs shows."""
         return self._shelf.headers(self._query, limit=limit)

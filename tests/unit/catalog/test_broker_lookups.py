@@ -231,6 +231,11 @@ def test_a_search_may_be_narrowed_often_and_keeps_its_query(cat: Broker) -> None
     assert list(found) == [uid for uid in NEWEST_FIRST if RUNS[uid]["task"] == "processCcd"]
 
 
+def test_a_run_that_is_not_there_may_be_something_else(cat: Broker) -> None:
+    assert cat.get(-1).uid == "1a2fff"
+    assert [cat.get(key, "none") for key in (-9, 77, "nobody", "1a2", None)] == ["none"] * 5
+
+
 def test_a_broker_has_databrokers_name_too() -> None:
     from underbutler.catalog import v1, v2
 
