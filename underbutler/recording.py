@@ -210,7 +210,7 @@ def _added(
 def _scalar(value: Any, source: str = _METADATA) -> _Field:
     """Return data key and value of a number or text; a number that was not finite comes back from records as None."""
     if isinstance(value, bool):
-        return {"source": source, "dtype": "boolean", "shape": []}, value
+        return {"source": source, "dtype": "boolean", "dtype_numpy": "|b1", "shape": []}, value
     if isinstance(value, int):
         return _integer(source), value
     if isinstance(value, str):
@@ -219,11 +219,11 @@ def _scalar(value: Any, source: str = _METADATA) -> _Field:
 
 
 def _integer(source: str) -> dict[str, Any]:
-    return {"source": source, "dtype": "integer", "shape": []}
+    return {"source": source, "dtype": "integer", "dtype_numpy": "<i8", "shape": []}
 
 
 def _number(source: str) -> dict[str, Any]:
-    return {"source": source, "dtype": "number", "shape": []}
+    return {"source": source, "dtype": "number", "dtype_numpy": "<f8", "shape": []}
 
 
 def _text(source: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pytest
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 
 ROWS = {
+    "recording": ["events of one run alone", "targets of one job", "targets of four jobs"],
     "butler_ready": ["SQLite: fresh Butler", "SQLite: fresh Butler, once more", "SQLite: factory"],
     "decode_refs": [
         "4 types share each data ID: without",
