@@ -1,6 +1,7 @@
 """Catalogues of many runs: 10⁴ as files, opened and searched, beside databroker; and up to 10⁶ in databases, searched.
 
-As files: opened with nothing kept from before, searched for a task, and the uids listed; as many runs in SQLite too.
+As files: opened, searched for a task, and the uids listed; for the first time, when Underbutler writes its index of the
+folder, and by a process that finds it there. Databroker keeps none. As many runs in SQLite too.
 In databases: catalogues of 10⁴, 10⁵ and 10⁶ runs, the newest 100 that a search finds, warm; the same search finds as
 many in each, so that what it costs shows whether it grows with the catalogue or with the answer. ``--runs`` sets the
 largest catalogue.
@@ -9,6 +10,7 @@ largest catalogue.
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -39,6 +41,7 @@ def main() -> None:
     options = parse(__doc__, add_options, add_runs)
     print_machine("before")
     with own_folder() as folder, ExitStack() as running:
+        os.environ["UNDERBUTLER_HOME"] = str(folder / "home")
         postgres = started(running, "PostgreSQL", "services", "postgres_server")
         server = None if postgres is None else str(postgres)
         search_files(folder / "files", running, options)
@@ -56,7 +59,7 @@ def search_files(folder: Path, running: ExitStack, options: argparse.Namespace) 
     from underbutler.catalog import Broker
 
     quick = options.quick
-    count = 300 if quick else 10_000
+    count = 600 if quick else 10_000
     databroker = started_peer(running, "databroker", DATABROKER, "_databroker_side.py", options)
     variants: dict[str, Callable[[], Answer]] = {}
     for form in FORMS:
@@ -65,8 +68,9 @@ def search_files(folder: Path, running: ExitStack, options: argparse.Namespace) 
         opened = partial(Broker, place)
         if databroker is not None:
             variants[f"databroker, {form}"] = partial(databroker.ask, "search", folder=place, form=form, query=BY_TASK)
-        variants[f"Underbutler, {form}"] = partial(search, opened, BY_TASK)
-        variants[f"Underbutler, {form}, task and status"] = partial(search, opened, BY_STATUS)
+        variants[f"Underbutler, {form}, for the first time"] = partial(search_unknown, place, BY_TASK)
+        variants[f"Underbutler, {form}, opened before"] = partial(search, opened, BY_TASK)
+        variants[f"Underbutler, {form}, opened before, and status"] = partial(search, opened, BY_STATUS)
     url = f"sqlite:///{folder}/runs.sqlite"
     fill(url, count)
     variants["Underbutler, SQLite"] = partial(search, partial(Broker, url), BY_TASK)
@@ -81,6 +85,18 @@ def search_files(folder: Path, running: ExitStack, options: argparse.Namespace) 
             ratio = whole[base_of(name)].median / own.median
             target = f"≥ {FILES_TARGET:g}× less time, {name}"
             verdict(target, f"{ratio:.1f}×", met=ratio >= FILES_TARGET, quick=quick)
+
+
+def search_unknown(place: str, query: Any) -> Answer:
+    """Search a folder of which no index is kept."""
+    from underbutler.catalog import Broker
+    from underbutler.catalog.run_index import RunIndex
+
+    index = RunIndex([place]).path
+    index.unlink(missing_ok=True)
+    answer = search(partial(Broker, place), query)
+    assert index.exists()
+    return answer
 
 
 def search_databases(folder: Path, running: ExitStack, server: str | None, options: argparse.Namespace) -> None:
