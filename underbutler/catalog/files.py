@@ -201,7 +201,8 @@ class RunFiles:
                 paths = self._unknown(paths)
         looked = [self._look_at_some(paths[begin : begin + _BATCH]) for begin in range(0, len(paths), _BATCH)]
         if len(paths) >= INDEX_FROM:
-            self._index.write(self._ended())
+            with _uncollected():
+                self._index.write(self._ended())
         return many or bool(gone) or any(looked)
 
     def _unknown(self, paths: Sequence[str]) -> list[str]:
