@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 INDEX_FROM: Final = 500
 """Fewer new files than this are looked at as quickly without an index, and none is written for them."""
 
-_FORM: Final = "underbutler-run-index-1"
+_FORM: Final = "underbutler-run-index-2"
 _SETTLED_NS: Final = 2_000_000_000
 """A file that has changed so shortly ago may change again and have the same times."""
 
@@ -66,7 +66,11 @@ class RunIndex:
             unpacker.feed(self.path.read_bytes())
             if next(unpacker, None) != [_FORM, *self._patterns]:
                 return {}
-            return {path: Ended((modified, changed, size), *ends) for path, modified, changed, size, *ends in unpacker}
+            return {
+                path: Ended((modified, changed, size), *ends)
+                for entries in unpacker
+                for path, modified, changed, size, *ends in entries
+            }
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, TypeError, msgpack.exceptions.UnpackException) as error:
@@ -83,17 +87,25 @@ class RunIndex:
         """
         before = time.time_ns() - _SETTLED_NS
         packer = msgpack.Packer(strict_types=True, unicode_errors="surrogateescape")
-        parts = [packer.pack([_FORM, *self._patterns])]
-        for path, (stamp, start, stop) in ended:
-            if max(stamp[:2]) < before:
-                try:
-                    parts.append(packer.pack([path, *stamp, start, stop]))
-                except (TypeError, ValueError, OverflowError):
-                    packer.reset()  # arrays, numbers of more than 64 bits, broken texts: such a file is read every time
+        entries = [[path, *stamp, start, stop] for path, (stamp, start, stop) in ended if max(stamp[:2]) < before]
+        parts = [packer.pack([_FORM, *self._patterns]), *_packed(packer, entries)]
         try:
             _replace(self.path, b"".join(parts))
         except OSError as error:
             log.info("run_index_not_kept", path=str(self.path), reason=str(error))
+
+
+def _packed(packer: msgpack.Packer, entries: Sequence[Any]) -> list[bytes]:
+    """Pack entries at once, which is quickest; where that cannot be, those that can.
+
+    Arrays, numbers of more than 64 bits and broken texts cannot: such a file is read every time.
+    """
+    try:
+        return [packer.pack(entries)]
+    except (TypeError, ValueError, OverflowError):
+        packer.reset()
+    middle = len(entries) // 2
+    return [*_packed(packer, entries[:middle]), *_packed(packer, entries[middle:])] if middle else []
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -86,7 +86,7 @@ def test_only_what_is_new_other_or_still_open_is_read_again(folder: Path, read: 
     [
         lambda content: b"",
         lambda content: content[:-5],
-        lambda content: content.replace(b"index-1", b"index-0"),
+        lambda content: content.replace(b"-index-", b"-other-"),
         lambda content: b"\xc1" + content,
         lambda content: content + b"\x01",
         lambda content: content + b"\x92\x01\x02",
