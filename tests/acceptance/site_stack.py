@@ -104,7 +104,6 @@ def install_probes(folder: Path) -> None:
         "probePixels": "PixelsTask",
         "probeSlow": "SlowTask",
         "probeStatus": "StatusTask",
-        "probeStop": "StopTask",
         "probeUndeclared": "UndeclaredTask",
         "probeWrite": "WriteTask",
     }

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 from services import eventually
 from site_stack import Site
 
-from underbutler.embedded.stack import environment_of
-from underbutler.model.job import Phase, TargetState
+from underbutler.model.job import Phase
 from underbutler.records import JobRow
 from underbutler.sweeper import PARTS
 
@@ -24,30 +21,6 @@ def datasets_of(site: Site, row: JobRow, dataset_type: str) -> int:
     """Return how many datasets of a type are in a job's RUN collection."""
     with site.context.repositories.butler("demo") as butler:
         return len(butler.query_datasets(dataset_type, collections=[row.run], find_first=False, explain=False))
-
-
-def test_celery_purge_in_the_middle_is_undone(site: Site) -> None:
-    """The records know what was sent: the messages that somebody removed from the queue are sent again."""
-    row = site.submit("probeWrite", "demo", *ALL_FRAMES, "-c", "seconds=5")
-    eventually(lambda: site.context.jobs.counts(row.id).get(TargetState.RUNNING), 60, "the first target to run")
-    purged = subprocess.run(
-        [sys.executable, "-m", "celery", "-A", "workers.celery", "purge", "-f"],
-        env={"PATH": "/usr/bin:/bin", "UNDERBUTLER_HOME": str(site.stack.home)} | environment_of(site.settings),
-        cwd=site.stack.home,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert "Purged" in purged.stdout, purged.stdout + purged.stderr
-    done = site.completed(row, timeout=120)
-    assert done.n_targets >= 6
-    targets = site.context.jobs.targets(row.id)
-    assert {target.state for target in targets} == {TargetState.DONE}
-    assert any(target.send_no > 1 for target in targets), "some were sent again"
-    assert [target.claim_no for target in targets] == [1] * len(targets), "none was run twice"
-    assert datasets_of(site, row, "probeTable") == len(targets)
-    assert len(site.context.jobs.notices(row.id)) == len(targets)
 
 
 def test_a_job_that_is_cancelled_in_the_middle_leaves_nothing_in_the_butler(site: Site) -> None:

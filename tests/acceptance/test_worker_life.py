@@ -224,18 +224,6 @@ def test_a_keeper_that_is_killed_is_replaced_and_nothing_else_happens(place: Sit
         assert len(place.context.jobs.notices(job.id)) == 2
 
 
-def test_a_child_that_is_stopped_is_ended_by_its_time_limit(place: Site, tmp_path: Path) -> None:
-    with worker(place, tmp_path):
-        job = place.submit("probeStop", "demo", *NIGHT_ID)
-        swept(place, lambda: Phase(place.context.jobs.job(job.id).phase).ended, 150, "the end of the job")
-        for target in targets(place, job):
-            assert target.state == TargetState.FAILED
-            assert "by its time limit" in (target.error_text or "")
-            assert target.deaths == 0
-        assert ends(place, job) == ["timed_out"] * 2, "a soft limit that struck before the claim is no claim"
-        place.completed(place.submit("probeEmpty", "demo", *NIGHT_ID))
-
-
 def test_what_runs_is_cancelled_within_seconds_and_its_child_replaced(place: Site, tmp_path: Path) -> None:
     with worker(place, tmp_path) as made, events_of(place) as seen:
         job = place.submit("probeWrite", "demo", *NIGHT_ID, *FOREVER)

@@ -92,17 +92,6 @@ class HoardTask(_Probe):
         dataRef.put({"pid": os.getpid(), "kept": len(self.kept)}, "probeTable")
 
 
-class StopTask(_Probe):
-    """Stop the process that runs it: no soft time limit reaches it any more."""
-
-    _DefaultName = "probeStop"
-    timeLimit = 2
-
-    def runDataRef(self, dataRef):
-        """Stop."""
-        os.kill(os.getpid(), signal.SIGSTOP)
-
-
 class LingerTask(_Probe):
     """Write a table and take very long over the rest: time enough to be cut in the middle."""
 
