@@ -117,12 +117,9 @@ class JobRecorder:
             "hints": {target.task: {"fields": [key for key, of in keys.items() if _is_shown(of)]}},
         }
         run = str(target.job)
-        if add_events(connection, run, stream, keys, events, described=described):
-            return
-        other = _stream_of_detector(target)
-        if stream == PRIMARY and add_events(connection, run, other, keys, events, described=described):
-            return
-        log.warning("run_not_in_catalogue", job=run, events=len(events))
+        streams = [stream] if stream == PROBLEMS else [stream, *_streams_of_other_shapes(target, keys)]
+        if not any(add_events(connection, run, one, keys, events, described=described) for one in streams):
+            log.warning("run_not_in_catalogue", job=run, events=len(events))
 
 
 def _is_shown(data_key: Mapping[str, Any]) -> bool:
@@ -261,10 +258,12 @@ def _external(product: Product) -> dict[str, Any]:
     return data_key
 
 
-def _stream_of_detector(target: EndedTarget) -> str:
-    """Return the stream of targets whose images have other shapes than those of the run's first."""
+def _streams_of_other_shapes(target: EndedTarget, keys: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
+    """Return the streams of targets whose images have other shapes: their detector's, and that of these very shapes."""
     names = [str(target.data_id[name]) for name in ("instrument", "detector") if name in target.data_id]
-    return "_".join([PRIMARY, *(names or ["other"])])
+    stream = "_".join([PRIMARY, *(names or ["other"])])
+    shapes = ["x".join(map(str, of["shape"])) for of in keys.values() if of.get("external") and of["shape"]]
+    return stream, "_".join([stream, *shapes])
 
 
 def _values_of(data_ids: Iterable[Mapping[str, int | str]]) -> dict[str, Any]:

@@ -151,6 +151,16 @@ def test_pictures_of_other_shapes_have_a_stream_of_their_own(jobs: JobStore, cat
     assert run.metadata["stop"]["num_events"] == {"primary": 2, "primary_CAM_1": 1, "primary_CAM_3": 1}
 
 
+def test_every_picture_has_a_stream_whatever_its_shape(jobs: JobStore, catalogue: Broker) -> None:
+    data_ids = [{"instrument": "CAM", "exposure": number, "detector": 1} for number in range(4)]
+    job = jobs.create_job(new_job([new_target(data_id=one) for one in data_ids]))
+    shapes = [(100, 200), (50, 60), (50, 61), (50, 61)]
+    for target, shape in zip(targets_of(jobs, job), shapes, strict=True):
+        end(jobs, target, products=[calexp(FileLayout(shape, "<f4", ("y", "x")))])
+    streams = catalogue[-1].metadata["stop"]["num_events"]
+    assert streams == {"primary": 1, "primary_CAM_1": 1, "primary_CAM_1_50x61": 2}
+
+
 def test_a_target_that_says_more_or_less_than_others_is_in_the_same_stream(jobs: JobStore, catalogue: Broker) -> None:
     job = jobs.create_job(new_job(3))
     first, second, third = targets_of(jobs, job)
