@@ -227,13 +227,15 @@ def test_a_keeper_that_is_killed_is_replaced_and_nothing_else_happens(place: Sit
 def test_what_runs_is_cancelled_within_seconds_and_its_child_replaced(place: Site, tmp_path: Path) -> None:
     with worker(place, tmp_path) as made, events_of(place) as seen:
         job = place.submit("probeWrite", "demo", *NIGHT_ID, *FOREVER)
-        pids = running(place, job)
+        children = [psutil.Process(pid) for pid in running(place, job)]
         assert place.run("cancel", job.id).code == 0
         ended = place.ended(job, timeout=30)
         assert ended.phase == Phase.ABORTED
         assert ends(place, job) == ["aborted"] * 2
         place.completed(place.submit("probeEmpty", "demo", *NIGHT_ID))
-        assert not [pid for pid in pids if psutil.pid_exists(pid)]
+        eventually(
+            lambda: not [child for child in children if _lives(child)], 10, "the end of the children that ran it"
+        )
         assert place.context.jobs.notices(job.id) == []
         ids = {f"{target.id}.1" for target in targets(place, job)}
         eventually(lambda: ids <= {e.get("uuid") for e in seen if e["type"] == "task-revoked"}, 20, "Flower's event")

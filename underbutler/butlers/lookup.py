@@ -15,6 +15,7 @@ from underbutler.model.dataref import DataIdValue, human_data_id
 
 from .calibration_cache import CalibrationCache
 from .data_ids import cast_data_id
+from .pruning import prune_datasets
 from .translation import asking, our_errors
 
 if TYPE_CHECKING:
@@ -215,7 +216,8 @@ class Lookup:
                 "butler.transaction(): a rollback would bring back the row and not the file. Put it outside.",
                 dataset=str(ref.id),
             ) from cause
-        self.butler.pruneDatasets([ref], disassociate=True, unstore=True, purge=True)
+        with asking(self.label):
+            prune_datasets(self.butler, [ref])
 
     def fresh(self, ask: Callable[[], T]) -> T:
         """Return an answer that needs dimension records, asked again after a refresh if one is not found."""

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
+from underbutler.butlers.pruning import prune_datasets
 from underbutler.errors import FatalError, RecordsUnavailableError
 from underbutler.logs import get_logger
 from underbutler.model.job import TargetState
@@ -95,7 +96,7 @@ def _compare(turn: Round, tally: Tally, label: str, targets: Sequence[TargetRow]
     strays = [ref for dataset, ref in found.items() if dataset not in products]
     if strays:
         with turn.context.repositories.butler(label, writeable=True) as butler:
-            butler.pruneDatasets(strays, disassociate=True, unstore=True, purge=True)
+            prune_datasets(butler, strays)
         tally.add("pruned", len(strays))
         log.info("strays_pruned", repo=label, datasets=len(strays))
     turn.jobs.forget_products(recorded.keys() - products.keys())

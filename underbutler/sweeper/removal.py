@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from underbutler.annex.client import answering
+from underbutler.butlers.pruning import prune_datasets
 from underbutler.logs import get_logger
 from underbutler.model.naming import parse_s3_url
 from underbutler.pipe.precall import remove_run
@@ -73,7 +74,7 @@ def remove_datasets(context: WorkerContext, job: JobRow) -> int | None:
             return None
         made = context.jobs.products(job.id)
         refs = [ref for product in made if (ref := butler.get_dataset(product.dataset_id)) is not None]
-        butler.pruneDatasets(refs, disassociate=True, unstore=True, purge=True)
+        prune_datasets(butler, refs)
         log.info("datasets_removed", job=str(job.id), run=job.run, datasets=len(refs))
         return len(refs)
 
