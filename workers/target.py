@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from celery.exceptions import SoftTimeLimitExceeded
 
+from underbutler import metrics
 from underbutler.errors import FencedOutError, UnderbutlerError
 from underbutler.logs import bound, get_logger
 from underbutler.model.job import TargetState
@@ -21,6 +22,7 @@ from .claiming import claimed
 from .delivering import deliver_first
 from .endings import after, failed
 from .log_capture import captured
+from .measuring import count_claim, count_end
 from .patience import finish
 from .reducing import Reduced, reduce
 from .resuming import resume
@@ -96,12 +98,14 @@ def run_target(
         check_fitness(message, context)
         element = readable(message, context)
         claim = claimed(message, context, worker=worker, pid=pid, pid_started=pid_started)
+        count_claim(message.task, claim)
         attempt = Attempt(message=message, claim=claim, context=context, task_class=task_class, said=said)
         log.info("target_started", claim=claim.claim_no, delivering=claim.delivering)
         try:
             return _work(attempt, element)
         except FencedOutError as error:
             log.error("target_fenced_out", claim=claim.claim_no, error=str(error))
+            count_end(message.task, "fenced_out")
             raise
 
 
@@ -140,6 +144,7 @@ def _given_back(ending: GiveBack, attempt: Attempt) -> GivenBackError:
         log=attempt.said.text,
         metadata=ending.metadata,
     )
+    count_end(attempt.message.task, ending.end, attempt.seconds)
     return GivenBackError(ending.reason)
 
 
@@ -153,6 +158,7 @@ def _failed(ending: Failure, attempt: Attempt) -> TargetFailedError:
     except Exception as error:  # the claim is ended, with less
         log.exception("outcome_not_recorded", error=str(error))
         finish(attempt.context.jobs.complete, attempt.claim, outcome.replaced(products=()))
+    count_end(attempt.message.task, outcome.state.value, attempt.seconds)
     return TargetFailedError(ending.error)
 
 
@@ -164,6 +170,7 @@ def _completed(outcome: Outcome, attempt: Attempt) -> TargetState:
         raise
     except Exception as error:
         raise _failed(failed(error, attempt), attempt) from error
+    count_end(attempt.message.task, outcome.state.value, attempt.seconds)
     _announce(outcome, attempt)
     log.info("target_ended", state=outcome.state.value, seconds=attempt.seconds, notices=len(outcome.notices))
     return outcome.state
@@ -176,6 +183,8 @@ def _announce(outcome: Outcome, attempt: Attempt) -> None:
     context = attempt.context
     try:
         context.publish(outcome.notices)
+        metrics.NOTICES.count(len(outcome.notices), outcome="published")
         context.jobs.mark_notices_sent([notice.id for notice in outcome.notices])
     except (UnderbutlerError, SoftTimeLimitExceeded) as error:
+        metrics.NOTICES.count(len(outcome.notices), outcome="left")
         log.warning("notices_not_sent", error=str(error), notices=len(outcome.notices))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from celery import Task
 from celery.exceptions import Ignore, TaskPredicate
 
+from underbutler import metrics
 from underbutler.errors import FencedOutError
 from underbutler.logs import get_logger
 from underbutler.model.job import TargetState
@@ -65,6 +66,7 @@ class TargetTask(SubmittedOnly, Task[..., str]):
                 pid_started=_started(os.getpid()),
             )
         except StandDown as reason:
+            metrics.STOOD_DOWN.count(reason=reason.reason.value)
             log.info("stood_down", task=self.name, target=str(envelope.target), reason=str(reason))
             if reason.reason is StandDownReason.LIVE:
                 raise Ignore from reason  # the other copy may have the same Celery id, and tells how it ends
