@@ -24,7 +24,7 @@ def connect() -> None:
 def _on_start(**_: Any) -> None:
     """Count and serve, if the settings name a port."""
     settings = load_settings()
-    if settings.metrics_port and metrics.begin():
+    if settings.metrics_port and metrics.begin("beat"):
         context = WorkerContext(settings)
         records = RecordsCollector(lambda: context.jobs, settings)
         metrics.Exporter(settings, *metrics.own(), records).keep_trying()

@@ -38,7 +38,7 @@ def start_counting(settings: Settings) -> str | None:
     except OSError as error:
         log.warning("metrics_not_counted", error=str(error))
         return None
-    if metrics.begin(folder.path):
+    if metrics.begin("worker", folder.path):
         return str(folder.path)
     folder.remove()
     return None
@@ -59,7 +59,7 @@ class KeeperMetrics:
         self._settings = settings
         self._folder = None if folder is None else metrics.MetricsFolder(Path(folder))
         self._tidy_at = 0.0
-        if self._folder is None or not metrics.begin(self._folder.path):
+        if self._folder is None or not metrics.begin("worker", self._folder.path):
             self._folder = None
             return
         self._exporter = metrics.Exporter(settings, self._folder)

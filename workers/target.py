@@ -47,7 +47,19 @@ class TargetFailedError(Exception):
 
 
 class GivenBackError(Exception):
-    """A target is not finished and is recorded so: it waits, and will be sent again."""
+    """A target is not finished and is recorded so: it waits, and will be sent again; unless it is cancelled.
+
+    Parameters
+    ----------
+    reason
+        Why, for people.
+    state
+        What the target is now.
+    """
+
+    def __init__(self, reason: str, state: TargetState) -> None:
+        super().__init__(reason)
+        self.state = state
 
 
 def run_target(
@@ -135,7 +147,7 @@ def _given_back(ending: GiveBack, attempt: Attempt) -> GivenBackError:
     log.warning(
         "target_given_back", reason=ending.reason, seconds=round(ending.delay_s, 1), delivering=attempt.delivering
     )
-    finish(
+    state = finish(
         attempt.context.jobs.give_back,
         attempt.claim,
         reason=ending.reason,
@@ -145,7 +157,7 @@ def _given_back(ending: GiveBack, attempt: Attempt) -> GivenBackError:
         metadata=ending.metadata,
     )
     count_end(attempt.message.task, ending.end, attempt.seconds)
-    return GivenBackError(ending.reason)
+    return GivenBackError(ending.reason, state)
 
 
 def _failed(ending: Failure, attempt: Attempt) -> TargetFailedError:

@@ -31,6 +31,8 @@ __all__ = ["TargetTask", "make_target_task"]
 
 log = get_logger(__name__)
 
+_EVENTS = {TargetState.HELD: "task-failed", TargetState.ABORTED: "task-revoked"}
+"""What Flower is told of a target that ended without having been run; every other one waits."""
 GRACE_S = 30
 """Seconds between the soft time limit, which a task may handle, and the hard one."""
 
@@ -74,7 +76,7 @@ class TargetTask(SubmittedOnly, Task[..., str]):
         except FencedOutError as reason:
             raise Spent("task-revoked", str(reason)) from None
         except (DeferredError, GivenBackError) as reason:
-            raise Spent("task-retried", redacted_text(str(reason))) from None
+            raise Spent(_EVENTS.get(reason.state, "task-retried"), redacted_text(str(reason))) from None
         except TargetFailedError as failure:
             raise _for_celery(failure.error) from None  # events, Flower and the worker's own log show it
         return TargetState(state).value

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from underbutler import metrics
 from underbutler.errors import MessageError
 from underbutler.logs import get_logger
+from underbutler.model.job import TargetState
 from underbutler.pipe.binding import references
 
 from .fitness import Unfit, admit
@@ -27,7 +28,19 @@ log = get_logger(__name__)
 
 
 class DeferredError(Exception):
-    """The message is spent, and its target waits in the records with a reason."""
+    """The message is spent, and its target waits in the records with a reason; or is held with it.
+
+    Parameters
+    ----------
+    text
+        The same for people.
+    state
+        What the target is now.
+    """
+
+    def __init__(self, text: str, state: TargetState) -> None:
+        super().__init__(text)
+        self.state = state
 
 
 def defer(
@@ -66,7 +79,8 @@ def defer(
     )
     metrics.DEFERRED.count(reason=kind)
     log.warning("target_deferred", reason=reason, seconds=round(delay_s, 1), state=str(state))
-    return DeferredError(f"Target {envelope.target} waits: {reason}")
+    words = "is held" if state is TargetState.HELD else "waits"
+    return DeferredError(f"Target {envelope.target} {words}: {reason}", state)
 
 
 def check_fitness(message: TargetMessage, context: WorkerContext) -> None:

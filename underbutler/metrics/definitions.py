@@ -91,7 +91,9 @@ ANNEX_FAILURES = Counter(
     "Tries to deliver an object that failed: the annex was away, held other bytes, or the Butler's file was gone.",
     {"kind": ("away", "integrity", "lost")},
 )
-NOTICES = Counter("notices_total", "Notices, by what became of them at once.", {"outcome": ("published", "left")})
+NOTICES = Counter(
+    "notices_total", "Notices, by what became of them at once.", {"outcome": ("published", "left")}, home=""
+)
 
 # Beat
 
@@ -99,7 +101,12 @@ BEAT_FIRINGS = Counter(
     "beat_firings_total",
     "Firings of the schedule by this beat: fired, skipped (a missed slot that is left out), failed.",
     {"outcome": ("fired", "skipped", "failed")},
+    home="beat",
 )
-SWEEP_SECONDS = Histogram("sweep_seconds", "Time of one sweep.", buckets=(*MOMENTS, 30, 60, 300))
-SWEEP_WORK = Counter("sweep_work_total", "What sweeps did, in their own words.", {"part": OPEN, "did": OPEN})
-SWEEP_ERRORS = Counter("sweep_errors_total", "Parts of a sweep in which something went wrong.", {"part": OPEN})
+SWEEP_SECONDS = Histogram("sweep_seconds", "Time of one sweep.", buckets=(*MOMENTS, 30, 60, 300), home="beat")
+SWEEP_WORK = Counter(
+    "sweep_work_total", "What sweeps did, in their own words.", {"part": OPEN, "did": OPEN}, home="beat"
+)
+SWEEP_ERRORS = Counter(
+    "sweep_errors_total", "Parts of a sweep in which something went wrong.", {"part": OPEN}, home="beat"
+)

@@ -51,14 +51,19 @@ class Instrument:
     labels
         Names of its labels, and where they are closed the values that each may have. Few: a task, a queue, an outcome,
         a repository; never a target, a data ID, a job, a user or an error's text.
+    home
+        Which service counts it: ``worker``, ``beat``, or ``""`` for both.
     """
 
     kind = ""
 
-    def __init__(self, name: str, text: str, labels: Mapping[str, Sequence[str]] | None = None) -> None:
+    def __init__(
+        self, name: str, text: str, labels: Mapping[str, Sequence[str]] | None = None, *, home: str = "worker"
+    ) -> None:
         self.name = PREFIX + name
         self.text = text
         self.labels = dict(labels or {})
+        self.home = home
         _defined.append(self)
 
     def _make(self, registry: Any) -> Any:
@@ -89,8 +94,8 @@ class Instrument:
         return metric.labels(**labels) if labels else metric
 
     def _show_zero(self, state: _Counting) -> None:
-        """Let a metric whose labels are closed be there before the first count: a rate needs a value to start from."""
-        if all(self.labels.values()):
+        """Let a counter whose labels are closed be there before the first count: a rate needs a value to start from."""
+        if self.kind == "Counter" and all(self.labels.values()):
             for values in itertools.product(*self.labels.values()):
                 self._series(state, dict(zip(self.labels, values, strict=True)))
 
@@ -136,8 +141,9 @@ class Histogram(Instrument):
         labels: Mapping[str, Sequence[str]] | None = None,
         *,
         buckets: Sequence[float],
+        home: str = "worker",
     ) -> None:
-        super().__init__(name, text, labels)
+        super().__init__(name, text, labels, home=home)
         self.buckets = tuple(buckets)
 
     def observe(self, value: float, **labels: str) -> None:
@@ -165,11 +171,13 @@ def counting() -> bool:
     return _counting is not None
 
 
-def begin(folder: Path | None = None) -> bool:
+def begin(home: str, folder: Path | None = None) -> bool:
     """Count from now on, in this process and in those that are forked from it; a second time changes nothing.
 
     Parameters
     ----------
+    home
+        Which service this is, ``worker`` or ``beat``.
     folder
         Where this process and its children write their files; None: this process counts alone, in its memory.
 
@@ -191,8 +199,10 @@ def begin(folder: Path | None = None) -> bool:
         return False
     values.ValueClass = values.MutexValue if folder is None else values.MultiProcessValue()
     state = _Counting(prometheus_client.CollectorRegistry())
+    prometheus_client.disable_created_metrics()  # one more series for each counter, which tells nothing
     for one in _defined:
-        one._show_zero(state)
+        if one.home in {"", home}:
+            one._show_zero(state)
     # A child that is forked while another thread counts would find the lock taken for ever.
     os.register_at_fork(
         before=state.lock.acquire, after_in_parent=state.lock.release, after_in_child=state.lock.release
