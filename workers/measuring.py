@@ -74,7 +74,7 @@ class KeeperMetrics:
         self._exporter.start()
         now = time.monotonic()
         if now >= self._tidy_at:
-            self._tidy_at = now + TIDY_EVERY_S
+            self._tidy_at = now + min(TIDY_EVERY_S, self._settings.lease_s / 4)
             try:
                 metrics.SCRATCH_FREE_BYTES.set(shutil.disk_usage(scratch_folder(self._settings)).free)
                 self._folder.tidy(psutil.pid_exists)

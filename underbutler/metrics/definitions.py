@@ -108,5 +108,13 @@ SWEEP_WORK = Counter(
     "sweep_work_total", "What sweeps did, in their own words.", {"part": OPEN, "did": OPEN}, home="beat"
 )
 SWEEP_ERRORS = Counter(
-    "sweep_errors_total", "Parts of a sweep in which something went wrong.", {"part": OPEN}, home="beat"
-)
+    "sweep_errors_total",
+    "Parts of a sweep in which something went wrong.",
+    {
+        "part": (
+            "leases", "lost", "messages", "notices", "datasets", "uploads", "submissions", "jobs", "runs", "workers",
+            "tokens",
+        )
+    },
+    home="beat",
+)  # fmt: skip
