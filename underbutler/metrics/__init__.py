@@ -31,7 +31,7 @@ from .definitions import (
     WORKER_FIT,
 )
 from .folder import MetricsFolder
-from .instruments import PREFIX, Counter, Gauge, Histogram, Instrument, begin, counting, end, instruments, own
+from .instruments import PREFIX, Counter, Gauge, Histogram, Instrument, begin, counting, defined, end, own
 from .serving import Exporter, exposition
 
 __all__ = [
@@ -66,8 +66,8 @@ __all__ = [
     "MetricsFolder",
     "begin",
     "counting",
+    "defined",
     "end",
     "exposition",
-    "instruments",
     "own",
 ]

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from underbutler.logs import get_logger
 
-__all__ = ["PREFIX", "Counter", "Gauge", "Histogram", "Instrument", "begin", "counting", "end", "instruments", "own"]
+__all__ = ["PREFIX", "Counter", "Gauge", "Histogram", "Instrument", "begin", "counting", "defined", "end", "own"]
 
 log = get_logger(__name__)
 
@@ -161,7 +161,7 @@ class Histogram(Instrument):
         return {"buckets": self.buckets}
 
 
-def instruments() -> list[Instrument]:
+def defined() -> list[Instrument]:
     """Return every metric that is counted somewhere."""
     return list(_defined)
 

@@ -10,7 +10,7 @@ from underbutler.logs import get_logger
 from underbutler.redaction import redacted_text
 from underbutler.settings import Settings
 
-from . import instruments
+from .instruments import INSTALL
 
 __all__ = ["Exporter", "exposition"]
 
@@ -56,7 +56,7 @@ class Exporter:
         try:
             self._server = _serve(self._host, self._port, self._collectors)
         except ModuleNotFoundError:
-            self._say("metrics_not_installed", cure=instruments.INSTALL)
+            self._say("metrics_not_installed", cure=INSTALL)
         except (OSError, OverflowError) as error:
             self._say(
                 "metrics_port_not_served",
