@@ -14,6 +14,8 @@ from underbutler import logs
 from underbutler.broker import make_app
 from underbutler.settings import Settings, load_settings
 
+from . import measuring
+
 __all__ = ["app"]
 
 
@@ -21,6 +23,7 @@ def build(settings: Settings) -> celery.Celery:
     """Build beat's app: that of a submitter, with a scheduler of ours."""
     application = make_app(settings, "beat")
     application.conf.update(beat_scheduler="beat.scheduler:Scheduler")
+    measuring.connect()
     return application
 
 

@@ -150,13 +150,36 @@ def task_queue(settings: Settings, name: str | None = None) -> Queue:
     return Queue(name, Exchange(name, type="direct"), routing_key=name, queue_arguments=arguments)
 
 
-def make_app(settings: Settings, name: str = "underbutler") -> Celery:
-    """Make a Celery app that can send; `workers` adds what a worker needs."""
+def make_app(settings: Settings, name: str = "submitter") -> Celery:
+    """Make a Celery app that can send; `workers` adds what a worker needs.
+
+    Parameters
+    ----------
+    settings
+        Which broker.
+    name
+        Who sends, in Flower: ``submitter``, ``sweeper``, ``beat``.
+    """
     from celery import Celery
 
     app = Celery(name, set_as_current=False)
     app.conf.update(celery_settings(settings))
+    app.events.dispatcher_cls = _dispatcher(f"{name}@underbutler")
     return app
+
+
+def _dispatcher(sender: str) -> Any:
+    """Return a class of event dispatchers that say who sends, and not which process it was, as Celery's do.
+
+    Flower keeps a metric of its own for each name that it has heard.
+    """
+    from celery.events.dispatcher import EventDispatcher
+
+    class Dispatcher(EventDispatcher):
+        def __init__(self, connection: Any = None, hostname: str | None = None, *args: Any, **options: Any) -> None:
+            super().__init__(connection, hostname or sender, *args, **options)
+
+    return Dispatcher
 
 
 def connection(settings: Settings) -> Connection:

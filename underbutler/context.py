@@ -12,6 +12,7 @@ from collections import OrderedDict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from underbutler import metrics
 from underbutler.annex import NoticePublisher, make_client
 from underbutler.butlers import Repositories
 from underbutler.errors import UnderbutlerError
@@ -71,7 +72,7 @@ class WorkerContext:
 
     def job(self, job: uuid.UUID) -> JobRow:
         """Return what never changes of a job (task, overrides, options, RUN): read once per process and job."""
-        return self._kept(self._jobs_read, job, lambda: self.jobs.job(job))
+        return self._kept("jobs", self._jobs_read, job, lambda: self.jobs.job(job))
 
     def job_and_config(self, job: uuid.UUID, task_class: type[CmdLineTask]) -> tuple[JobRow, Any]:
         """Return a job and its effective config, validated and frozen.
@@ -85,12 +86,13 @@ class WorkerContext:
 
         row = self.job(job)
         config = self._kept(
-            self._configs, (row.task, row.config_digest), lambda: effective_config(task_class, row.overrides)
+            "configs", self._configs, (row.task, row.config_digest), lambda: effective_config(task_class, row.overrides)
         )
         return row, config
 
-    def _kept(self, kept: OrderedDict[K, V], key: K, make: Callable[[], V]) -> V:
+    def _kept(self, name: str, kept: OrderedDict[K, V], key: K, make: Callable[[], V]) -> V:
         with self._keeping:
+            metrics.CACHE_READS.count(cache=name, outcome="hit" if key in kept else "miss")
             if key not in kept:
                 kept[key] = make()
                 while len(kept) > KEPT:

@@ -124,6 +124,10 @@ class Settings(BaseSettings):
     notice_exchange: str = Field("largeFileObjectAvailable", validation_alias=_alias("NOTICE_EXCHANGE"))
     log_format: Literal["text", "json"] = Field("text", validation_alias=_alias("LOG_FORMAT"))
 
+    metrics_port: int | None = Field(None, ge=0, le=65535, validation_alias=_alias("METRICS_PORT"))
+    """Where a worker, or beat, serves its metrics to Prometheus; default, and 0: nowhere, and nothing is counted."""
+    metrics_host: str = Field("127.0.0.1", validation_alias=_alias("METRICS_HOST"))
+
     @property
     def records_url(self) -> str:
         """SQLAlchemy URL of the records."""

@@ -64,7 +64,7 @@ def claimed(
 
 def _until_it_closes(refusal: StandDown, message: TargetMessage, context: WorkerContext) -> Exception:
     delay_s = max(context.settings.retry_base_s, float(refusal.fields["wait_s"]))
-    return defer(message, context, reason=str(refusal), delay_s=delay_s)
+    return defer(message, context, kind="breaker", reason=str(refusal), delay_s=delay_s)
 
 
 def _end_what_nobody_knows(message: TargetMessage, context: WorkerContext, worker: str, pid: int) -> None:

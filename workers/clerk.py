@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from queue import SimpleQueue
 
+from underbutler import metrics
 from underbutler.errors import TransientError
 from underbutler.logs import get_logger
 from underbutler.records import JobStore, Parked, StandDown, StandDownReason
@@ -98,6 +99,7 @@ class Clerk:
         match case.verdict:
             case Park() as park:
                 jobs.park(case.message)
+                metrics.PARKED.count(kind=park.kind)
                 log.error("message_parked", kind=park.kind, reason=park.reason, queue=case.message.queue)
             case Wait() as wait:
                 self._defer(wait, case, jobs)

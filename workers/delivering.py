@@ -7,10 +7,12 @@ is safe in the Butler, from where any claim delivers it again, under keys of its
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from underbutler import metrics
 from underbutler.annex import bucket_for, deliver
 from underbutler.butlers.translation import asking
 from underbutler.errors import AnnexUnavailableError, IntegrityError, LostDatasetError
@@ -43,6 +45,11 @@ PATIENCE_S = 15.0
 """A claim begins no other try later than this after its first, in seconds: a hanging store takes its time each try."""
 PAUSE_S = 1.0
 """Wait before the second try, in seconds; it triples."""
+_FAILURES: dict[type[Exception], str] = {
+    AnnexUnavailableError: "away",
+    IntegrityError: "integrity",
+    LostDatasetError: "lost",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +146,8 @@ def _ship_with_patience(shipment: _Shipment, attempt: Attempt) -> DeliveredObjec
     began, pause_s = time.monotonic(), PAUSE_S
     for tries_left in reversed(range(tries)):
         try:
-            placed = _ship(shipment, attempt)
+            with _counted(shipment):
+                placed = _ship(shipment, attempt)
         except (AnnexUnavailableError, IntegrityError) as error:
             if not tries_left or time.monotonic() - began > PATIENCE_S:
                 context.annex_was_away = True
@@ -151,6 +159,20 @@ def _ship_with_patience(shipment: _Shipment, attempt: Attempt) -> DeliveredObjec
             context.annex_was_away = False
             return placed
     raise AssertionError("the last try returns or raises")
+
+
+@contextmanager
+def _counted(shipment: _Shipment) -> Iterator[None]:
+    """Count a try to deliver one object: its time and bytes, or why it failed."""
+    kind = shipment.artifact.product.dataset_type
+    try:
+        with metrics.ANNEX_DELIVERY_SECONDS.timed(dataset_type=kind):
+            yield
+    except tuple(_FAILURES) as error:
+        metrics.ANNEX_FAILURES.count(kind=next(word for one, word in _FAILURES.items() if isinstance(error, one)))
+        raise
+    metrics.ANNEX_DELIVERIES.count(dataset_type=kind)
+    metrics.ANNEX_DELIVERED_BYTES.count(shipment.artifact.size, dataset_type=kind)
 
 
 def _ship(shipment: _Shipment, attempt: Attempt) -> DeliveredObject:

@@ -7,8 +7,6 @@ each claim, because space can go between two looks of its main process.
 from __future__ import annotations
 
 import shutil
-import tempfile
-from pathlib import Path
 from typing import Any, Final
 
 import billiard.pool
@@ -19,6 +17,7 @@ from underbutler.logs import get_logger
 from underbutler.settings import Settings, load_settings
 
 from . import keeper_link
+from .measuring import scratch_folder
 
 __all__ = ["Fitness", "Unfit", "admit", "judge_children_by_present_memory", "memory_problem", "scratch_problem"]
 
@@ -58,7 +57,7 @@ def admit(settings: Settings) -> None:
 
 def scratch_problem(settings: Settings) -> str | None:
     """Say what is wrong with the scratch folder, or None."""
-    folder = settings.scratch or Path(tempfile.gettempdir())
+    folder = scratch_folder(settings)
     try:
         free = shutil.disk_usage(folder).free
     except OSError as error:

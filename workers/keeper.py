@@ -3,7 +3,7 @@
 ``python -m workers.keeper``, started by the worker's main process before its pool. It renews the leases of children
 that live, ends those of children that are gone, ends what was cancelled or runs beyond every limit, and ends with its
 worker. It is a process, because science code may hold the interpreter's lock and the main process forks. May import
-records, sql, settings and logs, and neither Celery nor the science stack.
+records, sql, settings, metrics and logs, and neither Celery nor the science stack.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from underbutler import logs
+from underbutler import logs, metrics
 from underbutler.errors import RecordsUnavailableError, UnknownNameError
 from underbutler.recording import JobRecorder
 from underbutler.records import ClaimEnd, HeldClaim, JobStore, Worker
 from underbutler.settings import Settings, load_settings
 from underbutler.sql import open_engine
 
+from .measuring import KeeperMetrics, count_end
 from .wards import Wards
 
 __all__ = ["Keeper", "Orders"]
@@ -111,6 +112,8 @@ class Keeper:
         Tells the main process which child is ended, and why.
     limits
         Hard time limit of each task, in seconds; default the queue's.
+    measures
+        The worker's metrics.
     """
 
     jobs: JobStore
@@ -119,6 +122,7 @@ class Keeper:
     orders: Orders
     tell: Callable[[Mapping[str, Any]], None]
     limits: Mapping[str, float] = field(default_factory=dict)
+    measures: KeeperMetrics | None = None
     _wards: Wards = field(init=False)
     _cuts: dict[int, Cut] = field(default_factory=dict)
     _said: dict[tuple[uuid.UUID, int], Said] = field(default_factory=dict)
@@ -158,6 +162,8 @@ class Keeper:
             if self._away_since is not None:
                 log.info("records_back", seconds=round(time.monotonic() - self._away_since, 1))
                 self._away_since = None
+        if self.measures is not None:
+            self.measures.turn(len(self._held))
         busy = bool(self._cuts) or self._wards.any_missing
         return SOON_S if busy else min(POLL_S, self.settings.lease_s / 4)
 
@@ -177,6 +183,7 @@ class Keeper:
             self._stop_at = stop_at if self._stop_at is None else min(stop_at, self._stop_at)
         elif event == "unfit":
             self._unfit = (order.get("reason"),)
+            metrics.WORKER_FIT.set(0 if order.get("reason") else 1)
         else:
             log.warning("order_unknown", order=order)
 
@@ -205,6 +212,7 @@ class Keeper:
         if said.died and self._stop_at is None:
             state = self.jobs.died_unclaimed(target, send_no, reason=said.reason, max_deaths=self.settings.max_deaths)
             if state is not None:
+                metrics.CHILD_DEATHS.count(how="died")
                 log.error("ended_unclaimed", target=str(target), send_no=send_no, reason=said.reason, state=state)
         elif self.jobs.lost(target, send_no):
             log.info("message_to_be_sent_again", target=str(target), send_no=send_no)
@@ -216,7 +224,8 @@ class Keeper:
         self.jobs.worker_alive(self.worker)
         living = self._wards.living(self._held)
         if living:
-            self.jobs.renew_worker(self.worker.id, living, self.settings.lease_s)
+            renewed = self.jobs.renew_worker(self.worker.id, living, self.settings.lease_s)
+            metrics.LEASE_RENEWALS.count(len(renewed))
         self._renew_at = now + self.settings.lease_s / 3
 
     # What the children do
@@ -299,18 +308,13 @@ class Keeper:
             max_worker_deaths=self.settings.max_worker_deaths,
         )
         self._over.append((claim.target, claim.send_no))
+        if state is not None:
+            count_end(claim.task, end)
         cut = self._cuts.get(claim.pid)
         if cut is not None and claim.pid != self.worker.pid and self._wards.is_gone(claim):
             self._cuts.pop(claim.pid)
-        log.info(
-            "claim_ended",
-            target=str(claim.target),
-            claim=claim.claim_no,
-            pid=claim.pid,
-            end=end,
-            reason=reason,
-            state=state,
-        )
+        names = {"target": str(claim.target), "claim": claim.claim_no, "pid": claim.pid}
+        log.info("claim_ended", **names, end=end, reason=reason, state=state)
 
     # The end
 
@@ -368,11 +372,13 @@ def main() -> None:
     )
     wait_s = max(1.0, min(settings.database_wait_s, settings.lease_s / 6))
     jobs = JobStore(open_engine(settings.records_url, wait_s), JobRecorder())
-    keeper = Keeper(jobs, settings, worker, orders, _tell, start["limits"])
+    measures = KeeperMetrics(settings, start.get("metrics"))
+    keeper = Keeper(jobs, settings, worker, orders, _tell, start["limits"], measures)
     for order in others:
         keeper.take(order)
     log.info("keeper_started", worker=worker.id, main=worker.pid)
     keeper.run()
+    measures.close()
 
 
 def _tell(what: Mapping[str, Any]) -> None:

@@ -40,7 +40,7 @@ class KeeperLink:
     worker
         Identity of the worker.
     **start
-        What else a keeper must know: ``name``, ``queue``, ``concurrency``, ``level``, ``limits``.
+        What else a keeper must know: ``name``, ``queue``, ``concurrency``, ``level``, ``limits``, ``metrics``.
     """
 
     def __init__(self, worker: str, **start: Any) -> None:

@@ -16,6 +16,7 @@ from underbutler.logs import get_logger
 from underbutler.settings import load_settings
 
 from . import fitness, keeper_link
+from .measuring import start_counting
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -63,7 +64,7 @@ def connect() -> None:
 
 
 def _on_worker_start(sender: Any, **_: Any) -> None:
-    """Start the keeper: before the pool, which is forked from this process."""
+    """Begin to count, and start the keeper: before the pool, which is forked from this process."""
     settings = load_settings()
     app: Celery = sender.app
     identity = f"{sender.hostname}/{uuid.uuid4().hex[:8]}"
@@ -77,6 +78,7 @@ def _on_worker_start(sender: Any, **_: Any) -> None:
             concurrency=sender.concurrency if isinstance(sender.concurrency, int) else 0,
             level=_level(sender.loglevel),
             limits={name: float(task.time_limit) for name, task in app.tasks.items() if task.time_limit},
+            metrics=start_counting(settings),
         )
     )
 

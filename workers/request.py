@@ -6,6 +6,7 @@ again is sent again by its target's row.
 
 from __future__ import annotations
 
+from time import time
 from typing import Any, Final
 
 from billiard.einfo import ExceptionWithTraceback  # type: ignore[attr-defined]
@@ -14,6 +15,7 @@ from celery.worker.request import Request
 from celery.worker.state import task_ready
 
 from underbutler.logs import get_logger
+from underbutler.settings import load_settings
 
 from . import keeper_link
 
@@ -21,6 +23,7 @@ __all__ = ["Spent", "TargetRequest"]
 
 log = get_logger(__name__)
 
+UNTIMED: Final = frozenset({"task-failed", "task-retried", "task-revoked"})
 REVOKED: Final[dict[str, Any]] = {"terminated": False, "signum": None, "expired": False}
 
 
@@ -30,8 +33,8 @@ class Spent(Ignore):
     Parameters
     ----------
     event
-        What Celery's events are told: ``task-retried`` for a target that waits, ``task-revoked`` for a copy that nobody
-        needs.
+        What Celery's events are told: ``task-retried`` for a target that waits, ``task-failed`` for one that is held,
+        ``task-revoked`` for one that is cancelled and for a copy that nobody needs.
     reason
         Why, for people.
     """
@@ -62,7 +65,7 @@ class TargetRequest(Request):
         elif not return_ok and isinstance(error, WorkerLostError | SystemExit | KeyboardInterrupt):
             self._lost(error)
         elif isinstance(error, Spent):
-            words = {"exception": error.reason, "traceback": None} if error.event == "task-retried" else REVOKED
+            words = REVOKED if error.event == "task-revoked" else {"exception": error.reason, "traceback": None}
             self._end(error.event, **words)
         elif isinstance(error, MemoryError):  # Celery raises it in the main process, and never acknowledges
             self._left(error)
@@ -84,6 +87,12 @@ class TargetRequest(Request):
             log.error("child_timed_out", id=self.id, task=self.name, pid=self.worker_pid, reason=reason)
             self._end("task-failed", exception=f"TimeLimitExceeded({reason!r})", traceback=None)
 
+    def send_event(self, type: str, **fields: Any) -> None:  # noqa: A002 - Celery's
+        """Tell Celery's events; of what did not succeed too how long it took, which Celery leaves out."""
+        if type in UNTIMED and self.time_start:
+            fields.setdefault("runtime", max(0.0, time() - self.time_start))
+        super().send_event(type, **fields)
+
     def _left(self, error: BaseException) -> None:
         link = keeper_link.current()
         if link is not None:
@@ -103,7 +112,14 @@ class TargetRequest(Request):
             self._end("task-retried", exception=reason, traceback=None)
         else:
             log.error("child_lost", id=self.id, task=self.name, pid=self.worker_pid, reason=reason)
-            self._end("task-failed", exception=f"WorkerLostError({reason!r})", traceback=None)
+            words = f"{reason}; {self._then()}"
+            self._end("task-failed", exception=f"WorkerLostError({words!r})", traceback=None)
+
+    @staticmethod
+    def _then() -> str:
+        """Say what becomes of a target whose process died: the keeper decides it, after this is told."""
+        deaths = load_settings().max_deaths
+        return "it is held" if deaths == 1 else f"it is tried again, and held when it has died {deaths} times"
 
     def _end(self, event: str, **fields: Any) -> None:
         """Acknowledge, and tell Celery's events."""

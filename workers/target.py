@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from celery.exceptions import SoftTimeLimitExceeded
 
+from underbutler import metrics
 from underbutler.errors import FencedOutError, UnderbutlerError
 from underbutler.logs import bound, get_logger
 from underbutler.model.job import TargetState
@@ -21,6 +22,7 @@ from .claiming import claimed
 from .delivering import deliver_first
 from .endings import after, failed
 from .log_capture import captured
+from .measuring import count_claim, count_end
 from .patience import finish
 from .reducing import Reduced, reduce
 from .resuming import resume
@@ -45,7 +47,19 @@ class TargetFailedError(Exception):
 
 
 class GivenBackError(Exception):
-    """A target is not finished and is recorded so: it waits, and will be sent again."""
+    """A target is not finished and is recorded so: it waits, and will be sent again; unless it is cancelled.
+
+    Parameters
+    ----------
+    reason
+        Why, for people.
+    state
+        What the target is now.
+    """
+
+    def __init__(self, reason: str, state: TargetState) -> None:
+        super().__init__(reason)
+        self.state = state
 
 
 def run_target(
@@ -96,12 +110,14 @@ def run_target(
         check_fitness(message, context)
         element = readable(message, context)
         claim = claimed(message, context, worker=worker, pid=pid, pid_started=pid_started)
+        count_claim(message.task, claim)
         attempt = Attempt(message=message, claim=claim, context=context, task_class=task_class, said=said)
         log.info("target_started", claim=claim.claim_no, delivering=claim.delivering)
         try:
             return _work(attempt, element)
         except FencedOutError as error:
             log.error("target_fenced_out", claim=claim.claim_no, error=str(error))
+            count_end(message.task, "fenced_out")
             raise
 
 
@@ -131,7 +147,7 @@ def _given_back(ending: GiveBack, attempt: Attempt) -> GivenBackError:
     log.warning(
         "target_given_back", reason=ending.reason, seconds=round(ending.delay_s, 1), delivering=attempt.delivering
     )
-    finish(
+    state = finish(
         attempt.context.jobs.give_back,
         attempt.claim,
         reason=ending.reason,
@@ -140,7 +156,8 @@ def _given_back(ending: GiveBack, attempt: Attempt) -> GivenBackError:
         log=attempt.said.text,
         metadata=ending.metadata,
     )
-    return GivenBackError(ending.reason)
+    count_end(attempt.message.task, ending.end, attempt.seconds)
+    return GivenBackError(ending.reason, state)
 
 
 def _failed(ending: Failure, attempt: Attempt) -> TargetFailedError:
@@ -153,6 +170,7 @@ def _failed(ending: Failure, attempt: Attempt) -> TargetFailedError:
     except Exception as error:  # the claim is ended, with less
         log.exception("outcome_not_recorded", error=str(error))
         finish(attempt.context.jobs.complete, attempt.claim, outcome.replaced(products=()))
+    count_end(attempt.message.task, outcome.state.value, attempt.seconds)
     return TargetFailedError(ending.error)
 
 
@@ -164,6 +182,7 @@ def _completed(outcome: Outcome, attempt: Attempt) -> TargetState:
         raise
     except Exception as error:
         raise _failed(failed(error, attempt), attempt) from error
+    count_end(attempt.message.task, outcome.state.value, attempt.seconds)
     _announce(outcome, attempt)
     log.info("target_ended", state=outcome.state.value, seconds=attempt.seconds, notices=len(outcome.notices))
     return outcome.state
@@ -176,6 +195,8 @@ def _announce(outcome: Outcome, attempt: Attempt) -> None:
     context = attempt.context
     try:
         context.publish(outcome.notices)
+        metrics.NOTICES.count(len(outcome.notices), outcome="published")
         context.jobs.mark_notices_sent([notice.id for notice in outcome.notices])
     except (UnderbutlerError, SoftTimeLimitExceeded) as error:
+        metrics.NOTICES.count(len(outcome.notices), outcome="left")
         log.warning("notices_not_sent", error=str(error), notices=len(outcome.notices))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from celery import Task
 from celery.exceptions import Ignore, TaskPredicate
 
+from underbutler import metrics
 from underbutler.errors import FencedOutError
 from underbutler.logs import get_logger
 from underbutler.model.job import TargetState
@@ -30,6 +31,8 @@ __all__ = ["TargetTask", "make_target_task"]
 
 log = get_logger(__name__)
 
+_EVENTS = {TargetState.HELD: "task-failed", TargetState.ABORTED: "task-revoked"}
+"""What Flower is told of a target that ended without having been run; every other one waits."""
 GRACE_S = 30
 """Seconds between the soft time limit, which a task may handle, and the hard one."""
 
@@ -65,6 +68,7 @@ class TargetTask(SubmittedOnly, Task[..., str]):
                 pid_started=_started(os.getpid()),
             )
         except StandDown as reason:
+            metrics.STOOD_DOWN.count(reason=reason.reason.value)
             log.info("stood_down", task=self.name, target=str(envelope.target), reason=str(reason))
             if reason.reason is StandDownReason.LIVE:
                 raise Ignore from reason  # the other copy may have the same Celery id, and tells how it ends
@@ -72,7 +76,7 @@ class TargetTask(SubmittedOnly, Task[..., str]):
         except FencedOutError as reason:
             raise Spent("task-revoked", str(reason)) from None
         except (DeferredError, GivenBackError) as reason:
-            raise Spent("task-retried", redacted_text(str(reason))) from None
+            raise Spent(_EVENTS.get(reason.state, "task-retried"), redacted_text(str(reason))) from None
         except TargetFailedError as failure:
             raise _for_celery(failure.error) from None  # events, Flower and the worker's own log show it
         return TargetState(state).value

@@ -5,10 +5,12 @@ Nothing waits in the broker: the message is acknowledged, and the sweeper sends 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from underbutler import metrics
 from underbutler.errors import MessageError
 from underbutler.logs import get_logger
+from underbutler.model.job import TargetState
 from underbutler.pipe.binding import references
 
 from .fitness import Unfit, admit
@@ -26,11 +28,29 @@ log = get_logger(__name__)
 
 
 class DeferredError(Exception):
-    """The message is spent, and its target waits in the records with a reason."""
+    """The message is spent, and its target waits in the records with a reason; or is held with it.
+
+    Parameters
+    ----------
+    text
+        The same for people.
+    state
+        What the target is now.
+    """
+
+    def __init__(self, text: str, state: TargetState) -> None:
+        super().__init__(text)
+        self.state = state
 
 
 def defer(
-    message: TargetMessage, context: WorkerContext, *, reason: str, delay_s: float, hold_after_s: float | None = None
+    message: TargetMessage,
+    context: WorkerContext,
+    *,
+    kind: Literal["unfit", "unreadable", "breaker"],
+    reason: str,
+    delay_s: float,
+    hold_after_s: float | None = None,
 ) -> DeferredError:
     """Let a target wait, and return the error that says so.
 
@@ -40,8 +60,8 @@ def defer(
         The target as it came.
     context
         What this process has open.
-    reason
-        Why, for people.
+    kind, reason
+        Why, for programs and for people.
     delay_s
         Nobody claims it before, seconds from now.
     hold_after_s
@@ -57,8 +77,10 @@ def defer(
         delay_s=delay_s,
         hold_after_s=hold_after_s,
     )
+    metrics.DEFERRED.count(reason=kind)
     log.warning("target_deferred", reason=reason, seconds=round(delay_s, 1), state=str(state))
-    return DeferredError(f"Target {envelope.target} waits: {reason}")
+    words = "is held" if state is TargetState.HELD else "waits"
+    return DeferredError(f"Target {envelope.target} {words}: {reason}", state)
 
 
 def check_fitness(message: TargetMessage, context: WorkerContext) -> None:
@@ -74,7 +96,7 @@ def check_fitness(message: TargetMessage, context: WorkerContext) -> None:
     except Unfit as unfit:
         settings = context.settings
         delay_s = backoff_s(0, base_s=settings.retry_base_s, cap_s=settings.retry_cap_s)
-        raise defer(message, context, reason=unfit.reason, delay_s=delay_s) from unfit
+        raise defer(message, context, kind="unfit", reason=unfit.reason, delay_s=delay_s) from unfit
 
 
 def readable(message: TargetMessage, context: WorkerContext) -> Element:
@@ -92,10 +114,12 @@ def readable(message: TargetMessage, context: WorkerContext) -> Element:
         element = decoded(message)
         _check_universes(element, context)
     except UnreadableError as error:
-        reason, wait_s = str(error), settings.unknown_wait_s
-        raise defer(message, context, reason=reason, delay_s=settings.retry_base_s, hold_after_s=wait_s) from error
+        words, wait_s = str(error), settings.unknown_wait_s
+        delay_s = settings.retry_base_s
+        raise defer(message, context, kind="unreadable", reason=words, delay_s=delay_s, hold_after_s=wait_s) from error
     except MessageError as error:
-        raise defer(message, context, reason=f"It does not decode: {error}", delay_s=0.0, hold_after_s=0.0) from error
+        words = f"It does not decode: {error}"
+        raise defer(message, context, kind="unreadable", reason=words, delay_s=0.0, hold_after_s=0.0) from error
     return element
 
 

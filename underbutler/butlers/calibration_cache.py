@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from underbutler import metrics
+
 __all__ = ["CalibrationCache"]
 
 
@@ -56,8 +58,10 @@ class CalibrationCache:
             if entry is not None:
                 self._entries.move_to_end(key)
                 self.hits += 1
+                metrics.CACHE_READS.count(cache="calibrations", outcome="hit")
                 return _handed_out(entry[0])
             self.misses += 1
+            metrics.CACHE_READS.count(cache="calibrations", outcome="miss")
         value = read()
         arrays = list(_arrays_of(value))
         size = sum(array.nbytes for array in arrays)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from underbutler import metrics
 from underbutler.errors import UnknownNameError, UsageError
 from underbutler.logs import get_logger
 from underbutler.model.dataref import DataRef
@@ -109,6 +111,7 @@ class Repositories:
         TransientError
             If the registry's database does not answer.
         """
+        began = time.monotonic()
         opened = self._create(label, writeable, access_token)
         try:
             if run is not None or collections:
@@ -116,6 +119,7 @@ class Repositories:
                     clone = opened.clone(run=run, collections=tuple(collections), inferDefaults=False)
                 template, opened = opened, clone
                 template.close()
+            metrics.BUTLER_OPEN_SECONDS.observe(time.monotonic() - began, repo=label)
             yield opened
         finally:
             opened.close()

@@ -206,6 +206,8 @@ class Stack:
             )
             self._adopt(worker, self.patience_s)
         if self._with_beat:
+            if settings.metrics_port:
+                environment |= {"UNDERBUTLER_METRICS_PORT": str(settings.metrics_port + 1)}  # the worker has the other
             self._adopt(start_beat(folder / "beat", environment, guard=guard, on_line=self._listener("beat")))
         self._settings = settings
         self._open.callback(settings.stack_file.unlink, missing_ok=True)

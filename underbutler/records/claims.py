@@ -38,12 +38,12 @@ _CLAIM: Final = Chain(
             AND NOT EXISTS (SELECT 1 FROM breaker JOIN job ON breaker.label IN (job.repo, job.out)
                 WHERE breaker.open_until > {now} AND job.id = target.job_id)
         RETURNING id, job_id, claim_no, deaths, worker_deaths, transient_retries, started_at, lease_until,
-            state = 'delivering' AS delivering,
+            queue, queued_at, state = 'delivering' AS delivering,
             (SELECT job.traceparent FROM job WHERE job.id = target.job_id) AS traceparent,
             (SELECT job.token_handle FROM job WHERE job.id = target.job_id) AS token_handle""",
     columns=(
         "id", "job_id", "claim_no", "deaths", "worker_deaths", "transient_retries", "started_at", "lease_until",
-        "delivering", "traceparent", "token_handle",
+        "queue", "queued_at", "delivering", "traceparent", "token_handle",
     ),
     followers=(
         """INSERT INTO claim (target_id, claim_no, worker, pid, pid_started, send_no, started_at)

@@ -17,6 +17,7 @@ from .breakers import Breakers
 from .deliveries import Deliveries
 from .ending import GiveBackEnd
 from .keeping import Keeping
+from .measures import Measuring
 from .overview import Overviews
 from .quarantine import Quarantine
 from .recorder import Recorder, recorded_by
@@ -32,7 +33,9 @@ from .workers import Workers
 __all__ = ["JobStore"]
 
 
-class JobStore(Keeping, Waiting, Sweeping, Uploads, Workers, Breakers, Quarantine, Tokens, Deliveries, Overviews):
+class JobStore(
+    Keeping, Waiting, Sweeping, Uploads, Workers, Breakers, Quarantine, Tokens, Deliveries, Overviews, Measuring
+):
     """Jobs, targets, claims, intents, products and notices in one SQL database, and the service around them.
 
     Every change of a target is guarded by its claim number and its state. Times are the database's clock. The store

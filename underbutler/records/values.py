@@ -142,6 +142,8 @@ class Claim:
         When it began, and when it is judged dead unless it is renewed.
     delivering
         Whether the science is done already: this claim resumes the delivery.
+    queue, queued_at
+        Where it waited, and since when; None where nobody asked.
     traceparent, token_handle
         Of the job: trace context and handle of the access token.
     """
@@ -158,6 +160,8 @@ class Claim:
     started_at: float
     lease_until: float
     delivering: bool = False
+    queue: str = ""
+    queued_at: float | None = None
     traceparent: str | None = None
     token_handle: str | None = None
 

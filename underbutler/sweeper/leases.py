@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from underbutler import metrics
+
 from .report import Tally
 from .rounds import Round
 
@@ -41,6 +43,7 @@ def end_expired(turn: Round, tally: Tally) -> None:
             max_worker_deaths=settings.max_worker_deaths,
         )
         if state is not None:
+            metrics.CLAIMS.count(task=claim.task, end="expired")
             tally.add("ended")
             tally.add(f"now {state.value}")
     tally.more = len(expired) == turn.limits.leases

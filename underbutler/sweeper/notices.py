@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from underbutler import metrics
 from underbutler.errors import BrokerUnavailableError
 
 from .report import Tally
@@ -29,6 +30,7 @@ def send_unsent(turn: Round, tally: Tally) -> None:
             confirmed = [str(one) for one in error.fields.get("published", ())]  # type: ignore[attr-defined]
             tally.add("sent", turn.jobs.mark_notices_sent(confirmed))
             raise
+        metrics.NOTICES.count(len(batch), outcome="published")
         tally.add("sent", turn.jobs.mark_notices_sent(notice.id for notice in batch))
         taken += len(batch)
     tally.more = True

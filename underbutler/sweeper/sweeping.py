@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
+from underbutler import metrics
 from underbutler.errors import RecordsUnavailableError, UnderbutlerError
 from underbutler.logs import get_logger
 
@@ -103,6 +104,7 @@ def sweep(
             done.append(_swept(name, part, turn, known=name in known_troubles))
     if parts is None:
         leases.remember_swept(turn)
+        metrics.SWEEP_SECONDS.observe(time.monotonic() - begin)
     return SweepReport(parts=tuple(done), seconds=round(time.monotonic() - begin, 3))
 
 
@@ -116,6 +118,10 @@ def _swept(name: str, part: Part, turn: Round, *, known: bool) -> PartReport:
     except Exception as error:  # noqa: BLE001 - reported and logged below: the other parts have nothing to do with it
         tally.failed(error)
     report = tally.report()
+    for did, number in tally.words.items():
+        metrics.SWEEP_WORK.count(number, part=name, did=did)
+    if report.errors:
+        metrics.SWEEP_ERRORS.count(part=name)
     if tally.words:
         level = logging.DEBUG if tally.words.keys() <= ROUTINE else logging.INFO
         log.log(level, "swept", part=name, **tally.words)
