@@ -123,6 +123,8 @@ class Settings(BaseSettings):
 
     notice_exchange: str = Field("largeFileObjectAvailable", validation_alias=_alias("NOTICE_EXCHANGE"))
     log_format: Literal["text", "json"] = Field("text", validation_alias=_alias("LOG_FORMAT"))
+    log_levels: str = Field("", validation_alias=_alias("LOG_LEVELS"))
+    """Levels of some loggers of workers and beat: ``lsst.daf.butler=WARNING,botocore=ERROR``."""
 
     @property
     def records_url(self) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from underbutler import tracing
 from underbutler.annex import bucket_for, deliver
 from underbutler.butlers.translation import asking
 from underbutler.errors import AnnexUnavailableError, IntegrityError, LostDatasetError
@@ -156,8 +157,9 @@ def _ship_with_patience(shipment: _Shipment, attempt: Attempt) -> DeliveredObjec
 def _ship(shipment: _Shipment, attempt: Attempt) -> DeliveredObject:
     artifact = shipment.artifact
     out = outlast(attempt.context.job, attempt.claim.job).out
+    span = tracing.span(f"deliver {artifact.product.dataset_type}", url=f"s3://{shipment.bucket}/{shipment.key}")
     try:
-        with asking(out), artifact.uri.open("rb") as stream:
+        with span, asking(out), artifact.uri.open("rb") as stream:
             return deliver(
                 attempt.context.s3,
                 stream,

@@ -19,15 +19,17 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
-from underbutler import logs
+from underbutler import black_box, logs, tracing
 from underbutler.errors import RecordsUnavailableError, UnknownNameError
 from underbutler.recording import JobRecorder
 from underbutler.records import ClaimEnd, HeldClaim, JobStore, Worker
 from underbutler.settings import Settings, load_settings
 from underbutler.sql import open_engine
 
+from .obituary import about, last_words, tell_trace
 from .wards import Wards
 
 __all__ = ["Keeper", "Orders"]
@@ -111,6 +113,8 @@ class Keeper:
         Tells the main process which child is ended, and why.
     limits
         Hard time limit of each task, in seconds; default the queue's.
+    box
+        Folder in which the children's claims leave their logs, if there is one.
     """
 
     jobs: JobStore
@@ -119,6 +123,7 @@ class Keeper:
     orders: Orders
     tell: Callable[[Mapping[str, Any]], None]
     limits: Mapping[str, float] = field(default_factory=dict)
+    box: Path | None = None
     _wards: Wards = field(init=False)
     _cuts: dict[int, Cut] = field(default_factory=dict)
     _said: dict[tuple[uuid.UUID, int], Said] = field(default_factory=dict)
@@ -284,7 +289,8 @@ class Keeper:
         if cut is None:
             self._cuts[claim.pid] = Cut((claim.target, claim.claim_no), end, reason, now)
             self.tell({"pid": claim.pid, "target": str(claim.target), "end": end, "reason": reason})
-            log.info("child_is_ended", pid=claim.pid, target=str(claim.target), end=end)
+            with about(claim):
+                log.info("child_is_ended", pid=claim.pid, end=end)
             self._wards.signal(claim, signal.SIGTERM)
         elif now >= cut.since + TERM_GRACE_S:
             self._wards.signal(claim, signal.SIGKILL)
@@ -297,20 +303,17 @@ class Keeper:
             reason=reason,
             max_deaths=self.settings.max_deaths,
             max_worker_deaths=self.settings.max_worker_deaths,
+            log=last_words(self.box, claim),
         )
+        last_words(self.box, claim, forget=True)
         self._over.append((claim.target, claim.send_no))
         cut = self._cuts.get(claim.pid)
         if cut is not None and claim.pid != self.worker.pid and self._wards.is_gone(claim):
             self._cuts.pop(claim.pid)
-        log.info(
-            "claim_ended",
-            target=str(claim.target),
-            claim=claim.claim_no,
-            pid=claim.pid,
-            end=end,
-            reason=reason,
-            state=state,
-        )
+        if not self._wards.lives(claim):
+            tell_trace(claim, end, reason)
+        with about(claim):
+            log.info("claim_ended", pid=claim.pid, end=end, reason=reason, state=state)
 
     # The end
 
@@ -356,7 +359,10 @@ def main() -> None:
         return
     start, *others = first
     settings = load_settings()
-    logs.configure(start["level"], settings.log_format)
+    logs.configure(start["level"], settings.log_format, settings.log_levels)
+    box = Path(start["box"]) if start.get("box") else None
+    if box is not None:
+        black_box.stay(box)
     worker = Worker(
         id=start["worker"],
         name=start["name"],
@@ -368,11 +374,12 @@ def main() -> None:
     )
     wait_s = max(1.0, min(settings.database_wait_s, settings.lease_s / 6))
     jobs = JobStore(open_engine(settings.records_url, wait_s), JobRecorder())
-    keeper = Keeper(jobs, settings, worker, orders, _tell, start["limits"])
+    keeper = Keeper(jobs, settings, worker, orders, _tell, start["limits"], box)
     for order in others:
         keeper.take(order)
     log.info("keeper_started", worker=worker.id, main=worker.pid)
     keeper.run()
+    tracing.close()
 
 
 def _tell(what: Mapping[str, Any]) -> None:

@@ -28,6 +28,7 @@ _COMMANDS = {
     "db": ".database_commands:db",
     "destroy": ".job_commands:destroy",
     "ingest": ".repository_commands:ingest",
+    "logs": ".logs_command:logs",
     "notices": ".watch_command:notices",
     "quarantine": ".quarantine_commands:quarantine",
     "repo": ".repository_commands:repo",
