@@ -108,7 +108,7 @@ def _styled(line: LogLine) -> str:
     colour = _COLOURS.get(line.level)
     first, _, rest = line.text.partition("\n")
     head = f"{line.time[11:23].rstrip('Z')} {line.level.upper():<8} {line.logger}: "
-    text = f"{head}{first}" + (f"\n{rest}" if rest else "")
-    return (
-        click.style(text, fg=colour) if colour else click.style(head, dim=True) + first + (f"\n{rest}" if rest else "")
-    )
+    below = f"\n{rest}" if rest else ""
+    if colour:
+        return click.style(f"{head}{first}{below}", fg=colour)
+    return f"{click.style(head, dim=True)}{first}{below}"
