@@ -52,6 +52,7 @@ class Backup:
             client.flushdb()
         for url in self._databases.values():
             postgres_execute(_server(url), f"DROP DATABASE {_name(url)} WITH (FORCE)")
+        site.heard.forget()
         shutil.rmtree(self._repo)
         bucket = bucket_for(site.settings, "SIMCAM")
         for page in site.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
