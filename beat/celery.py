@@ -32,7 +32,8 @@ def _set_up_logging(loglevel: int | str | None = None, **_: Any) -> None:
     import logging
 
     level = logging.getLevelName(loglevel) if isinstance(loglevel, int) else loglevel or "INFO"
-    logs.configure(level, load_settings().log_format)
+    settings = load_settings()
+    logs.configure(level, settings.log_format, settings.log_levels)
 
 
 app = build(load_settings())

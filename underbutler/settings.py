@@ -123,6 +123,8 @@ class Settings(BaseSettings):
 
     notice_exchange: str = Field("largeFileObjectAvailable", validation_alias=_alias("NOTICE_EXCHANGE"))
     log_format: Literal["text", "json"] = Field("text", validation_alias=_alias("LOG_FORMAT"))
+    log_levels: str = Field("", validation_alias=_alias("LOG_LEVELS"))
+    """Levels of some loggers of workers and beat: ``lsst.daf.butler=WARNING,botocore=ERROR``."""
 
     metrics_port: int | None = Field(None, ge=0, le=65535, validation_alias=_alias("METRICS_PORT"))
     """Where a worker, or beat, serves its metrics to Prometheus; default, and 0: nowhere, and nothing is counted."""

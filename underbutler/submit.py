@@ -14,8 +14,10 @@ import json
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from underbutler import tracing
 from underbutler.broker import connection, reachable
 from underbutler.errors import ConflictError, RecordsUnavailableError, TransientError, UnknownNameError, UsageError
 from underbutler.logs import get_logger
@@ -106,8 +108,52 @@ def submit(
         If precall refuses, e.g. because the RUN given by ``-o`` holds another config; or if the token stands in what
         would be recorded.
     """
-    command = prepared.command
     _refuse_in_clear(prepared, token)
+    with _traced(prepared, parent):
+        return _submitted(
+            prepared,
+            jobs=jobs,
+            app=app,
+            settings=settings,
+            parent=parent,
+            token=token,
+            lifetime_s=lifetime_s or settings.job_lifetime_s,
+            progress=progress,
+            on_unsent=on_unsent,
+        )
+
+
+def _traced(prepared: Prepared, parent: uuid.UUID | None) -> AbstractContextManager[None]:
+    """Return the span of a submission: the first of its job's trace."""
+    command = prepared.command
+    return tracing.span(
+        f"submit {prepared.task}",
+        kind="producer",
+        trace=prepared.job,
+        identity=("submit", prepared.job),
+        links=None if parent is None else {parent: ("submit", parent)},
+        job=str(prepared.job),
+        task=prepared.task,
+        repo=command.repo,
+        targets=len(prepared.targets),
+        user=command.user,
+    )
+
+
+def _submitted(
+    prepared: Prepared,
+    *,
+    jobs: JobStore,
+    app: Celery,
+    settings: Settings,
+    parent: uuid.UUID | None,
+    token: AccessToken | None,
+    lifetime_s: float | None,
+    progress: Progress | None,
+    on_unsent: Callable[[int, str], None] | None,
+) -> JobRow:
+    """Do what `submit` says."""
+    command = prepared.command
     jobs.ping()
     with reachable(settings), connection(settings) as probe:
         probe.ensure_connection(max_retries=1, timeout=3)
@@ -120,27 +166,37 @@ def submit(
         user=command.user,
     )
     jobs.record_submission(submission)
-    lifetime_s = lifetime_s or settings.job_lifetime_s
     kept: list[str] = []
+    traceparent = tracing.traceparent()
 
     def record() -> JobRow:
         if token is not None and not kept:
             kept.append(TokenVault(jobs, settings).keep(token, command.user))
         handle = kept[0] if kept else None
         return jobs.create_job(
-            _new_job(prepared, queue=settings.queue, parent=parent, token_handle=handle, lifetime_s=lifetime_s)
+            _new_job(
+                prepared,
+                queue=settings.queue,
+                parent=parent,
+                token_handle=handle,
+                lifetime_s=lifetime_s,
+                traceparent=traceparent,
+            )
         )
 
     try:
-        prepared.runner.precall_or_raise(command)
-        row = _recorded(record, jobs, prepared.job, settings.database_wait_s)
+        with tracing.span("precall", repo=command.out):
+            prepared.runner.precall_or_raise(command)
+        with tracing.span("record"):
+            row = _recorded(record, jobs, prepared.job, settings.database_wait_s)
     except RecordsUnavailableError:
         raise  # nobody knows whether the job exists: its submission stays recorded, and the sweeper asks again
     except BaseException:
         _undo_now(submission, jobs, command.repositories)
         raise
     log.info("job_recorded", job=str(row.id), task=row.task, targets=len(prepared.targets), run=row.run)
-    _send(row, jobs, app, settings, progress, on_unsent)
+    with tracing.span("send", kind="producer"):
+        _send(row, jobs, app, settings, progress, on_unsent)
     return row
 
 
@@ -234,6 +290,7 @@ def _new_job(
     parent: uuid.UUID | None,
     token_handle: str | None,
     lifetime_s: float | None,
+    traceparent: str | None,
 ) -> NewJob:
     command = prepared.command
     return NewJob(
@@ -256,6 +313,7 @@ def _new_job(
         token_handle=token_handle,
         lifetime_s=lifetime_s,
         announced=True,
+        traceparent=traceparent,
     )
 
 

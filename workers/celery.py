@@ -77,7 +77,8 @@ def _set_up_logging(loglevel: int | str | None = None, **_: object) -> None:
     import logging
 
     level = logging.getLevelName(loglevel) if isinstance(loglevel, int) else loglevel or "INFO"
-    logs.configure(level, load_settings().log_format)
+    settings = load_settings()
+    logs.configure(level, settings.log_format, settings.log_levels)
 
 
 def _refuse_a_strangers_tasks() -> None:

@@ -15,6 +15,7 @@ from underbutler.logs import get_logger
 from underbutler.records import JobStore, Parked
 from underbutler.settings import load_settings
 
+from .bindings import about
 from .clerk import Case, Clerk
 from .messaging import check_broker
 from .poison import Park, Wait, headers_of, judged, raw_bytes
@@ -65,7 +66,8 @@ class Consumer(CeleryConsumer):
             if verdict is not None:
                 return self._set_aside(message, verdict)
             try:
-                return to_celery(message)
+                with about(message.headers):
+                    return to_celery(message)
             except MALFORMED as error:
                 if message.headers.get("id") in state.requests:
                     raise  # it was accepted: the fault is not the message's

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from underbutler import metrics
+from underbutler import metrics, tracing
 from underbutler.annex import bucket_for, deliver
 from underbutler.butlers.translation import asking
 from underbutler.errors import AnnexUnavailableError, IntegrityError, LostDatasetError
@@ -178,8 +178,9 @@ def _counted(shipment: _Shipment) -> Iterator[None]:
 def _ship(shipment: _Shipment, attempt: Attempt) -> DeliveredObject:
     artifact = shipment.artifact
     out = outlast(attempt.context.job, attempt.claim.job).out
+    span = tracing.span(f"deliver {artifact.product.dataset_type}", url=f"s3://{shipment.bucket}/{shipment.key}")
     try:
-        with asking(out), artifact.uri.open("rb") as stream:
+        with span, asking(out), artifact.uri.open("rb") as stream:
             return deliver(
                 attempt.context.s3,
                 stream,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -79,8 +78,8 @@ def failed(
     state
         ``held``, if a person has to look at it before anything is tried again.
     """
-    tells_all = isinstance(error, UnderbutlerError | SoftTimeLimitExceeded)
-    trace = "" if tells_all else "".join(traceback.format_exception(error))
+    if not isinstance(error, UnderbutlerError):  # ours tell all; of others, and of a time limit, people ask where
+        attempt.said.trace(error)
     outcome = Outcome(
         state=state,
         exit_status=1,
@@ -88,7 +87,6 @@ def failed(
         error_text=_text(error, attempt),
         reason=_words(error, attempt),
         seconds=attempt.seconds,
-        log=f"{attempt.said.text}\n{trace}".strip(),
         products=products,
     )
     return Failure(outcome, error)

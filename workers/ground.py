@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from underbutler import tracing
 from underbutler.butlers import decode
 from underbutler.errors import FencedOutError, MessageError, TransientError
 from underbutler.logs import get_logger
@@ -79,7 +80,8 @@ def opened(opening: AbstractContextManager[T], labels: Iterable[str], context: W
     """
     with ExitStack() as stack:
         try:
-            entered = stack.enter_context(opening)
+            with tracing.span("open butler", repo=",".join(sorted(labels))):
+                entered = stack.enter_context(opening)
         except TransientError as error:
             _count_failure(error, sorted(labels), context)
             raise

@@ -19,9 +19,10 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
-from underbutler import logs, metrics
+from underbutler import black_box, logs, metrics, tracing
 from underbutler.errors import RecordsUnavailableError, UnknownNameError
 from underbutler.recording import JobRecorder
 from underbutler.records import ClaimEnd, HeldClaim, JobStore, Worker
@@ -29,6 +30,7 @@ from underbutler.settings import Settings, load_settings
 from underbutler.sql import open_engine
 
 from .measuring import KeeperMetrics, count_end
+from .obituary import about, last_words, tell_trace
 from .wards import Wards
 
 __all__ = ["Keeper", "Orders"]
@@ -114,6 +116,8 @@ class Keeper:
         Hard time limit of each task, in seconds; default the queue's.
     measures
         The worker's metrics.
+    box
+        Folder in which the children's claims leave their logs, if there is one.
     """
 
     jobs: JobStore
@@ -123,6 +127,7 @@ class Keeper:
     tell: Callable[[Mapping[str, Any]], None]
     limits: Mapping[str, float] = field(default_factory=dict)
     measures: KeeperMetrics | None = None
+    box: Path | None = None
     _wards: Wards = field(init=False)
     _cuts: dict[int, Cut] = field(default_factory=dict)
     _said: dict[tuple[uuid.UUID, int], Said] = field(default_factory=dict)
@@ -293,7 +298,8 @@ class Keeper:
         if cut is None:
             self._cuts[claim.pid] = Cut((claim.target, claim.claim_no), end, reason, now)
             self.tell({"pid": claim.pid, "target": str(claim.target), "end": end, "reason": reason})
-            log.info("child_is_ended", pid=claim.pid, target=str(claim.target), end=end)
+            with about(claim):
+                log.info("child_is_ended", pid=claim.pid, end=end)
             self._wards.signal(claim, signal.SIGTERM)
         elif now >= cut.since + TERM_GRACE_S:
             self._wards.signal(claim, signal.SIGKILL)
@@ -306,15 +312,19 @@ class Keeper:
             reason=reason,
             max_deaths=self.settings.max_deaths,
             max_worker_deaths=self.settings.max_worker_deaths,
+            log=last_words(self.box, claim),
         )
+        last_words(self.box, claim, forget=True)
         self._over.append((claim.target, claim.send_no))
         if state is not None:
             count_end(claim.task, end)
         cut = self._cuts.get(claim.pid)
         if cut is not None and claim.pid != self.worker.pid and self._wards.is_gone(claim):
             self._cuts.pop(claim.pid)
-        names = {"target": str(claim.target), "claim": claim.claim_no, "pid": claim.pid}
-        log.info("claim_ended", **names, end=end, reason=reason, state=state)
+        if not self._wards.lives(claim):
+            tell_trace(claim, end, reason)
+        with about(claim):
+            log.info("claim_ended", pid=claim.pid, end=end, reason=reason, state=state)
 
     # The end
 
@@ -360,7 +370,10 @@ def main() -> None:
         return
     start, *others = first
     settings = load_settings()
-    logs.configure(start["level"], settings.log_format)
+    logs.configure(start["level"], settings.log_format, settings.log_levels)
+    box = Path(start["box"]) if start.get("box") else None
+    if box is not None:
+        black_box.stay(box)
     worker = Worker(
         id=start["worker"],
         name=start["name"],
@@ -373,12 +386,13 @@ def main() -> None:
     wait_s = max(1.0, min(settings.database_wait_s, settings.lease_s / 6))
     jobs = JobStore(open_engine(settings.records_url, wait_s), JobRecorder())
     measures = KeeperMetrics(settings, start.get("metrics"))
-    keeper = Keeper(jobs, settings, worker, orders, _tell, start["limits"], measures)
+    keeper = Keeper(jobs, settings, worker, orders, _tell, start["limits"], measures, box)
     for order in others:
         keeper.take(order)
     log.info("keeper_started", worker=worker.id, main=worker.pid)
     keeper.run()
     measures.close()
+    tracing.close()
 
 
 def _tell(what: Mapping[str, Any]) -> None:

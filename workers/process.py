@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import threading
 import uuid
 from functools import cache
@@ -11,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from celery import signals
 
+from underbutler import black_box, tracing
 from underbutler.context import WorkerContext
 from underbutler.logs import get_logger
 from underbutler.settings import load_settings
 
-from . import fitness, keeper_link
+from . import bindings, fitness, keeper_link, stray_prints
 from .measuring import start_counting
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ def connect() -> None:
     signals.worker_process_init.connect(_on_process_start, weak=False)
     signals.worker_process_shutdown.connect(_on_end, weak=False)
     signals.worker_shutdown.connect(_on_worker_end, weak=False)
+    bindings.connect()
 
 
 def _on_worker_start(sender: Any, **_: Any) -> None:
@@ -69,6 +72,10 @@ def _on_worker_start(sender: Any, **_: Any) -> None:
     app: Celery = sender.app
     identity = f"{sender.hostname}/{uuid.uuid4().hex[:8]}"
     os.environ[WORKER_ID] = identity
+    box = black_box.make_folder(settings.scratch)
+    os.environ[black_box.FOLDER] = str(box or "")
+    if box is None:
+        log.warning("no_black_box", folder=str(settings.scratch or "the temporary folder"))
     queues = getattr(app.amqp.queues, "consume_from", None) or {settings.queue: None}
     keeper_link.set_current(
         keeper_link.KeeperLink(
@@ -77,6 +84,7 @@ def _on_worker_start(sender: Any, **_: Any) -> None:
             queue=",".join(sorted(queues)),
             concurrency=sender.concurrency if isinstance(sender.concurrency, int) else 0,
             level=_level(sender.loglevel),
+            box=str(box or ""),
             limits={name: float(task.time_limit) for name, task in app.tasks.items() if task.time_limit},
             metrics=start_counting(settings),
         )
@@ -90,6 +98,7 @@ def _level(level: int | str | None) -> str:
 
 def _on_process_start(**_: Any) -> None:
     fitness.judge_children_by_present_memory()
+    stray_prints.catch_prints()
     context = current()
     try:
         context.jobs.ping()
@@ -100,11 +109,16 @@ def _on_process_start(**_: Any) -> None:
 
 def _on_end(**_: Any) -> None:
     close()
+    tracing.close()
 
 
 def _on_worker_end(**_: Any) -> None:
     """Close, and let the keeper end what is left."""
     close()
+    tracing.close()
     link = keeper_link.current()
     if link is not None:
         link.close()
+    box = os.environ.get(black_box.FOLDER)
+    if box:
+        shutil.rmtree(box, ignore_errors=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lsst.pipe.base import NoWorkFound
 
+from underbutler import tracing
 from underbutler.butlers.translation import asking
 from underbutler.errors import FencedOutError, TransientError, UsageError
 from underbutler.logs import get_logger
@@ -87,7 +88,8 @@ def _called(
     """Call the runner, and say how it ended; the butler is needed for that."""
     stored = attempt.journal.stored_refs
     try:
-        struct = _call(runner, target)
+        with tracing.span("reduce"):
+            struct = _call(runner, target)
         with asking(label):
             specs = attempt.task_class.datasetTypes
             found = artifacts_of(stored.values(), butler, attempt.claim, attempt.context, specs)

@@ -18,6 +18,7 @@ from underbutler.logs import get_logger
 from underbutler.settings import load_settings
 
 from . import keeper_link
+from .bindings import about
 
 __all__ = ["Spent", "TargetRequest"]
 
@@ -57,6 +58,10 @@ class TargetRequest(Request):
         What it raised is in the records, unless it came before the claim or in the midst of ending it: a soft time
         limit strikes anywhere.
         """
+        with about(self.request_dict):
+            self._take_failure(exc_info, send_failed_event, return_ok)
+
+    def _take_failure(self, exc_info: Any, send_failed_event: bool, return_ok: bool) -> None:
         error = exc_info.exception
         if isinstance(error, ExceptionWithTraceback):
             error = error.exc
@@ -84,7 +89,8 @@ class TargetRequest(Request):
             link = keeper_link.current()
             if link is not None:
                 link.timed_out(self.id, self.worker_pid, reason)
-            log.error("child_timed_out", id=self.id, task=self.name, pid=self.worker_pid, reason=reason)
+            with about(self.request_dict):
+                log.error("child_timed_out", id=self.id, pid=self.worker_pid, reason=reason)
             self._end("task-failed", exception=f"TimeLimitExceeded({reason!r})", traceback=None)
 
     def send_event(self, type: str, **fields: Any) -> None:  # noqa: A002 - Celery's
@@ -111,7 +117,7 @@ class TargetRequest(Request):
         elif how == "given_back":
             self._end("task-retried", exception=reason, traceback=None)
         else:
-            log.error("child_lost", id=self.id, task=self.name, pid=self.worker_pid, reason=reason)
+            log.error("child_lost", id=self.id, pid=self.worker_pid, reason=reason)
             words = f"{reason}; {self._then()}"
             self._end("task-failed", exception=f"WorkerLostError({words!r})", traceback=None)
 

@@ -7,17 +7,19 @@ held or given back. Only a claim that was overtaken ends nothing.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from celery.exceptions import SoftTimeLimitExceeded
 
-from underbutler import metrics
+from underbutler import metrics, tracing
 from underbutler.errors import FencedOutError, UnderbutlerError
-from underbutler.logs import bound, get_logger
+from underbutler.logs import bind_target, get_logger, target_bound, warn_afresh
 from underbutler.model.job import TargetState
 from underbutler.records import Outcome
 
 from .attempt import Attempt, Failure, GiveBack
+from .bindings import names_of
 from .claiming import claimed
 from .delivering import deliver_first
 from .endings import after, failed
@@ -26,6 +28,7 @@ from .measuring import count_claim, count_end
 from .patience import finish
 from .reducing import Reduced, reduce
 from .resuming import resume
+from .traced import attempted
 from .waiting import check_fitness, readable
 
 if TYPE_CHECKING:
@@ -105,20 +108,24 @@ def run_target(
         If its claim was overtaken: nothing that this call did is visible.
     """
     envelope = message.envelope
-    names = {"job": str(envelope.job), "target": str(envelope.target), "task": message.task}
-    with bound(**names, data_id=message.argsrepr), captured() as said:
+    came_s = time.time()
+    warn_afresh()
+    with target_bound(**names_of(envelope, message.task, message.argsrepr)), captured() as said:
         check_fitness(message, context)
         element = readable(message, context)
         claim = claimed(message, context, worker=worker, pid=pid, pid_started=pid_started)
         count_claim(message.task, claim)
+        bind_target(attempt=claim.claim_no)
+        said.survive(claim.target, claim.claim_no)
         attempt = Attempt(message=message, claim=claim, context=context, task_class=task_class, said=said)
-        log.info("target_started", claim=claim.claim_no, delivering=claim.delivering)
-        try:
-            return _work(attempt, element)
-        except FencedOutError as error:
-            log.error("target_fenced_out", claim=claim.claim_no, error=str(error))
-            count_end(message.task, "fenced_out")
-            raise
+        with attempted(message, element, claim, came_s):
+            log.info("target_started", delivering=claim.delivering, worker=worker, pid=pid)
+            try:
+                return _work(attempt, element)
+            except FencedOutError as error:
+                log.error("target_fenced_out", error=str(error))
+                count_end(message.task, "fenced_out")
+                raise
 
 
 def _work(attempt: Attempt, element: Element) -> TargetState:
@@ -147,15 +154,16 @@ def _given_back(ending: GiveBack, attempt: Attempt) -> GivenBackError:
     log.warning(
         "target_given_back", reason=ending.reason, seconds=round(ending.delay_s, 1), delivering=attempt.delivering
     )
-    state = finish(
-        attempt.context.jobs.give_back,
-        attempt.claim,
-        reason=ending.reason,
-        not_before_in_s=ending.delay_s,
-        end=ending.end,
-        log=attempt.said.text,
-        metadata=ending.metadata,
-    )
+    with tracing.span("give back"):
+        state = finish(
+            attempt.context.jobs.give_back,
+            attempt.claim,
+            reason=ending.reason,
+            not_before_in_s=ending.delay_s,
+            end=ending.end,
+            log=attempt.said.text,
+            metadata=ending.metadata,
+        )
     count_end(attempt.message.task, ending.end, attempt.seconds)
     return GivenBackError(ending.reason, state)
 
@@ -163,8 +171,10 @@ def _given_back(ending: GiveBack, attempt: Attempt) -> GivenBackError:
 def _failed(ending: Failure, attempt: Attempt) -> TargetFailedError:
     outcome = ending.outcome
     log.error("target_failed", state=outcome.state.value, error=outcome.reason, seconds=outcome.seconds)
+    outcome = outcome.replaced(log=attempt.said.text)
     try:
-        finish(attempt.context.jobs.complete, attempt.claim, outcome)
+        with tracing.span("complete", state=outcome.state.value):
+            finish(attempt.context.jobs.complete, attempt.claim, outcome)
     except FencedOutError:
         raise
     except Exception as error:  # the claim is ended, with less
@@ -177,7 +187,8 @@ def _failed(ending: Failure, attempt: Attempt) -> TargetFailedError:
 def _completed(outcome: Outcome, attempt: Attempt) -> TargetState:
     outcome = outcome.replaced(log=attempt.said.text)
     try:
-        finish(attempt.context.jobs.complete, attempt.claim, outcome)
+        with tracing.span("complete", state=outcome.state.value):
+            finish(attempt.context.jobs.complete, attempt.claim, outcome)
     except FencedOutError:
         raise
     except Exception as error:
@@ -194,7 +205,8 @@ def _announce(outcome: Outcome, attempt: Attempt) -> None:
         return
     context = attempt.context
     try:
-        context.publish(outcome.notices)
+        with tracing.span("notify", kind="producer", notices=len(outcome.notices)):
+            context.publish(outcome.notices)
         metrics.NOTICES.count(len(outcome.notices), outcome="published")
         context.jobs.mark_notices_sent([notice.id for notice in outcome.notices])
     except (UnderbutlerError, SoftTimeLimitExceeded) as error:

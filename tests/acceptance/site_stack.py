@@ -119,6 +119,7 @@ def install_probes(folder: Path) -> None:
         "probePixels": "PixelsTask",
         "probeSlow": "SlowTask",
         "probeStatus": "StatusTask",
+        "probeTalk": "TalkTask",
         "probeUndeclared": "UndeclaredTask",
         "probeWrite": "WriteTask",
     }

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from underbutler import tracing
 from underbutler.errors import ConflictError, LostDatasetError, UsageError, suggest
 from underbutler.model.dataref import DataIdValue, DataRef, human_data_id
 
@@ -139,9 +140,10 @@ class BoundDataRef(DataRef):
             If another target owns the dataset.
         """
         name = self._type_name(datasetType)
-        ref = self._output(name, rest)
-        self._intend(ref)
-        self._write(obj, ref)
+        with tracing.span(f"put {name}"):
+            ref = self._output(name, rest)
+            self._intend(ref)
+            self._write(obj, ref)
         if self._binding.journal is not None:
             self._binding.journal.stored(ref)
         identity: uuid.UUID = ref.id

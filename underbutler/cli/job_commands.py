@@ -142,6 +142,8 @@ def _say_what_to_do(row: JobRow, counts: Mapping[TargetState, int], targets: lis
         say(
             "Look at a held target: `underbutler quarantine show ID`; run it again: `underbutler quarantine replay ID`."
         )
+    if counts.get(TargetState.FAILED) or counts.get(TargetState.HELD):
+        say(f"See why: `underbutler logs {short}`.")
     if counts.get(TargetState.FAILED) and not any(target.replayed_as for target in targets):
         say(f"Run what failed again: `underbutler retry {short}`.")
 

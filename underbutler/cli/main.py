@@ -28,6 +28,7 @@ _COMMANDS = {
     "db": ".database_commands:db",
     "destroy": ".job_commands:destroy",
     "ingest": ".repository_commands:ingest",
+    "logs": ".logs_command:logs",
     "metrics": ".metrics_command:metrics",
     "notices": ".watch_command:notices",
     "quarantine": ".quarantine_commands:quarantine",

@@ -80,6 +80,7 @@ def end_claim(
     max_deaths: int,
     max_worker_deaths: int,
     delay_s: float,
+    log: str | None = None,
 ) -> TargetState | None:
     """End a claim from outside its child; see `JobStore.end_claim`."""
     if end not in get_args(ClaimEnd):
@@ -98,7 +99,7 @@ def end_claim(
                 max_deaths=max_deaths,
                 max_worker_deaths=max_worker_deaths,
             )
-            _end(connection, row, state, end=end, reason=reason, delay_s=delay_s)
+            _end(connection, row, state, end=end, reason=reason, delay_s=delay_s, log=log)
             return state
     return _as_it_was_left(engine, target, claim_no, end)
 

@@ -16,7 +16,7 @@ from .ending import ClaimEnd
 from .face import Face
 from .rows import HeldClaim
 from .tables import Claim as ClaimTable
-from .tables import Target
+from .tables import Job, Target
 
 __all__ = ["Keeping"]
 
@@ -78,6 +78,7 @@ class Keeping(Face):
         max_deaths: int,
         max_worker_deaths: int,
         delay_s: float = 0.0,
+        log: str | None = None,
     ) -> TargetState | None:
         """End a claim from outside its child: the verb of keepers and sweepers.
 
@@ -98,6 +99,8 @@ class Keeping(Face):
             A target that has died so often is held, with the reasons of all its dead claims.
         delay_s
             Nobody may claim it before, seconds from now.
+        log
+            What it had said until then, where that is known.
 
         Returns
         -------
@@ -119,6 +122,7 @@ class Keeping(Face):
             max_deaths=max_deaths,
             max_worker_deaths=max_worker_deaths,
             delay_s=delay_s,
+            log=log,
         )
 
 
@@ -136,6 +140,8 @@ def _claims(*conditions: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
             Target.deaths,
             Target.worker_deaths,
             Target.cancel_requested,
+            Target.argsrepr,
+            select(Job.traceparent).where(Job.id == Target.job_id).scalar_subquery().label("traceparent"),
             ClaimTable.worker,
             ClaimTable.pid,
             ClaimTable.pid_started,

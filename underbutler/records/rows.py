@@ -146,6 +146,8 @@ class HeldClaim:
         How often the target's child and its worker died before.
     cancel_requested
         Whether it, or its whole job, is to be aborted.
+    argsrepr, traceparent
+        Its data ID in words; the trace of its submission.
     """
 
     target: uuid.UUID
@@ -164,6 +166,8 @@ class HeldClaim:
     deaths: int
     worker_deaths: int
     cancel_requested: bool
+    argsrepr: str = ""
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

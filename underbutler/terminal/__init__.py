@@ -6,6 +6,7 @@ Answers go to stdout; progress and everything else that is said goes to stderr.
 from __future__ import annotations
 
 from .annex_table import findings_table
+from .claim_logs import LEVELS, attempt_text, log_lines, target_text
 from .claims import ClaimsView
 from .concerns import Concern, concerns_of, concerns_text
 from .consoles import answers, sayings
@@ -16,9 +17,11 @@ from .runs import fields_table, run_facts, runs_table
 from .tables import jobs_table, notice_line, notices_table, targets_table
 
 __all__ = [
+    "LEVELS",
     "ClaimsView",
     "Concern",
     "answers",
+    "attempt_text",
     "concerns_of",
     "concerns_text",
     "each_view",
@@ -28,6 +31,7 @@ __all__ = [
     "groups_view",
     "held_view",
     "jobs_table",
+    "log_lines",
     "notice_line",
     "notices_table",
     "parked_view",
@@ -36,6 +40,7 @@ __all__ = [
     "sayings",
     "span_text",
     "steps",
+    "target_text",
     "targets_table",
     "when_text",
 ]

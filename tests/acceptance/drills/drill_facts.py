@@ -59,6 +59,11 @@ class Heard:
         with self._lock:
             self._ids[notice.job][notice.id] += 1
 
+    def forget(self) -> None:
+        """Begin anew, as a consumer after a restore: of what was made since the backup it is told again."""
+        with self._lock:
+            self._ids.clear()
+
     def of(self, job: uuid.UUID) -> Counter[str]:
         """Return how often each notice id of a job was heard."""
         with self._lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -218,6 +219,29 @@ class DrillSite:
         )
         self._sweepers.append(process)
         return process
+
+    def end_all(self) -> None:
+        """Kill every worker and every sweeper."""
+        for worker in self.workers:
+            worker.end()
+        for sweeper in self._sweepers:
+            sweeper.kill()
+            sweeper.stop()
+        self.workers.clear()
+        self._sweepers.clear()
+
+    def command(self, *words: str) -> str:
+        """Run ``underbutler`` with words, and return what it said."""
+        done = subprocess.run(
+            [str(PROGRAM), "--home", str(self.home), *words],
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+        return done.stdout + done.stderr
 
     def clear(self) -> None:
         """Begin anew: faults are gone, and jobs that a drill left open are cancelled."""

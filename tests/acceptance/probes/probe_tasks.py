@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+import sys
+import threading
 import time
+import warnings
 from pathlib import Path
 
+import astropy
 import numpy as np
+from astropy.utils.exceptions import AstropyUserWarning
 from lsst.pex.config import Config, Field
 from lsst.pipe.base import NoWorkFound, Struct
 
@@ -259,3 +265,33 @@ class PixelsTask(_Probe):
         median = float(np.median(dataRef.get("raw").data)) * factor
         self.metadata["median"] = median
         dataRef.put({"median": median, "has_butler": self.butler is not None}, "probeTable")
+
+
+class TalkTask(_Probe):
+    """Say something by every way there is and write a table and a picture; the first time it dies half way."""
+
+    _DefaultName = "probeTalk"
+    datasetTypes = {"probeTable": TABLE, "probePicture": PICTURE}
+
+    def runDataRef(self, dataRef):
+        """Talk; ``marker:signal`` in the config says how to die if the marker is not there."""
+        self.log.info("by the task itself")
+        self.log.verbose("by a level of Rubin's")
+        logging.getLogger("lsst.daf.butler.something").warning("by the Butler")
+        astropy.log.info("by astropy's logger")
+        warnings.warn("by a warning", UserWarning, stacklevel=1)
+        warnings.warn("by a warning of astropy's", AstropyUserWarning, stacklevel=1)
+        thread = threading.Thread(target=logging.getLogger("botocore.retries").warning, args=("by another thread",))
+        thread.start()
+        thread.join()
+        sys.stdout.write("by print\n")
+        sys.stderr.write("progress 1\rprogress 2\rprogress 3\n")
+        os.write(2, b"below Python\n")
+        marker, _, how = self.config.words.rpartition(":")
+        dataRef.put({"words": "talk"}, "probeTable")
+        if not Path(marker).exists():
+            Path(marker).touch()
+            sys.stdout.write("and without an end of line")
+            os.kill(os.getpid(), signal.Signals[how])
+            time.sleep(60)
+        dataRef.put(b"\x89PNG\r\n\x1a\n", "probePicture")
