@@ -152,6 +152,7 @@ class ArgumentParser(argparse.ArgumentParser):
         task_class: type[CmdLineTask] | None = None,
         allow_python: bool = False,
         allow_files: bool = True,
+        run_stamp: str | None = None,
     ) -> argparse.Namespace:
         """Parse a command; nothing is written, and whatever is wrong raises.
 
@@ -177,6 +178,8 @@ class ArgumentParser(argparse.ArgumentParser):
             Whether ``-C`` may be given a Python file, which is executed.
         allow_files
             Whether ``-C`` and ``@file`` may read files at all: not those of a server.
+        run_stamp
+            Time part of the name of a RUN of the job's own; default now.
 
         Returns
         -------
@@ -200,6 +203,7 @@ class ArgumentParser(argparse.ArgumentParser):
         check_show(namespace)
         apply_config(namespace, config, override, allow_python=allow_python, allow_files=allow_files)
         namespace.options = task_options(self, namespace)
+        namespace.runStamp = run_stamp
         namespace.resources = ExitStack()
         try:
             self._complete(namespace, repositories, job, user, task_class or getattr(override, "__self__", None))

@@ -21,6 +21,7 @@ from .overview import Overviews
 from .quarantine import Quarantine
 from .recorder import Recorder, recorded_by
 from .rows import ClaimRow, JobRow, ProductRow, TargetRow
+from .schedules import Schedules
 from .sweeping import Sweeping
 from .tables import Job
 from .tokens import Tokens
@@ -32,7 +33,20 @@ from .workers import Workers
 __all__ = ["JobStore"]
 
 
-class JobStore(Keeping, Waiting, Sweeping, Uploads, Workers, Breakers, Quarantine, Tokens, Deliveries, Overviews):
+class JobStore(
+    Keeping,
+    Waiting,
+    Sweeping,
+    Uploads,
+    Workers,
+    Breakers,
+    Quarantine,
+    Tokens,
+    Deliveries,
+    Overviews,
+    Schedules,
+    Firings,
+):
     """Jobs, targets, claims, intents, products and notices in one SQL database, and the service around them.
 
     Every change of a target is guarded by its claim number and its state. Times are the database's clock. The store
