@@ -212,6 +212,18 @@ class ArgumentParser(argparse.ArgumentParser):
             raise
         return namespace
 
+    def check_words(self, config: Any, args: Sequence[str], override: Callable[[Any], None] | None = None) -> None:
+        """Check a command as far as no repository is needed: its options and its config.
+
+        Raises
+        ------
+        UsageError
+            If it cannot succeed as written.
+        """
+        namespace = self._parse_words(args, allow_files=True)
+        check_show(namespace)
+        apply_config(namespace, config, override, allow_python=False, allow_files=True)
+
     def parse_args(  # type: ignore[override]  # Gen2's signature: the config comes first
         self, config: Any, args: Sequence[str] | None = None, log: Any = None, override: Any = None, **more: Any
     ) -> argparse.Namespace:

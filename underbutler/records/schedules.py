@@ -15,7 +15,7 @@ from .fence import kept
 from .firings import Firings, insert_firing
 from .insertion import insertion
 from .schedule_tables import Firing, Schedule
-from .schedule_values import NewFiring, NewSchedule, ScheduleRow, firing_id, schedule_id
+from .schedule_values import FiringRow, NewFiring, NewSchedule, ScheduleRow, firing_id, schedule_id
 
 __all__ = ["Schedules"]
 
@@ -99,6 +99,11 @@ class Schedules(Firings):
                 "See `underbutler schedule list`.",
             )
         return found[0]
+
+    def last_firings(self) -> dict[uuid.UUID, FiringRow]:
+        """Return the latest firing of each entry."""
+        found = {row.id: self.firings(row.id, limit=1) for row in self.schedules()}
+        return {identity: firings[0] for identity, firings in found.items() if firings}
 
     def due_schedules(self, now: float) -> list[ScheduleRow]:
         """Return the entries whose time has come, the oldest first."""

@@ -45,7 +45,6 @@ class JobStore(
     Deliveries,
     Overviews,
     Schedules,
-    Firings,
 ):
     """Jobs, targets, claims, intents, products and notices in one SQL database, and the service around them.
 

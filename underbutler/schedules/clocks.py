@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
@@ -193,8 +193,3 @@ def _slots(when: When, sun: Sun | None, zone: ZoneInfo) -> Slots:
     if when.sun is not None and sun is not None:
         return SunSlots(sun, when.sun, when.offset)
     return Never()
-
-
-def local_text(moment: float, zone: Any) -> str:
-    """Return a moment as date and time of day in a time zone."""
-    return datetime.fromtimestamp(moment, UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")

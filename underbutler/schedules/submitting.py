@@ -27,7 +27,7 @@ from .looking import a_later_exposure
 if TYPE_CHECKING:
     from underbutler.preparing import Prepared
 
-__all__ = ["command_words", "day_of_firing", "submit_firing"]
+__all__ = ["command_file", "command_words", "day_of_firing", "submit_firing"]
 
 NEW_SINCE_S = 2 * 86_400.0
 """With ``only_new``: an observing day ends within so many seconds of its first firing."""
@@ -62,7 +62,7 @@ def _submit(
     from underbutler.submit import prepare, submit
 
     with (
-        _overrides(definition.config) as config,
+        command_file(definition.config) as config,
         prepare(
             definition.task or "",
             command_words(definition, day, config),
@@ -144,7 +144,7 @@ def _only_new(context: WorkerContext, firing: FiringRow, prepared: Prepared) -> 
 
 
 @contextmanager
-def _overrides(config: Mapping[str, Any]) -> Iterator[Path | None]:
+def command_file(config: Mapping[str, Any]) -> Iterator[Path | None]:
     """Write config overrides into a TOML file, and remove it after."""
     if not config:
         yield None
