@@ -62,6 +62,9 @@ def list_schedules(form: str) -> None:
             answer_json([asdict(row) | {"last": None if one is None else asdict(one)} for row, one in rows])
         elif rows:
             answers().print(schedules_table(rows, context.jobs.now()))
+            for row, _ in rows:
+                if row.error:
+                    sayings().print(f"{row.name}: {row.error}", style="red", soft_wrap=True, highlight=False)
         else:
             sayings().print(
                 f"Nothing is scheduled. Write {context.settings.schedules_file}, check it with `underbutler schedule "

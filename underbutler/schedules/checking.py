@@ -27,7 +27,8 @@ def check_file(path: Path) -> tuple[ScheduleFile, list[str]]:
     file = read_schedules(path)
     problems = [problem.text(path) for problem in file.problems]
     for definition in file.entries:
-        problems += [f"{path}: schedule {definition.name!r}, {words}" for words in _wrong(definition)]
+        place = f"{path}:{file.lines[definition.name]}: schedule {definition.name!r}"
+        problems += [f"{place}, {words}" for words in _wrong(definition)]
     return file, problems
 
 
@@ -54,10 +55,12 @@ def _wrong_command(definition: Definition) -> Iterator[str]:
     except UsageError as error:
         yield f"task: {error}"
         return
-    try:
-        with command_file(definition.config) as config:
-            task._makeArgumentParser().check_words(
-                task.ConfigClass(), command_words(definition, 20000101, config), override=task.applyOverrides
-            )
-    except UsageError as error:
-        yield f"config or options: {error}"
+    parser = task._makeArgumentParser()
+    for field, tried in (("options", definition.model_copy(update={"config": {}})), ("config", definition)):
+        try:
+            with command_file(tried.config) as config:
+                words = command_words(tried, 20000101, config)
+                parser.check_words(task.ConfigClass(), words, override=task.applyOverrides)
+        except UsageError as error:
+            yield f"{field}: {error}"
+            return

@@ -45,6 +45,7 @@ Zone = Annotated[str, AfterValidator(_zone)]
 Name = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
 Word = Annotated[str, Field(min_length=1, max_length=4000)]
 IdValue = int | Word
+DataId = dict[Word, IdValue | list[IdValue]]
 
 
 class _Table(BaseModel):
@@ -142,8 +143,10 @@ class Entry(_Table):
 
     task: Word | None = None
     repo: Word | None = None
-    id: dict[Word, IdValue | list[IdValue]] = Field(default_factory=dict)
+    id: DataId = Field(default_factory=dict)
     """Data IDs as after ``--id``; `day_obs` may be ``today``, ``yesterday`` or a number of days before (-1)."""
+    ids: dict[Word, DataId] = Field(default_factory=dict)
+    """The same of other id arguments of the task, by name, e.g. ``inputId``."""
     query: Word | None = None
     """A Butler query, as after ``-d``; ``{day_obs}`` stands for the observing day."""
     config: dict[str, Any] = Field(default_factory=dict)
@@ -153,7 +156,7 @@ class Entry(_Table):
     run: Word | None = None
     """RUN collection, as after ``-o``; ``{day_obs}`` stands for the observing day. Default: one for each firing."""
     options: list[Word] = Field(default_factory=list)
-    """Further words of the command, e.g. the task's own options."""
+    """Further words of the command, e.g. the task's own options; ``{day_obs}`` as in `query`."""
     who: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     only_new: bool = False
     """Leave out data IDs that this entry has submitted for this observing day already."""
@@ -197,12 +200,11 @@ class Entry(_Table):
     def _check_days(self) -> None:
         if self.when.after_last_exposure is not None and not (self.when.instrument or self.id.get("instrument")):
             raise ValueError("needs an instrument, in id or in when: whose exposures count")
-        days = self.id.get("day_obs", [])
-        for day in days if isinstance(days, list) else [days]:
-            if isinstance(day, str) and day not in ("today", "yesterday"):
-                raise ValueError(f"id.day_obs is {day!r}: write today, yesterday, -1 (days before), or 20261120")
-            if isinstance(day, int) and not (-3660 <= day <= 0 or 18000101 <= day <= 99991231):
-                raise ValueError(f"id.day_obs is {day}: write today, yesterday, -1 (days before), or 20261120")
+        for given in (self.id, *self.ids.values()):
+            days = given.get("day_obs", [])
+            for day in days if isinstance(days, list) else [days]:
+                if not _is_day(day):
+                    raise ValueError(f"has day_obs {day!r}: write today, yesterday, -1 (days before), or 20261120")
 
     @property
     def lane(self) -> str:
@@ -215,9 +217,15 @@ class Entry(_Table):
         return f"{self.task} {self.repo}" if self.chore is None else f"chore {self.chore}"
 
 
+def _is_day(value: int | str) -> bool:
+    if isinstance(value, str):
+        return value in ("today", "yesterday")
+    return -3660 <= value <= 0 or 18000101 <= value <= 99991231
+
+
 _OF_CHORES = frozenset({"older_than", "since", "deep", "repair"})
 _OF_SUBMISSIONS = frozenset(
-    {"repo", "id", "query", "config", "collections", "out", "run", "options", "who", "only_new", "lifetime"}
+    {"repo", "id", "ids", "query", "config", "collections", "out", "run", "options", "who", "only_new", "lifetime"}
 )
 
 

@@ -70,12 +70,15 @@ class ScheduleFile:
         What is right in it, in its order.
     problems
         What is wrong in it.
+    lines
+        Where each entry begins.
     """
 
     path: Path
     digest: str
     entries: tuple[Definition, ...]
     problems: tuple[Problem, ...]
+    lines: Mapping[str, int]
 
     @property
     def wrong_names(self) -> dict[str, str]:
@@ -145,6 +148,7 @@ def parse_schedules(text: str, path: Path) -> ScheduleFile:
         digest=hashlib.sha256(text.encode()).hexdigest(),
         entries=tuple(one for one in complete if times[one.name] == 1),
         problems=tuple(sorted(problems, key=lambda problem: problem.line)),
+        lines={one.name: line for line, one in entries},
     )
 
 

@@ -45,7 +45,7 @@ def definition_of(row: ScheduleRow) -> Definition:
 def new_schedules(file: ScheduleFile, now: float) -> Iterable[NewSchedule]:
     """Return what a file says of each entry: what it is, or what is wrong with it."""
     for definition in file.entries:
-        as_json: dict[str, Any] = definition.model_dump(mode="json", exclude_none=True)
+        as_json: dict[str, Any] = definition.model_dump(mode="json", exclude_unset=True, exclude_none=True)
         try:
             yield NewSchedule(name=definition.name, definition=as_json, next_due=clock_of(definition).due_after(now))
         except UsageError as error:  # ephem is not installed

@@ -34,7 +34,9 @@ def look(context: WorkerContext, every_s: float) -> bool:
     try:
         definition = definition_of(row)
         found = last_exposure(context, definition)
-    except UnderbutlerError as error:
+    except Exception as error:
+        if not isinstance(error, UnderbutlerError):
+            log.exception("schedule_look_failed", schedule=row.name)
         trouble = f"{TROUBLE}{error}"
         if row.error != trouble:
             log.warning("schedule_cannot_look", schedule=row.name, error=str(error))
@@ -60,7 +62,7 @@ def last_exposure(context: WorkerContext, definition: Definition) -> LastExposur
         raise UsageError("after_last_exposure looks at one instrument: name it in when.instrument.")
     with context.repositories.butler(definition.repo or "") as butler:
         records: list[Any] = butler.query_dimension_records(
-            "exposure", instrument=instrument, order_by="-timespan.end", limit=1, explain=False
+            "exposure", instrument=instrument, order_by="-exposure.timespan.end", limit=1, explain=False
         )
     return LastExposure(records[0].id, round(records[0].timespan.end.unix)) if records else None
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from underbutler.broker import make_app
 from underbutler.context import WorkerContext
-from underbutler.errors import ConflictError, TransientError, UnknownNameError
+from underbutler.errors import ConflictError, TransientError, UnknownNameError, UsageError
 from underbutler.records import FiringRow, FiringState, JobRow
 
 from .entries import Definition
@@ -108,8 +108,9 @@ def command_words(definition: Definition, day: int, config: Path | None = None) 
         TOML file with its config overrides.
     """
     words = [definition.repo or ""]
-    if definition.id:
-        words += ["--id", *(f"{key}={_id_text(key, value, day)}" for key, value in definition.id.items())]
+    for argument, given in {"id": definition.id, **definition.ids}.items():
+        if given:
+            words += [f"--{argument}", *(f"{key}={_id_text(key, value, day)}" for key, value in given.items())]
     for option, text in (("-d", definition.query), ("-o", definition.run), ("--out", definition.out)):
         if text is not None:
             words += [option, text.replace("{day_obs}", str(day))]
@@ -117,7 +118,7 @@ def command_words(definition: Definition, day: int, config: Path | None = None) 
         words += ["--collections", ",".join(definition.collections)]
     if config is not None:
         words += ["-C", str(config)]
-    return [*words, "--allow-empty", *definition.options]
+    return [*words, "--allow-empty", *(word.replace("{day_obs}", str(day)) for word in definition.options)]
 
 
 def _id_text(key: str, value: Any, day: int) -> str:
@@ -145,14 +146,18 @@ def _only_new(context: WorkerContext, firing: FiringRow, prepared: Prepared) -> 
 
 @contextmanager
 def command_file(config: Mapping[str, Any]) -> Iterator[Path | None]:
-    """Write config overrides into a TOML file, and remove it after."""
+    """Write config overrides into a TOML file, and remove it after; no error text names it."""
     if not config:
         yield None
         return
     with tempfile.TemporaryDirectory(prefix="underbutler-schedule-") as folder:
         path = Path(folder) / "overrides.toml"
         path.write_text("".join(f"{json.dumps(key)} = {_toml(value)}\n" for key, value in config.items()))
-        yield path
+        try:
+            yield path
+        except UsageError as error:
+            error.message = error.message.replace(f"In {path}: ", "").replace(f"-C {path}", "config")
+            raise
 
 
 def _toml(value: Any) -> str:

@@ -62,7 +62,7 @@ class ComingLike(Protocol):
 
 
 def schedules_table(rows: Iterable[tuple[ScheduleRow, FiringRow | None]], now: float) -> Table:
-    """Return a table of entries: what each does, when it is next, what became of the last one, what is wrong."""
+    """Return a table of entries: what each does, when it is next, what became of the last one."""
     table = _table("id", "schedule", "when", "does", "next (UTC)", "in", "last firing")
     for row, last in rows:
         table.add_row(
@@ -74,8 +74,6 @@ def schedules_table(rows: Iterable[tuple[ScheduleRow, FiringRow | None]], now: f
             "" if row.paused or row.next_due is None else span_text(row.next_due - now),
             Text("never") if last is None else _state(last, now),
         )
-        if row.error:
-            table.add_row("", Text(row.error, "red", overflow="fold"))
     return table
 
 
