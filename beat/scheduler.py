@@ -12,6 +12,8 @@ from celery.schedules import schedule
 from underbutler.broker import make_app
 from underbutler.context import WorkerContext
 from underbutler.logs import get_logger
+from underbutler.schedules.leader import Leader
+from underbutler.schedules.ticking import Ticker
 from underbutler.settings import load_settings
 from underbutler.sweeper import Sweeper
 
@@ -24,6 +26,9 @@ log = get_logger(__name__)
 SWEEP = "underbutler.sweep"
 """Task name of the housekeeping entry: no message has it."""
 
+FIRE = "underbutler.fire"
+"""Task name of the entry that looks what of the schedule is due: no message has it either."""
+
 PATIENCE_S = 5.0
 """A chore that runs when beat is ended gets so long to come to an end."""
 
@@ -32,21 +37,26 @@ class Scheduler(beat.Scheduler):
     """Celery's scheduler in memory, with chores.
 
     An entry whose task is the name of a chore is done here, in a thread and without a message; every other entry is
-    sent, as always. The one chore is the sweep.
+    sent, as always. The chores are the sweep, done by every beat, because any number may sweep at once, and a look at
+    what of the schedule is due, done by the one beat that leads.
     """
 
     producer: Any = None  # messages go through the app's pool: a broker that is away stops neither schedule nor chores
 
     def __init__(self, app: Any, *args: Any, **kwargs: Any) -> None:
         self.chores: dict[str, Chore] = {}
+        self._ticker: Ticker | None = None
         super().__init__(app, *args, **kwargs)
 
     def setup_schedule(self) -> None:
         """Take the app's entries, and add the housekeeping."""
         super().setup_schedule()
         settings = load_settings()
-        sweeper = Sweeper(WorkerContext(settings), make_app(settings, "sweeper"))
+        context = WorkerContext(settings)
+        sweeper = Sweeper(context, make_app(settings, "sweeper"))
         self.add_chore(SWEEP, Chore("sweeper", _until_done(sweeper)), every_s=settings.sweep_interval_s)
+        self._ticker = ticker = Ticker(settings, context.jobs, Leader(context.engine))
+        self.add_chore(FIRE, Chore("schedules", lambda _: ticker.tick()), every_s=settings.schedule_tick_s)
 
     def install_default_entries(self, data: Mapping[str, Any]) -> None:
         """Install none: Celery's own would send a message that is no target."""
@@ -82,12 +92,15 @@ class Scheduler(beat.Scheduler):
             _, chore = self.chores.popitem()
             if not chore.stop(PATIENCE_S):
                 log.warning("chore_cut", chore=chore.name)
+        if self._ticker is not None:
+            ticker, self._ticker = self._ticker, None
+            ticker.stop(PATIENCE_S)
         super().close()
 
     @property
     def info(self) -> str:
         """What beat's banner says of it."""
-        return f"    . chores -> {SWEEP}"
+        return f"    . chores -> {SWEEP}, {FIRE}"
 
 
 def _until_done(sweeper: Sweeper) -> Callable[[Stopped], None]:

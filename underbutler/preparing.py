@@ -64,6 +64,7 @@ def prepare(
     job: uuid.UUID | None = None,
     log: logging.Logger | None = None,
     access_token: str | None = None,
+    run_stamp: str | None = None,
 ) -> Iterator[Prepared]:
     """Parse and check a submission without writing anything; its butlers are open inside the block.
 
@@ -83,6 +84,9 @@ def prepare(
         Parent of the task's log.
     access_token
         Delegated token with which remote repositories are opened.
+    run_stamp
+        Time part of the default RUN collection's name, as `underbutler.clock.stamp` writes it; default now. Whoever
+        may have to submit a job again under the same identity gives the same one.
 
     Raises
     ------
@@ -101,6 +105,7 @@ def prepare(
             job=job,
             user=user,
             task_class=task_class,
+            run_stamp=run_stamp,
         )
         with command.resources:
             yield _checked(task, task_class, command)

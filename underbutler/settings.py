@@ -121,6 +121,11 @@ class Settings(BaseSettings):
     """Longest silence of the annex within one request of a worker, in seconds."""
     annex_part_bytes: int = Field(8 * 2**20, ge=5 * 2**20, validation_alias=_alias("ANNEX_PART_BYTES"))
 
+    schedules: Path | None = Field(None, validation_alias=_alias("SCHEDULES"))
+    """TOML file of what beat submits by itself; default ``schedules.toml`` in `home`."""
+    schedule_tick_s: float = Field(1.0, gt=0, le=60, validation_alias=_alias("SCHEDULE_TICK_S"))
+    """So often does beat look what is due, in seconds."""
+
     notice_exchange: str = Field("largeFileObjectAvailable", validation_alias=_alias("NOTICE_EXCHANGE"))
     log_format: Literal["text", "json"] = Field("text", validation_alias=_alias("LOG_FORMAT"))
     log_levels: str = Field("", validation_alias=_alias("LOG_LEVELS"))
@@ -139,6 +144,11 @@ class Settings(BaseSettings):
     def index_uri(self) -> str:
         """URI of the Butler repository index."""
         return self.repository_index or str(self.home / "repositories.yaml")
+
+    @property
+    def schedules_file(self) -> Path:
+        """TOML file of what beat submits by itself."""
+        return (self.schedules or self.home / "schedules.toml").expanduser().absolute()
 
     @property
     def stack_file(self) -> Path:

@@ -36,6 +36,7 @@ _COMMANDS = {
     "retry": ".job_commands:retry",
     "run": ".run_command:run",
     "runs": ".runs_commands:runs",
+    "schedule": ".schedule_commands:schedule",
     "status": ".job_commands:status",
     "submit": ".submit_command:submit",
     "sweep": ".sweep_command:sweep",

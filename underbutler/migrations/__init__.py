@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HEAD", "VERSION_TABLE", "is_current", "script", "upgrade"]
 
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 """Revision of the schema that this release works with."""
 
 VERSION_TABLE: Final = "underbutler_revision"

@@ -152,6 +152,7 @@ class ArgumentParser(argparse.ArgumentParser):
         task_class: type[CmdLineTask] | None = None,
         allow_python: bool = False,
         allow_files: bool = True,
+        run_stamp: str | None = None,
     ) -> argparse.Namespace:
         """Parse a command; nothing is written, and whatever is wrong raises.
 
@@ -177,6 +178,8 @@ class ArgumentParser(argparse.ArgumentParser):
             Whether ``-C`` may be given a Python file, which is executed.
         allow_files
             Whether ``-C`` and ``@file`` may read files at all: not those of a server.
+        run_stamp
+            Time part of the name of a RUN of the job's own; default now.
 
         Returns
         -------
@@ -200,6 +203,7 @@ class ArgumentParser(argparse.ArgumentParser):
         check_show(namespace)
         apply_config(namespace, config, override, allow_python=allow_python, allow_files=allow_files)
         namespace.options = task_options(self, namespace)
+        namespace.runStamp = run_stamp
         namespace.resources = ExitStack()
         try:
             self._complete(namespace, repositories, job, user, task_class or getattr(override, "__self__", None))
@@ -207,6 +211,18 @@ class ArgumentParser(argparse.ArgumentParser):
             namespace.resources.close()
             raise
         return namespace
+
+    def check_words(self, config: Any, args: Sequence[str], override: Callable[[Any], None] | None = None) -> None:
+        """Check a command as far as no repository is needed: its options and its config.
+
+        Raises
+        ------
+        UsageError
+            If it cannot succeed as written.
+        """
+        namespace = self._parse_words(args, allow_files=True)
+        check_show(namespace)
+        apply_config(namespace, config, override, allow_python=False, allow_files=True)
 
     def parse_args(  # type: ignore[override]  # Gen2's signature: the config comes first
         self, config: Any, args: Sequence[str] | None = None, log: Any = None, override: Any = None, **more: Any

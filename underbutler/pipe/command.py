@@ -151,7 +151,7 @@ def choose_run(namespace: argparse.Namespace, output: Butler | None, task: str) 
         If the name is a collection of another kind, or ``--clobber-config`` is given with a RUN that exists.
     """
     job: uuid.UUID = namespace.job
-    own = run_name(user=namespace.user, task=task, stamp=stamp(), job=job)
+    own = run_name(user=namespace.user, task=task, stamp=getattr(namespace, "runStamp", None) or stamp(), job=job)
     namespace.ownRun = namespace.run is None
     if namespace.run is None:
         namespace.run = own

@@ -4,6 +4,7 @@ from .deliveries import Announcement, Delivery, TargetFate
 from .ending import ClaimEnd, GiveBackEnd
 from .overview import Overview, QuarantineGroup, WaitingGroup
 from .rows import ClaimRow, HeldClaim, JobRow, ProductRow, TargetRow, UploadRow
+from .schedule_values import FiringRow, FiringState, NewFiring, NewSchedule, ScheduleRow
 from .service_values import BreakerRow, Parked, ParkedRow, Remembered, Submission, TokenRow, Worker, WorkerRow
 from .store import JobStore
 from .values import (
@@ -26,12 +27,16 @@ __all__ = [
     "ClaimEnd",
     "ClaimRow",
     "Delivery",
+    "FiringRow",
+    "FiringState",
     "GiveBackEnd",
     "HeldClaim",
     "Intent",
     "JobRow",
     "JobStore",
+    "NewFiring",
     "NewJob",
+    "NewSchedule",
     "NewTarget",
     "Outcome",
     "Outgoing",
@@ -42,6 +47,7 @@ __all__ = [
     "ProductRow",
     "QuarantineGroup",
     "Remembered",
+    "ScheduleRow",
     "StandDown",
     "StandDownReason",
     "Submission",

@@ -22,6 +22,7 @@ from .overview import Overviews
 from .quarantine import Quarantine
 from .recorder import Recorder, recorded_by
 from .rows import ClaimRow, JobRow, ProductRow, TargetRow
+from .schedules import Schedules
 from .sweeping import Sweeping
 from .tables import Job
 from .tokens import Tokens
@@ -34,7 +35,18 @@ __all__ = ["JobStore"]
 
 
 class JobStore(
-    Keeping, Waiting, Sweeping, Uploads, Workers, Breakers, Quarantine, Tokens, Deliveries, Overviews, Measuring
+    Keeping,
+    Waiting,
+    Sweeping,
+    Uploads,
+    Workers,
+    Breakers,
+    Quarantine,
+    Tokens,
+    Deliveries,
+    Overviews,
+    Measuring,
+    Schedules,
 ):
     """Jobs, targets, claims, intents, products and notices in one SQL database, and the service around them.
 

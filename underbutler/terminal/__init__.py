@@ -14,6 +14,7 @@ from .moments import span_text, when_text
 from .progress import follow_job, steps
 from .quarantine import each_view, groups_view, held_view, parked_view
 from .runs import fields_table, run_facts, runs_table
+from .schedules import coming_table, firings_table, schedules_table
 from .tables import jobs_table, notice_line, notices_table, targets_table
 
 __all__ = [
@@ -22,11 +23,13 @@ __all__ = [
     "Concern",
     "answers",
     "attempt_text",
+    "coming_table",
     "concerns_of",
     "concerns_text",
     "each_view",
     "fields_table",
     "findings_table",
+    "firings_table",
     "follow_job",
     "groups_view",
     "held_view",
@@ -38,6 +41,7 @@ __all__ = [
     "run_facts",
     "runs_table",
     "sayings",
+    "schedules_table",
     "span_text",
     "steps",
     "target_text",

@@ -1,0 +1,137 @@
+"""One tick of a beat: who leads, what the file says, what is due, whether anybody does it. Quick, and no Butler."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from typing import Final
+
+from underbutler.errors import RecordsUnavailableError, UsageError
+from underbutler.logs import get_logger
+from underbutler.records import JobStore
+from underbutler.settings import Settings
+
+from .entries import CHORE, SUBMISSION
+from .files import ScheduleFile, read_schedules
+from .firing import bring, fire_due
+from .lanes import Lane
+from .leader import Leader
+
+__all__ = ["FOLLOWERS_WAIT_S", "LOOK_EVERY_S", "Ticker"]
+
+log = get_logger(__name__)
+
+SLOW_S: Final = 10.0
+"""What waits longer, in seconds, gets another process."""
+FOLLOWERS_WAIT_S: Final = 20.0
+"""What waits longer, in seconds, is taken up also by beats that do not lead."""
+LOOK_EVERY_S: Final = 60.0
+"""So often is a repository asked for its latest exposure, in seconds."""
+
+REMEMBERED: Final = "schedule file"
+
+
+class Ticker:
+    """Ticks. Everything it knows is in the records: it may be killed at any moment.
+
+    Parameters
+    ----------
+    settings
+        Where the file is.
+    jobs
+        The records.
+    leader
+        Who fires.
+    lanes
+        Who does what was fired; by default processes of their own.
+    clock
+        Returns now, in seconds since 1970 UTC; default the database's clock.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        jobs: JobStore,
+        leader: Leader,
+        *,
+        lanes: tuple[Lane, ...] | None = None,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self.name = f"{socket.gethostname()}/{os.getpid()}"
+        self.leads = False
+        self._settings = settings
+        self._jobs = jobs
+        self._leader = leader
+        self._lanes = lanes or (Lane(SUBMISSION), Lane(CHORE))
+        self._clock = clock or jobs.now
+        self._seen: tuple[int, int, int] | None = None
+        self._records_away = False
+
+    def tick(self) -> int | None:
+        """Tick once; return how many firings were recorded, None when the records are away."""
+        try:
+            fired = self._tick()
+        except RecordsUnavailableError as error:
+            if not self._records_away:
+                log.warning("schedule_records_away", error=str(error))
+            self._records_away = True
+            return None
+        if self._records_away:
+            log.info("schedule_records_back")
+            self._records_away = False
+        return fired
+
+    def stop(self, patience_s: float) -> None:
+        """End what was started, and let another lead."""
+        for lane in self._lanes:
+            lane.stop(patience_s)
+        self._leader.release()
+
+    def _tick(self) -> int:
+        fired = 0
+        leads = self._leader.hold()
+        if leads != self.leads:
+            log.info("schedule_leads" if leads else "schedule_follows", beat=self.name)
+            self.leads = leads
+        if leads:
+            now = self._clock()
+            self._read_file(now)
+            fired = fire_due(self._jobs, now, fired_by=self.name)
+        for lane in self._lanes:
+            lane.tend(*self._waiting(lane.name))
+        return fired
+
+    def _waiting(self, lane: str) -> tuple[int, int]:
+        waiting = self._jobs.waiting_firings(lane, 0.0 if self.leads else FOLLOWERS_WAIT_S)
+        long = self._jobs.waiting_firings(lane, SLOW_S) if waiting and self.leads else 0
+        if self.leads and not waiting and lane == SUBMISSION:
+            waiting = int(self._jobs.waits_for_a_look(LOOK_EVERY_S))
+        return waiting, long
+
+    def _read_file(self, now: float) -> None:
+        """Bring the file in when it is another than at the last look; without one the records stay as they are."""
+        path = self._settings.schedules_file
+        try:
+            status = path.stat()
+        except OSError:
+            self._seen = None
+            return
+        seen = (status.st_mtime_ns, status.st_size, status.st_ino)
+        if seen == self._seen:
+            return
+        try:
+            file = read_schedules(path)
+        except UsageError as error:
+            log.error("schedule_file_wrong", error=str(error))
+            self._seen = seen
+            return
+        self._bring(file, now)
+        self._seen = seen
+
+    def _bring(self, file: ScheduleFile, now: float) -> None:
+        for problem in file.problems:
+            log.error("schedule_entry_wrong", error=problem.text(file.path))
+        changed = bring(self._jobs, file, who=self._settings.user, now=now)
+        log.info("schedule_read", path=str(file.path), entries=len(file.entries), changed=len(changed))
+        self._jobs.remember(REMEMBERED, {"path": str(file.path), "digest": file.digest, "by": self.name})
