@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from site_stack import Site, install_probes
+from probe_package import install_probes
+from site_stack import Site
 
 from underbutler.context import WorkerContext
 from underbutler.embedded.stack import Stack, make_buckets

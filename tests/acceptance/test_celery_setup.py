@@ -10,8 +10,8 @@ import pytest
 from celery import Celery
 from celery_site import SETTINGS, NodeSite, make_night
 from local_nodes import LocalRedis, LocalWorker
+from probe_package import install_probes
 from pytest_celery import CeleryTestBroker, CeleryTestSetup, CeleryTestWorker
-from site_stack import install_probes
 
 from underbutler.embedded.process import Guard
 from underbutler.embedded.stack import Stack, environment_of

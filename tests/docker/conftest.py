@@ -6,19 +6,17 @@ own, and stand-ins for the images of other people's services where no registry c
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
+import docker
 import pytest
+import pytest_docker_tools.wrappers.container
+from images import IMAGE, built
 from services import missing
 
-ROOT = Path(__file__).parents[2]
-STANDINS = os.environ.get("UNDERBUTLER_STANDINS") == "yes"
-"""Whether images of others are stand-ins; read before the tests' environment is cleaned."""
-IMAGE = "underbutler:test"
-UID = os.getuid() or 10001
-"""Whom our containers run as: whoever runs the tests, and nobody's number if that is root."""
+# It takes a stray /.dockerenv for the proof that it runs in a container, and then joins the wrong ports.
+pytest_docker_tools.wrappers.container.tests_inside_container = lambda: False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -40,10 +38,12 @@ def daemon() -> None:
 
 
 @pytest.fixture(scope="session")
+def docker_client(daemon: None) -> docker.DockerClient:
+    """Return the client that makes containers: the plugin's own fails where no daemon answers."""
+    return docker.from_env()
+
+
+@pytest.fixture(scope="session")
 def image(daemon: None) -> str:
     """Build our image, and return its name."""
-    words = ["docker", "build", "--quiet", "--tag", IMAGE, "--build-arg", f"UID={UID}", str(ROOT)]
-    built = subprocess.run(words, capture_output=True, text=True, timeout=600, check=False)
-    if built.returncode:
-        pytest.fail(f"the image does not build:\n{built.stderr[-3000:]}")
-    return IMAGE
+    return built(IMAGE)

@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from compose_stack import ComposeStack, left_of
-from conftest import STANDINS, UID
+from images import STANDINS, UID
 from services import eventually
 
 from underbutler.annex import make_client, watch
