@@ -11,16 +11,19 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test drills lint types bench clean
+.PHONY: help demo test docker-test drills lint types bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/demo.stamp ## a night of CCD frames, from raw to notices, on this machine (3 minutes after installation)
 	$(BIN)/underbutler demo $(ARGS)
 
 test: $(VENV)/dev.stamp ## the whole test suite; services that are not installed are skipped
 	$(BIN)/pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+docker-test: $(VENV)/dev.stamp ## image, docker-compose.yml and workers in containers; needs a Docker daemon
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup -m docker tests/docker $(ARGS)
 
 drills: $(VENV)/dev.stamp ## kill, stop and break what runs, and print what was lost (15 minutes; ARGS=--drill-scale=small: 5)
 	$(BIN)/pytest -q -n $(JOBS) --dist loadgroup -m drill tests/acceptance/drills --drill-report .drills/table $(ARGS)

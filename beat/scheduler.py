@@ -16,6 +16,7 @@ from underbutler.schedules.leader import Leader
 from underbutler.schedules.ticking import Ticker
 from underbutler.settings import load_settings
 from underbutler.sweeper import Sweeper
+from workers.alive import touch
 
 from .chores import Chore, Stopped
 
@@ -32,6 +33,9 @@ FIRE = "underbutler.fire"
 PATIENCE_S = 5.0
 """A chore that runs when beat is ended gets so long to come to an end."""
 
+ALIVE_EVERY_S = 5.0
+"""Beat ticks at least so often, in seconds."""
+
 
 class Scheduler(beat.Scheduler):
     """Celery's scheduler in memory, with chores.
@@ -46,6 +50,7 @@ class Scheduler(beat.Scheduler):
     def __init__(self, app: Any, *args: Any, **kwargs: Any) -> None:
         self.chores: dict[str, Chore] = {}
         self._ticker: Ticker | None = None
+        self._alive_file = load_settings().alive_file
         super().__init__(app, *args, **kwargs)
 
     def setup_schedule(self) -> None:
@@ -60,6 +65,11 @@ class Scheduler(beat.Scheduler):
 
     def install_default_entries(self, data: Mapping[str, Any]) -> None:
         """Install none: Celery's own would send a message that is no target."""
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Do what is due, and say that beat lives; return after how many seconds to look again."""
+        touch(self._alive_file)
+        return min(float(super().tick(*args, **kwargs)), ALIVE_EVERY_S)
 
     def add_chore(self, task: str, chore: Chore, *, every_s: float) -> None:
         """Let a chore be done now and then, from now on.

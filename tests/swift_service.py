@@ -14,22 +14,9 @@ from uuid import uuid4
 
 import pytest
 from services import S3Endpoint, find_program, missing, short_folder, with_other_ports
+from swift_files import SWIFT_KINDS, write_swift_files
 
 from underbutler.embedded.process import Guard, Process, free_port
-
-SWIFT_KINDS = ("account", "container", "object")
-
-SWIFT_PIPELINE = (
-    "catch_errors gatekeeper healthcheck cache etag-quoter listing_formats bulk tempurl ratelimit s3api tempauth slo "
-    "dlo versioned_writes symlink proxy-logging proxy-server"
-)
-
-SWIFT_S3_OPTIONS = """s3_acl = false
-location = us-east-1
-allow_multipart_uploads = true
-min_segment_size = 5242880
-check_bucket_owner = false
-"""
 
 
 @contextmanager
@@ -60,7 +47,7 @@ def swift_server() -> Iterator[S3Endpoint]:
 def _start_swift(programs: dict[str, Path], folder: Path, guard: Guard, started: ExitStack) -> str:
     ports = {kind: free_port() for kind in ("proxy", "memcached", *SWIFT_KINDS)}
     (folder / "devices" / "d1").mkdir(parents=True)
-    _write_swift_files(folder, ports)
+    write_swift_files(folder, ports)
     for kind in SWIFT_KINDS:
         ring = folder / f"{kind}.builder"
         for step in (["create", "4", "1", "1"], ["add", f"r1z1-127.0.0.1:{ports[kind]}/d1", "1"], ["rebalance"]):
@@ -84,39 +71,6 @@ def _start_swift(programs: dict[str, Path], folder: Path, guard: Guard, started:
     url = f"http://127.0.0.1:{ports['proxy']}"
     proxy.wait_until(lambda: _healthy(f"{url}/healthcheck"), 30)
     return url
-
-
-def _write_swift_files(folder: Path, ports: dict[str, int]) -> None:
-    user = getpass.getuser()
-    environment = f"bind_ip = 127.0.0.1\nuser = {user}\nswift_dir = {folder}\nlog_address = {folder}/no-syslog\n"
-    (folder / "swift.conf").write_text(
-        "[swift-hash]\nswift_hash_path_prefix = test\nswift_hash_path_suffix = test\n"
-        "[storage-policy:0]\nname = gold\ndefault = yes\n"
-        "[swift-constraints]\nmax_file_size = 5368709122\n"
-    )
-    for kind in SWIFT_KINDS:
-        (folder / f"{kind}.conf").write_text(
-            f"[DEFAULT]\n{environment}bind_port = {ports[kind]}\nmount_check = false\ndevices = {folder}/devices\n"
-            "workers = 0\ndisable_fallocate = true\n"
-            f"[pipeline:main]\npipeline = healthcheck {kind}-server\n"
-            "[filter:healthcheck]\nuse = egg:swift#healthcheck\n"
-            f"[app:{kind}-server]\nuse = egg:swift#{kind}\n"
-            f"[{kind}-replicator]\n[{kind}-updater]\n[{kind}-auditor]\n"
-        )
-    settings = {
-        "cache": ("memcache", f"memcache_servers = 127.0.0.1:{ports['memcached']}"),
-        "s3api": ("s3api", SWIFT_S3_OPTIONS),
-        "tempauth": ("tempauth", "user_test_tester = testing .admin"),
-        "proxy-logging": ("proxy_logging", ""),
-        "etag-quoter": ("etag_quoter", ""),
-    }
-    text = f"[DEFAULT]\n{environment}bind_port = {ports['proxy']}\nworkers = 0\n"
-    text += f"[pipeline:main]\npipeline = {SWIFT_PIPELINE}\n"
-    text += "[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n"
-    for name in SWIFT_PIPELINE.split()[:-1]:
-        egg, options = settings.get(name, (name, ""))
-        text += f"[filter:{name}]\nuse = egg:swift#{egg}\n{options}\n"
-    (folder / "proxy.conf").write_text(text)
 
 
 def _bare() -> dict[str, str]:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from amqp.exceptions import MessageNacked
@@ -31,6 +32,7 @@ __all__ = [
     "make_app",
     "queue_depth",
     "reachable",
+    "send_to_every_queue",
     "task_queue",
     "transport_options",
 ]
@@ -180,6 +182,12 @@ def _dispatcher(sender: str) -> Any:
             super().__init__(connection, hostname or sender, *args, **options)
 
     return Dispatcher
+
+
+def send_to_every_queue(app: Celery, settings: Settings) -> None:
+    """Let an app send to whatever queue a target is for, not only to that of its settings."""
+    queues: Any = app.amqp.queues
+    queues.create_missing, queues.new_missing = True, partial(task_queue, settings)
 
 
 def connection(settings: Settings) -> Connection:

@@ -88,6 +88,9 @@ class Settings(BaseSettings):
     breaker_cap_s: float = Field(1800.0, gt=0, validation_alias=_alias("BREAKER_CAP_S"))
     """The while doubles from `breaker_open_s` up to this, in seconds."""
 
+    alive_file: Path | None = Field(None, validation_alias=_alias("ALIVE_FILE"))
+    """File that a worker touches while it takes messages, and beat while it ticks: for health checks; default none."""
+
     token_key: SecretStr | None = Field(None, validation_alias=_alias("TOKEN_KEY"))
     """Fernet keys, comma-separated, newest first, under which access tokens are kept; default a file in `home`."""
     job_lifetime_s: float | None = Field(None, gt=0, validation_alias=_alias("JOB_LIFETIME_S"))

@@ -19,6 +19,7 @@ from underbutler.pipe import known_tasks
 from underbutler.settings import Settings, load_settings
 
 from . import process, revoke
+from .alive import Alive
 from .fitness import Fitness
 from .messaging import messaging_settings
 from .shutdown import Ending
@@ -69,6 +70,7 @@ def build(settings: Settings) -> celery.Celery:
     revoke.connect()
     application.steps["worker"].add(Ending)
     application.steps["consumer"].add(Fitness)
+    application.steps["consumer"].add(Alive)
     return application
 
 

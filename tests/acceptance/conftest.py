@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from site_stack import Site, install_probes
+from probe_package import install_probes
+from site_stack import Site
 
 from underbutler.context import WorkerContext
 from underbutler.embedded.stack import Stack, make_buckets

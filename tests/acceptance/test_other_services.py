@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from probe_package import install_probes
 from services import S3Endpoint, eventually
-from site_stack import NIGHT_ID, UNDERBUTLER, install_probes
+from site_stack import NIGHT_ID, UNDERBUTLER
 
 from underbutler.annex import NoticeConsumer, fetch
 from underbutler.butlers import create_repository, ingest_files

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from probe_package import PROBES
 from services import eventually
-from site_stack import PROBES, Site
+from site_stack import Site
 from sqlalchemy import select
 
 from underbutler.annex import bucket_for, fetch

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from probe_package import install_probes
 from services import eventually
-from site_stack import NIGHT_ID, Site, install_probes
+from site_stack import NIGHT_ID, Site
 from test_workers_and_celery import events_of
 
 from underbutler.broker import make_app

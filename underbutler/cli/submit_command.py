@@ -42,6 +42,11 @@ DAY_S = 86400.0
     metavar="DAYS",
     help="Destroy the job's rows and logs so long from now, never its datasets. Default: UNDERBUTLER_JOB_LIFETIME_S.",
 )
+@click.option(
+    "--queue",
+    metavar="NAME",
+    help="Queue whose workers shall run it, e.g. bulk. Default: UNDERBUTLER_QUEUE.",
+)
 @token_options
 @json_option()
 @click.pass_context
@@ -53,6 +58,7 @@ def submit(
     dry_run: bool,
     wait: bool,
     lifetime: float | None,
+    queue: str | None,
     access_token_file: Path | None,
     token_lifetime: float | None,
     form: str,
@@ -70,6 +76,7 @@ def submit(
       underbutler submit processCcd demo --id instrument=SIMCAM -d "exposure.observation_type='science'" --dry-run
       underbutler submit makeFlat demo --id instrument=SIMCAM detector=0 --show config=combine*
       underbutler submit processCcd demo --id instrument=STE3 -C overrides.toml -o u/ann/try1
+      underbutler submit processCcd demo --id instrument=SIMCAM detector=0 --queue bulk
       underbutler submit processCcd remote --out demo --id instrument=STE3 --access-token-file ~/.butler-token
     """
     if not task:
@@ -99,24 +106,29 @@ def submit(
         if dry_run:
             _show_targets(prepared, form)
             return
-        row, left = _make_job(context, prepared, token, lifetime)
+        row, left = _make_job(context, prepared, token, lifetime, queue)
         _follow(ctx, context, row, wait, form, sent=row.n_targets - left)
 
 
 def _make_job(
-    context: WorkerContext, prepared: Prepared, token: AccessToken | None, lifetime_days: float | None
+    context: WorkerContext,
+    prepared: Prepared,
+    token: AccessToken | None,
+    lifetime_days: float | None,
+    queue: str | None,
 ) -> tuple[JobRow, int]:
     """Make the job; return it, and how many of its messages the broker has not."""
     from underbutler.broker import make_app
     from underbutler.submit import submit as make_job
 
+    settings = context.settings if not queue else context.settings.model_copy(update={"queue": queue})
     left: list[tuple[int, str]] = []
     with steps("sending", len(prepared.targets)) as sent:
         row = make_job(
             prepared,
             jobs=context.jobs,
-            app=make_app(context.settings),
-            settings=context.settings,
+            app=make_app(settings),
+            settings=settings,
             token=token,
             lifetime_s=None if lifetime_days is None else lifetime_days * DAY_S,
             progress=sent,
@@ -129,7 +141,20 @@ def _make_job(
             style="yellow",
             soft_wrap=True,
         )
+    _say_if_nobody_takes(context, row, settings.queue)
     return row, row.n_targets - left[0][0] if left else 0
+
+
+def _say_if_nobody_takes(context: WorkerContext, row: JobRow, queue: str) -> None:
+    """Say so when no living worker takes from the job's queue: it waits, and one may be started later."""
+    living = {worker.queue for worker in context.jobs.workers(living_within_s=context.settings.lease_s)}
+    if queue not in living:
+        known = f"Workers now take from {', '.join(sorted(living))}." if living else "No worker runs now."
+        sayings().print(
+            f"No worker takes from the queue {queue!r} now: job {str(row.id)[:8]} waits for one. {known}",
+            style="yellow",
+            soft_wrap=True,
+        )
 
 
 def _follow(ctx: click.Context, context: WorkerContext, row: JobRow, wait: bool, form: str, sent: int) -> None:

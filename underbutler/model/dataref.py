@@ -19,10 +19,14 @@ DataIdValue: TypeAlias = int | str
 DataId: TypeAlias = Mapping[str, DataIdValue]
 
 MESSAGE_VERSION = 1
-"""Version of the message that is written."""
+"""Version of the message that is written. Raised by whatever a worker of the release before would misread."""
 
-READABLE_VERSIONS = frozenset({1})
-"""Versions that a worker of this release reads: the current one and, from version 2 on, the one before it."""
+READABLE_VERSIONS = frozenset(range(max(1, MESSAGE_VERSION - 1), MESSAGE_VERSION + 1))
+"""Versions that a worker of this release reads: the current one and, from version 2 on, the one before it.
+
+So an upgrade has an order, workers first and then submitters, and no moment at which all must stop. In the other order
+nothing is lost either: a worker lets a message of a later version wait for another worker.
+"""
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
-
-from underbutler.broker import reachable, task_queue
+from underbutler.broker import reachable, send_to_every_queue
 from underbutler.submit import SEND_BATCH, send
 
 from .report import Tally
@@ -21,7 +18,7 @@ def send_unsent(turn: Round, tally: Tally) -> None:
     """
     tally.add("sent", 0)
     turn.need_broker()
-    _know_every_queue(turn)
+    send_to_every_queue(turn.app, turn.settings)
     taken = 0
     while taken < turn.limits.messages and not turn.stopped():
         wanted = min(SEND_BATCH, turn.limits.messages - taken)
@@ -32,9 +29,3 @@ def send_unsent(turn: Round, tally: Tally) -> None:
         if sent < wanted:
             return
     tally.more = True
-
-
-def _know_every_queue(turn: Round) -> None:
-    """Let the app send to whatever queue a target is for, not only to that of this process's settings."""
-    queues: Any = turn.app.amqp.queues
-    queues.create_missing, queues.new_missing = True, partial(task_queue, turn.settings)

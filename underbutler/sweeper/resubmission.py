@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
-from underbutler.broker import reachable
+from underbutler.broker import reachable, send_to_every_queue
 from underbutler.butlers.repositories import delegated
 from underbutler.clock import stamp
 from underbutler.errors import MessageError, TokenExpiredError, TransientError, UsageError
@@ -131,18 +131,19 @@ def run_again(
     pace = Pace(per_second)
     tally = _Tally(progress)
     made: list[JobRow] = []
+    send_to_every_queue(app, context.settings)
     for job, of_job in groupby(targets, key=lambda target: target.job_id):
-        row = context.jobs.job(job)
+        row, wanted = context.jobs.job(job), list(of_job)
         own = token or _token_of(context, row)
         with (
             delegated(None if own is None else own.secret),
-            prepare_again(context, row, list(of_job), config_words=config_words, kwargs=kwargs, pace=pace) as prepared,
+            prepare_again(context, row, wanted, config_words=config_words, kwargs=kwargs, pace=pace) as prepared,
         ):
             again = submit(
                 prepared,
                 jobs=context.jobs,
                 app=app,
-                settings=context.settings,
+                settings=context.settings.model_copy(update={"queue": wanted[0].queue}),
                 parent=row.id,
                 token=own,
                 progress=tally.of_this_job,

@@ -1,0 +1,58 @@
+# One image for all services of ours: workers, beat, Flower, the HTTP server, the command line. It has no entry point:
+# each service of docker-compose.yml says its command. Built once, by one service, or by `docker build -t underbutler .`
+#
+# Sources change often and dependencies seldom: the sources come last, and a change of them makes one small layer.
+
+ARG PYTHON_IMAGE=python:3.11-slim
+
+# What is compiled, is compiled in these two stages: the last one has neither compiler nor package cache.
+FROM ${PYTHON_IMAGE} AS dependencies
+# Extras of pyproject.toml that the image has; one that this release does not know is left out and said.
+ARG EXTRAS=science,postgres,api,plot,monitoring,tracing,beat
+WORKDIR /build
+COPY deploy/image/requirements.py pyproject.toml ./
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python3 requirements.py pyproject.toml "${EXTRAS}" > requirements.txt \
+    && python3 -m venv /opt/underbutler \
+    && /opt/underbutler/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -r requirements.txt \
+    && { /opt/underbutler/bin/python -m compileall -qq -j 0 /opt/underbutler/lib || true; }
+
+FROM ${PYTHON_IMAGE} AS wheel
+WORKDIR /build
+COPY pyproject.toml README.md LICENSE ./
+COPY underbutler underbutler
+COPY workers workers
+COPY tasks tasks
+COPY beat beat
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python3 -m venv /opt/build \
+    && /opt/build/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir /wheels .
+
+FROM ${PYTHON_IMAGE}
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+ARG UID=10001
+ARG GID=10001
+# The folders' owner is also that of the named volumes that are mounted there for the first time.
+RUN groupadd --gid ${GID} underbutler \
+    && useradd --uid ${UID} --gid ${GID} --home-dir /srv/home --no-create-home --shell /usr/sbin/nologin underbutler \
+    && install --directory --owner=${UID} --group=${GID} /srv/home /srv/butler /srv/s3
+COPY --from=dependencies /opt/underbutler /opt/underbutler
+RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
+    /opt/underbutler/bin/python -m pip install --quiet --no-deps --no-index --no-cache-dir --disable-pip-version-check \
+        /wheels/*.whl
+COPY deploy/check_secrets.py /opt/underbutler/bin/check-secrets
+ENV PATH=/opt/underbutler/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    UNDERBUTLER_HOME=/srv/home \
+    UNDERBUTLER_REPOSITORY_INDEX=/srv/butler/repositories.yaml
+LABEL org.opencontainers.image.title="Underbutler" \
+      org.opencontainers.image.description="Butler data reduction as a Celery service" \
+      org.opencontainers.image.licenses="BSD-3-Clause" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+# A number, so that an orchestrator sees that it is not root. The folder has no `tasks.py` that could shadow ours.
+USER ${UID}:${GID}
+WORKDIR /srv/home
+CMD ["underbutler", "--help"]
