@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from command_line import CommandLine, Said
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from probe_package import install_probes
 from services import eventually
-from site_stack import Site, install_probes
+from site_stack import Site
 from test_worker_life import Worker, worker
 
 from underbutler.broker import make_app

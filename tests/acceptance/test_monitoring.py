@@ -14,10 +14,11 @@ from typing import Any
 
 import psutil
 import pytest
+from probe_package import install_probes
 from prometheus_client.parser import text_string_to_metric_families
 from promql import DEPLOY, asked, expressions
 from services import eventually
-from site_stack import NIGHT_ID, Site, install_probes
+from site_stack import NIGHT_ID, Site
 from test_secrets_stay_secret import DATATABLE, flower
 from test_worker_life import Worker, worker
 
