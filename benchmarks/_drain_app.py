@@ -15,6 +15,7 @@ from workers.messaging import messaging_settings
 TASK = "benchDrain"
 FOLDER = "BENCH_FOLDER"
 CONSUMER = "BENCH_CONSUMER"
+EVENTS = "BENCH_EVENTS"
 
 settings = load_settings()
 app = make_app(settings, "drain")
@@ -24,6 +25,7 @@ app.conf.update(
         "worker_prefetch_multiplier": 1,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "task_send_sent_event": False,
+        "worker_send_task_events": EVENTS in os.environ,
     }
 )
 if CONSUMER in os.environ:

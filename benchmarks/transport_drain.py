@@ -16,14 +16,14 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
-from _drain_app import CONSUMER, FOLDER, TASK
+from _drain_app import CONSUMER, EVENTS, FOLDER, TASK
 from _place import own_folder, settings_in, started
 from _rounds import Row, Series, interleaved, parse, print_machine, print_table, verdict
 
@@ -36,6 +36,7 @@ STOCK = "Redis, kombu's transport"
 AGAIN = "Redis, kombu's transport, once more"
 BARE = "Redis, kombu's transport, Celery's consumer"
 ATOMIC = "Redis, atomic transport"
+WATCHED = "Redis, atomic transport, events sent"
 RABBIT = "RabbitMQ, quorum queue"
 
 
@@ -56,6 +57,7 @@ class Drain:
     n_targets: int
     empty: Callable[[], object]
     consumer: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self) -> Spent:
         """Fill the queue, drain it by a worker, and return what a target took."""
@@ -83,6 +85,7 @@ class Drain:
             "UNDERBUTLER_HOME": str(self.settings.home),
             "PYTHONPATH": str(Path(__file__).parent),
             FOLDER: str(folder),
+            **self.environment,
         }
         if self.consumer is not None:
             environment[CONSUMER] = self.consumer
@@ -186,6 +189,7 @@ def on_redis(running: ExitStack, folder: Path, n_targets: int) -> dict[str, Call
         AGAIN: Drain(stock, folder, n_targets, client.flushdb),
         BARE: Drain(stock, folder, n_targets, client.flushdb, celerys),
         ATOMIC: Drain(atomic, folder, n_targets, client.flushdb),
+        WATCHED: Drain(atomic, folder, n_targets, client.flushdb, environment={EVENTS: "yes"}),
     }
 
 

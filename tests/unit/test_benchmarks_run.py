@@ -34,6 +34,7 @@ ROWS = {
         "the rest",
         "in all",
     ],
+    "counting": ["nothing is counted", "nothing is counted, once more", "metrics are counted"],
     "transport_drain": ["Redis, kombu's transport", "Redis, atomic transport"],
 }
 ALONE = ("catalogue_read", "catalogue_search")

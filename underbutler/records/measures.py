@@ -17,7 +17,7 @@ from underbutler.sql import database_now, is_postgresql, read
 
 from .face import Face
 from .service_tables import Breaker, Parked, SweepState, Worker
-from .tables import SENT, TO_BE_SENT, Job, Notice, Target
+from .tables import SENT, TO_BE_SENT, Claim, Job, Notice, Target
 
 __all__ = ["LIMIT", "Measures", "Measuring"]
 
@@ -169,10 +169,14 @@ def _jobs(connection: Connection) -> tuple[dict[str, int], int]:
 
 
 def _delivering(connection: Connection) -> tuple[int, float | None]:
-    """Look into jobs that have begun and not ended: each says by its index which of its targets are delivering."""
+    """Look into jobs that have begun and not ended: each says by its index which of its targets are delivering.
+
+    Each claim that resumes a delivery begins anew; the first one tells since when the target is at it.
+    """
     active = (Job.phase == Phase.EXECUTING, Target.state == TargetState.DELIVERING)
-    moments = select(Target.started_at).join(Job, Job.id == Target.job_id).where(*active).limit(LIMIT)
-    row = connection.execute(_counted(moments)).one()
+    first = (Claim.target_id == Target.id) & (Claim.claim_no == 1)
+    moments = select(Claim.started_at).select_from(Job).join(Target, Target.job_id == Job.id).join(Claim, first)
+    row = connection.execute(_counted(moments.where(*active).limit(LIMIT))).one()
     return int(row[0]), row[1]
 
 

@@ -12,7 +12,7 @@ from underbutler.exposition import RecordsCollector
 from underbutler.metrics import exposition
 from underbutler.model.job import TargetState
 from underbutler.records import JobStore, Outcome, Parked, Worker
-from underbutler.records.tables import Target
+from underbutler.records.tables import Claim, Target
 from underbutler.settings import Settings
 from underbutler.sql import database_now, open_engine, write
 
@@ -45,7 +45,13 @@ def test_each_number_is_what_is_in_the_rows(store: JobStore, engine: Engine) -> 
     made = product()
     claim = delivering(store)
     store.complete(claim, Outcome(state=TargetState.DONE, products=[made], notices=[notice_of(made, claim)]))
-    delivering(store)
+    resumed = delivering(store)
+    with write(engine) as connection:
+        connection.execute(
+            update(Claim).where(Claim.target_id == resumed.target).values(started_at=Claim.started_at - 900)
+        )
+    assert store.give_back(resumed, reason="the annex is away") is TargetState.DELIVERING
+    claim_of(store, resumed.target, send_no=0)
     (held,) = store.targets(store.create_job(new_job(1, task="makeFlat")).id)
     store.hold(held.id, "nobody knows why")
     waits, due = store.targets(store.create_job(new_job(2, queue="bulk")).id)
@@ -75,7 +81,9 @@ def test_each_number_is_what_is_in_the_rows(store: JobStore, engine: Engine) -> 
     assert seen.notices == 1
     assert seen.workers == {("reduce", True): 1, ("reduce", False): 1}
     assert seen.breakers == {"demo": True, "other": False}
-    for moment in (seen.notices_age_s, seen.delivering_age_s, seen.swept_age_s):
+    assert seen.delivering_age_s is not None
+    assert 899 < seen.delivering_age_s < 1000, "since its first claim"
+    for moment in (seen.notices_age_s, seen.swept_age_s):
         assert moment is not None
         assert 0 <= moment < 60
 
