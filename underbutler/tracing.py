@@ -32,8 +32,9 @@ Kind: TypeAlias = Literal["internal", "producer", "consumer"]
 Identity: TypeAlias = tuple[object, ...]
 """What a span's id follows from: ``("attempt", target, claim number)``."""
 
-CLOSING_MS: Final = 5000
-"""A process that ends waits so long for its collector, in ms."""
+PATIENCE_S: Final = 3.0
+"""So long a collector that does not answer is waited for, also by a process that ends, in seconds."""
+_TIMEOUTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
 
 _log = logging.getLogger(__name__)
 _NOTHING: Final[AbstractContextManager[None]] = nullcontext()
@@ -153,7 +154,6 @@ def close() -> None:
     """Send what this process has not sent yet, and end; nothing where it made no trace."""
     provider = _providers.pop(os.getpid(), None)
     if provider is not None:
-        provider.force_flush(CLOSING_MS)
         provider.shutdown()
 
 
@@ -250,5 +250,6 @@ def _provider() -> TracerProvider:
 
     name = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": "underbutler"}
     provider = TracerProvider(resource=Resource.create(name), id_generator=Ids())
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    patience_s = None if any(os.environ.get(variable) for variable in _TIMEOUTS) else PATIENCE_S
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=patience_s)))
     return provider

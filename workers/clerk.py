@@ -13,6 +13,7 @@ from underbutler.errors import TransientError
 from underbutler.logs import get_logger
 from underbutler.records import JobStore, Parked, StandDown, StandDownReason
 
+from .bindings import about
 from .poison import Park, Wait
 
 __all__ = ["Case", "Clerk"]
@@ -85,7 +86,7 @@ class Clerk:
         pause_s = 0.5
         while not self._ending.is_set():
             try:
-                with self._open() as jobs:
+                with self._open() as jobs, about(case.message.headers or {}):
                     self._settle(case, jobs)
             except TransientError as error:
                 log.warning("records_not_reachable", error=str(error), retry_in_s=pause_s)

@@ -212,6 +212,7 @@ def test_a_crash_leaves_its_python_stack(
     target = talked(place, submit(place, "probeTalk", "-c", f"words={tmp_path / 'crashed'}:SIGSEGV"))
     crashed = place.context.jobs.claims(target.id)[0]
     assert crashed.end == "died"
+    assert "by a warning\n" in (crashed.log or ""), "its process has shown that warning to a target before"
     assert "Fatal Python error: Segmentation fault" in (crashed.log or "")
     assert "in runDataRef" in (crashed.log or "")
     shown = logs(target.job_id, "--attempt", "1", "--level", "error").out

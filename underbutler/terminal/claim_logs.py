@@ -91,7 +91,7 @@ def _attempt_line(claim: ClaimRow, of: Sequence[ClaimRow], *, here: bool) -> str
     how = claim.end or "live"
     colour = "red" if how in _BAD else "green" if how in {"done", "no_work"} else "yellow"
     when = f"{when_text(claim.started_at)[5:-1]} – {when_text(claim.ended_at)[11:-1] if claim.ended_at else 'now'}"
-    reason = f": {claim.reason}" if claim.reason else ""
+    reason = f": {claim.reason}" if claim.reason and how != "failed" else ""  # why a target failed stands above
     text = f"{'→' if here and len(of) > 1 else ' '} attempt {claim.claim_no}  {when}  {claim.worker} pid {claim.pid}  "
     return text + click.style(how, fg=colour) + reason
 

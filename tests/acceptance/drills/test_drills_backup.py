@@ -80,7 +80,7 @@ def test_a_site_is_restored_from_a_backup_that_was_taken_while_it_worked(place: 
     assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said
     assert facts.states == {"done": 24}
     assert {target.id: target.claim_no for target in site.context.jobs.targets(before.id)} == ended, "not run again"
-    assert {job: len(site.keys(job)) for job in (before, meanwhile, waiting)} == {before: 6, meanwhile: 12, waiting: 6}
+    assert [len(site.keys(job)) for job in (before, meanwhile, waiting)] == [6, 12, 6]
     with pytest.raises(UnknownNameError):
         site.context.jobs.job(later.id)
     assert list(check_annex(site.context, deep=True)) == []
