@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -55,7 +56,9 @@ class Leader:
         """Let another be the leader."""
         if self._session is not None:
             session, self._session = self._session, None
-            session.invalidate()  # the lock goes with the session, whatever state it is in
+            with suppress(SQLAlchemyError):
+                session.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK})
+            session.invalidate()  # and the lock goes with the session, whatever state it is in
             session.close()
         if self._file is not None:
             os.close(self._file)

@@ -72,13 +72,13 @@ class Ticker:
         """Tick once; return how many firings were recorded, None when the records are away."""
         try:
             fired = self._tick()
-        except RecordsUnavailableError as error:
+        except RecordsUnavailableError:
             if not self._records_away:
-                log.warning("schedule_records_away", error=str(error))
+                log.info("schedule_waits", beat=self.name)  # what is wrong with the records the sweep says
             self._records_away = True
             return None
         if self._records_away:
-            log.info("schedule_records_back")
+            log.info("schedule_goes_on", beat=self.name)
             self._records_away = False
         return fired
 

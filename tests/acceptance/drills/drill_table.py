@@ -27,7 +27,7 @@ class Row:
     drill, broken
         What the drill is called; what was killed or broken.
     who
-        ``ours`` or ``stock``.
+        ``ours``, ``stock``, or another's name.
     targets
         How many were accepted.
     lost
@@ -137,3 +137,11 @@ class Table:
         """Add stock's row, below ours."""
         numbers = {"targets": facts.targets, "lost": facts.lost, "doubled": facts.doubled}
         self._add(drill, broken, "stock", **numbers, held=0, seconds=seconds, until=until, told=told)
+
+    def beats(
+        self, who: str, broken: str, *, due: int, missed: int, doubled: int, seconds: float, told: str = ""
+    ) -> None:
+        """Add the row of two beats: how many slots there were, and the longest wait between two firings."""
+        until = "longest gap" + (f"; {told}" if told else "")
+        numbers = {"targets": due, "lost": missed, "doubled": doubled, "held": 0}
+        self._add("two beats, a slot each second", broken, who, **numbers, seconds=seconds, told=until)

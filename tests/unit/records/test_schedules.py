@@ -1,0 +1,260 @@
+"""The schedule's rows: an entry fires each slot once, whoever asks; a firing is done by one at a time."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from record_rows import ON_BOTH, new_job
+from sqlalchemy import Engine, update
+
+from underbutler.errors import UnknownNameError
+from underbutler.records import FiringState, JobStore, NewFiring
+from underbutler.records.schedule_tables import Firing
+from underbutler.records.schedule_values import firing_id, schedule_id
+from underbutler.schedules.files import parse_schedules
+from underbutler.schedules.firing import bring, fire_due
+from underbutler.schedules.leader import Leader
+from underbutler.schedules.ticking import Ticker
+from underbutler.settings import Settings
+from underbutler.sql import write
+
+pytestmark = ON_BOTH
+
+ENTRY = '[[schedule]]\nname = "{name}"\ntask = "t"\nrepo = "r"\nwhen.every = {every}\nmissed = "catch_up"\n'
+NOW = 1_800_000_000.0
+
+
+def entry(name: str = "one", every: int = 10, more: str = "") -> str:
+    return ENTRY.format(name=name, every=every) + more
+
+
+def load(store: JobStore, text: str, now: float = NOW) -> list[str]:
+    return bring(store, parse_schedules(text, Path("s.toml")), who="ann", now=now)
+
+
+def dues(store: JobStore, name: str = "one") -> list[float]:
+    return sorted(row.due_at - NOW for row in store.firings(schedule_id(name), limit=1000))
+
+
+def test_a_file_is_brought_in_and_what_has_not_changed_goes_on(store: JobStore) -> None:
+    assert load(store, entry() + entry("two", 60)) == ["one", "two"]
+    assert fire_due(store, NOW + 10, fired_by="b") == 1
+    assert load(store, entry() + entry("two", 60), NOW + 15) == []
+    assert store.schedule("one").next_due == NOW + 20
+    assert load(store, entry(more='who = "bob"\n') + entry("two", 60), NOW + 25) == ["one"]
+    assert store.schedule("one").next_due == NOW + 20, "the same clock: the slot that is overdue is not left out"
+    assert load(store, entry(every=100) + entry("two", 60), NOW + 25) == ["one"]
+    assert store.schedule("one").next_due == NOW + 100
+
+
+def test_what_is_no_more_in_the_file_fires_no_more_and_keeps_its_history(store: JobStore) -> None:
+    load(store, entry() + entry("two"))
+    fire_due(store, NOW + 10, fired_by="b")
+    assert load(store, entry("two"), NOW + 15) == ["one"]
+    assert fire_due(store, NOW + 20, fired_by="b") == 1
+    assert [row.name for row in store.schedules()] == ["two"]
+    assert dues(store) == [10]
+    load(store, entry() + entry("two"), NOW + 95)
+    assert store.schedule("one").next_due == NOW + 100, "it came back: what was due in between is left out"
+
+
+def test_an_entry_with_an_error_goes_on_as_it_was_and_says_so(store: JobStore) -> None:
+    load(store, entry() + entry("two"))
+    broken = entry().replace("every = 10", 'every = "soon"') + entry("two")
+    assert load(store, broken, NOW + 5) == ["one"]
+    assert "s.toml:5: schedule 'one', when.every: 'soon'" in str(store.schedule("one").error)
+    assert fire_due(store, NOW + 10, fired_by="b") == 2
+    assert load(store, broken + '[[schedule]]\ntask = "t\n', NOW + 12) == [], "a nameless one removes none"
+    load(store, entry() + entry("two"), NOW + 15)
+    assert store.schedule("one").error is None
+    assert store.schedule("one").next_due == NOW + 20
+
+
+def test_a_new_entry_with_an_error_is_listed_and_never_due(store: JobStore) -> None:
+    load(store, entry().replace("every = 10", "every = -1"))
+    (row,) = store.schedules()
+    assert row.definition is None
+    assert "when.every" in str(row.error)
+    assert fire_due(store, NOW + 10, fired_by="b") == 0
+
+
+def test_many_beats_fire_each_slot_once(store: JobStore) -> None:
+    """None of them leads: the rows alone see to it."""
+    load(store, entry())
+    with ThreadPoolExecutor(6) as beats:
+        fired = list(beats.map(lambda n: fire_due(store, NOW + 10 * (n // 6), fired_by=str(n)), range(120)))
+    assert sum(fired) == 19
+    assert dues(store) == [10.0 * n for n in range(1, 20)]
+
+
+def test_an_entry_that_was_changed_since_it_was_read_is_not_fired(store: JobStore) -> None:
+    load(store, entry())
+    row = store.schedule("one")
+    store.pause_schedule(row.id, who="ann")
+    assert store.fire(row, [NewFiring(due_at=NOW + 10)], NOW + 20, lane="submission", fired_by="b") == []
+    store.resume_schedule(row.id, next_due=NOW + 50, since=NOW + 45, who="ann")
+    assert store.fire(row, [NewFiring(due_at=NOW + 10)], NOW + 20, lane="submission", fired_by="b") == []
+    assert dues(store) == []
+    assert fire_due(store, NOW + 50, fired_by="b") == 1
+
+
+def test_one_entry_that_cannot_be_read_holds_up_no_other(store: JobStore, engine: Engine) -> None:
+    from underbutler.records.schedule_tables import Schedule
+
+    load(store, entry() + entry("two"))
+    with write(engine) as connection:
+        connection.execute(update(Schedule).where(Schedule.name == "one").values(definition={"name": "one"}))
+    assert fire_due(store, NOW + 10, fired_by="b") == 1
+    assert "another release" in str(store.schedule("one").error)
+    assert dues(store, "two") == [10]
+
+
+def test_a_firing_is_taken_by_one_and_again_when_its_holder_has_died(store: JobStore) -> None:
+    load(store, entry())
+    fire_due(store, NOW + 20, fired_by="b")
+    assert store.waiting_firings("submission") == 2
+    assert store.take_firing("chore", "a", 60) is None
+    first = store.take_firing("submission", "dead", 0.0)
+    assert first is not None
+    assert (first.due_at, first.state, first.attempts) == (NOW + 10, FiringState.RUNNING, 1)
+    assert first.job_id == firing_id(schedule_id("one"), NOW + 10)
+    time.sleep(0.005)
+    again = store.take_firing("submission", "other", 60)
+    assert again is not None
+    assert (again.job_id, again.attempts) == (first.job_id, 2)
+    assert not store.renew_firing(first.job_id, "dead", 60)
+    assert not store.end_firing(first.job_id, "dead", FiringState.DONE)
+    assert store.renew_firing(first.job_id, "other", 60)
+    assert store.end_firing(first.job_id, "other", FiringState.DONE, "2 targets")
+    assert not store.end_firing(first.job_id, "other", FiringState.FAILED)
+    second = store.take_firing("submission", "other", 60)
+    assert second is not None
+    assert store.put_firing_back(second.job_id, "other", "the broker is away", 3600)
+    assert store.take_firing("submission", "other", 60) is None
+    assert store.firing(second.job_id).attempts == 0, "nobody died"
+    assert [(row.state.value, row.told) for row in store.firings()] == [
+        ("waiting", "the broker is away"),
+        ("done", "2 targets"),
+    ]
+
+
+def test_many_take_what_waits_each_another(store: JobStore) -> None:
+    load(store, entry())
+    fire_due(store, NOW + 200, fired_by="b")
+    with ThreadPoolExecutor(4) as hands:
+        taken = list(hands.map(lambda n: store.take_firing("submission", str(n), 60), range(24)))
+    got = [row.job_id for row in taken if row is not None]
+    assert len(got) == len(set(got)) == 20
+
+
+def test_what_was_submitted_is_known_by_its_data_ids(store: JobStore) -> None:
+    load(store, entry())
+    fire_due(store, NOW + 10, fired_by="b")
+    new = new_job(2)
+    store.create_job(new)
+    job = store.create_job(new_job(2, id=firing_id(schedule_id("one"), NOW + 10)))
+    ids = [dict(target.data_id) for target in store.targets(job.id)]
+    assert sorted(map(str, store.submitted_data_ids(schedule_id("one"), NOW))) == sorted(map(str, ids))
+    assert store.submitted_data_ids(schedule_id("one"), NOW + 11) == []
+
+
+def test_names_and_beginnings_of_ids_lead_to_an_entry(store: JobStore) -> None:
+    load(store, entry() + entry("two"))
+    assert store.schedule(str(schedule_id("one"))[:8]).name == "one"
+    with pytest.raises(UnknownNameError, match=r"No schedule is called 'on'.*Did you mean 'one'.*schedule list"):
+        store.schedule("on")
+
+
+def test_old_jobs_and_firings_expire(store: JobStore, engine: Engine) -> None:
+    load(store, entry())
+    fire_due(store, NOW + 10, fired_by="b")
+    ended = store.create_job(new_job(0))
+    running = store.create_job(new_job(1))
+    firing = store.take_firing("submission", "a", 60)
+    assert firing is not None
+    store.end_firing(firing.job_id, "a", FiringState.DONE)
+    with write(engine) as connection:
+        connection.execute(update(Firing).values(ended_at=Firing.ended_at - 100))
+    assert (store.expire_jobs(3600), store.forget_firings(3600)) == (0, 0)
+    time.sleep(0.01)
+    assert (store.expire_jobs(0.001), store.forget_firings(50)) == (1, 1)
+    assert store.job(ended.id).destruction_at is not None
+    assert store.job(running.id).destruction_at is None
+
+
+class Lanes:
+    """Stands for the processes of a lane: remembers what it was told."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.told: list[tuple[int, int]] = []
+
+    def tend(self, waiting: int, waiting_long: int = 0) -> None:
+        self.told.append((waiting, waiting_long))
+
+    def stop(self, patience_s: float) -> None:
+        del patience_s
+
+
+def test_one_beat_leads_and_another_at_the_next_tick_after_it_is_gone(
+    store: JobStore, engine: Engine, settings: Settings
+) -> None:
+    """The slots fired before and after are all slots there are."""
+    now = [NOW]
+
+    def beat() -> Ticker:
+        lanes: Any = (Lanes("submission"), Lanes("chore"))
+        return Ticker(settings, store, Leader(engine), lanes=lanes, clock=lambda: now[0])
+
+    settings.schedules_file.write_text(entry())
+    first, second = beat(), beat()
+    for _ in range(5):
+        first.tick()
+        second.tick()
+        now[0] += 10
+    assert (first.leads, second.leads) == (True, False)
+    first.stop(0)
+    now[0] += 10
+    assert second.tick() == 2
+    assert second.leads
+    assert dues(store) == [10, 20, 30, 40, 50, 60]
+    assert {row.fired_by for row in store.firings(limit=2)} == {second.name}
+    second.stop(0)
+
+
+def test_beat_reads_the_file_again_when_it_changes_and_goes_on_when_it_cannot(
+    store: JobStore, engine: Engine, settings: Settings
+) -> None:
+    now = [NOW]
+    lanes: Any = (Lanes("submission"), Lanes("chore"))
+    beat = Ticker(settings, store, Leader(engine), lanes=lanes, clock=lambda: now[0])
+    assert beat.tick() == 0
+    assert store.schedules() == []
+    path = settings.schedules_file
+    path.write_text(entry())
+    beat.tick()
+    assert [row.name for row in store.schedules()] == ["one"]
+    path.write_bytes(b"\xff\xff")
+    now[0] += 10
+    assert beat.tick() == 1
+    path.unlink()
+    now[0] += 10
+    assert beat.tick() == 1, "without its file the records go on"
+    path.write_text("")
+    beat.tick()
+    assert store.schedules() == [], "an empty file schedules nothing"
+    assert lanes[0].told[-1] == (2, 0)
+    beat.stop(0)
+
+
+def test_a_firing_by_hand_is_beside_the_slots(store: JobStore) -> None:
+    load(store, entry())
+    row = store.schedule("one")
+    store.pause_schedule(row.id, who="ann")
+    job = store.fire_by_hand(row, NOW + 3.5, lane="submission", fired_by="ann")
+    assert store.firing(job).fired_by == "ann"
+    assert store.schedule("one").next_due == NOW + 10
