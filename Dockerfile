@@ -15,7 +15,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     python3 requirements.py pyproject.toml "${EXTRAS}" > requirements.txt \
     && python3 -m venv /opt/underbutler \
     && /opt/underbutler/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -r requirements.txt \
-    && { /opt/underbutler/bin/python -m compileall -qq -j 0 /opt/underbutler/lib || true; }
+    && { /opt/underbutler/bin/python -m compileall -qq -j 0 -x '/tests?/' /opt/underbutler/lib || true; }
 
 FROM ${PYTHON_IMAGE} AS wheel
 WORKDIR /build
