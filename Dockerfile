@@ -5,28 +5,33 @@
 
 ARG PYTHON_IMAGE=python:3.11-slim
 
-# What is compiled, is compiled in these two stages: the last one has neither compiler nor package cache.
-FROM ${PYTHON_IMAGE} AS dependencies
+# What is built, is built in these three stages: the last one has neither compiler nor package cache. uv, because it
+# unpacks a gigabyte in seconds; it trusts the certificates of its base.
+FROM ${PYTHON_IMAGE} AS builder
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python3 -m venv /opt/uv && /opt/uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+ENV PATH=/opt/uv/bin:/usr/local/bin:/usr/bin:/bin UV_NATIVE_TLS=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
+
+FROM builder AS dependencies
 # Extras of pyproject.toml that the image has; one that this release does not know is left out and said.
 ARG EXTRAS=science,postgres,api,plot,monitoring,tracing,beat
 WORKDIR /build
 COPY deploy/image/requirements.py pyproject.toml ./
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/root/.cache/uv \
     python3 requirements.py pyproject.toml "${EXTRAS}" > requirements.txt \
-    && python3 -m venv /opt/underbutler \
-    && /opt/underbutler/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -r requirements.txt \
-    && { /opt/underbutler/bin/python -m compileall -qq -j 0 /opt/underbutler/lib || true; }
+    && uv venv --quiet --seed --python /usr/local/bin/python3 /opt/underbutler \
+    && uv pip install --quiet --python /opt/underbutler -r requirements.txt
+# Containers are read-only, and write no bytecode. Tests of libraries are not run: some carry data that is.
+RUN /opt/underbutler/bin/python -m compileall -qq -j 0 -x '/tests?/' /opt/underbutler/lib || true
 
-FROM ${PYTHON_IMAGE} AS wheel
+FROM builder AS wheel
 WORKDIR /build
 COPY pyproject.toml README.md LICENSE ./
 COPY underbutler underbutler
 COPY workers workers
 COPY tasks tasks
 COPY beat beat
-RUN --mount=type=cache,target=/root/.cache/pip \
-    python3 -m venv /opt/build \
-    && /opt/build/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir /wheels .
+RUN --mount=type=cache,target=/root/.cache/uv uv build --quiet --wheel --out-dir /wheels .
 
 FROM ${PYTHON_IMAGE}
 ARG VERSION=0.1.0

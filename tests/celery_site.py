@@ -68,8 +68,9 @@ class NodeSite:
         self.context.close()
 
     def submit(self, task: str, *words: str) -> JobRow:
-        """Submit a task on the night's two exposures."""
-        with prepare(task, ["demo", *NIGHT_ID, *words], repositories=self.context.repositories, user="tester") as ready:
+        """Submit a task on the night's two exposures, or on others that the words name."""
+        chosen = () if "--id" in words else NIGHT_ID
+        with prepare(task, ["demo", *chosen, *words], repositories=self.context.repositories, user="tester") as ready:
             return submit(ready, jobs=self.context.jobs, app=self.app, settings=self.settings)
 
     def targets(self, job: JobRow) -> list[TargetRow]:

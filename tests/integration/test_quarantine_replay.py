@@ -13,7 +13,7 @@ from command_line import CommandLine, environment_of
 from services import S3Endpoint
 from target_site import BOUNDS, TargetSite, install_tasks, target_of
 
-from underbutler.broker import make_app
+from underbutler.broker import make_app, queue_depth
 from underbutler.errors import ConflictError
 from underbutler.model.job import Phase, TargetState
 from underbutler.model.message import HEADER, digest_of
@@ -102,6 +102,27 @@ def test_reasons_that_differ_in_numbers_and_paths_are_one_group(site: TargetSite
     assert {one["job_id"] for one in each} == {str(job.id)}
     table = command("quarantine", "list", "--all").out
     assert all(str(target)[:8] in table for target in targets)
+
+
+def test_a_job_goes_to_the_queue_that_it_names_and_its_retry_to_the_same(
+    site: TargetSite, command: CommandLine
+) -> None:
+    words = ("demo", "--id", "instrument=SIMCAM", "detector=0", "--no-versions")
+    said = command("submit", "onePicture", *words, "--queue", "bulk")
+    assert said.code == 0, said.err
+    assert "No worker takes from the queue 'bulk' now" in said.err
+    job = UUID(said.out.strip())
+    targets = site.context.jobs.targets(job)
+    assert {target.queue for target in targets} == {"bulk"}
+    assert queue_depth(make_app(site.settings), site.settings, "bulk").ready == len(targets)
+    site.context.jobs.forget_sent([(target.id, target.send_no) for target in targets])
+    for one in site.sent(site.context.jobs.job(job)):
+        hold(site, one)
+    retried = command("quarantine", "replay", *(target.id for target in targets))
+    assert retried.code == 0, retried.err
+    newest = site.context.jobs.jobs(limit=1)[0]
+    assert newest.parent_id == job
+    assert {target.queue for target in site.context.jobs.targets(newest.id)} == {"bulk"}
 
 
 def test_a_held_target_is_shown_with_its_claims_and_the_ends_of_their_logs(
