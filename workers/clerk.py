@@ -121,4 +121,5 @@ class Clerk:
                 jobs.park(case.message)
             log.info("stood_down", target=str(wait.target), reason=str(stood))
         else:
+            metrics.DEFERRED.count(reason="unreadable")
             log.warning("target_waits", target=str(wait.target), reason=wait.reason, state=state.value)

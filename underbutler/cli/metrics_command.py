@@ -24,7 +24,7 @@ def metrics(serve: str | None) -> None:
     \b
     Examples:
       underbutler metrics
-      underbutler metrics > /var/lib/prometheus/node-exporter/underbutler.prom
+      underbutler metrics > u.prom && mv u.prom /var/lib/prometheus/node-exporter/underbutler.prom
       underbutler metrics --serve 127.0.0.1:9464
     """
     from underbutler.exposition import RecordsCollector

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ from underbutler.broker import make_app
 from underbutler.settings import Settings
 from workers import keeper_link
 from workers.keeper_link import KeeperLink
-from workers.request import TargetRequest
+from workers.request import Spent, TargetRequest
 from workers.target_task import make_target_task
 
 PID = 4711
@@ -94,6 +95,7 @@ def test_a_lost_child_is_told_once_acknowledged_and_shown_as_a_failure_that_peop
     ((kind, fields),) = desk.events
     assert kind == "task-failed"
     assert reason in fields["exception"]
+    assert "tried again, and held when it has died 3 times" in fields["exception"]
 
 
 def test_a_task_that_leaves_its_process_is_a_lost_child(desk: Desk) -> None:
@@ -135,6 +137,17 @@ def test_what_a_task_raised_is_acknowledged_and_told_because_it_may_have_come_be
         desk.request.on_failure(ExceptionInfo(), return_ok=True)
     assert desk.said == [("left", desk.id, PID, type(error).__name__), ("acknowledged",)]
     assert [kind for kind, _ in desk.events] == ["task-failed"]
+
+
+@pytest.mark.parametrize("event", ["task-failed", "task-retried", "task-revoked"])
+def test_flower_is_told_how_a_message_was_spent_after_what_time_and_why(desk: Desk, event: str) -> None:
+    desk.request.time_start = time.time() - 5
+    desk.fail(Spent(event, "the target is held: nobody reads it"))
+    assert desk.said == [("acknowledged",)]
+    ((kind, fields),) = desk.events
+    assert kind == event
+    assert 5 <= fields["runtime"] < 60
+    assert event == "task-revoked" or "nobody reads it" in fields["exception"]
 
 
 def test_a_message_that_was_ignored_is_acknowledged_and_nothing_else(desk: Desk) -> None:

@@ -324,8 +324,9 @@ def test_a_target_that_nobody_can_read_is_held_at_once(site: TargetSite) -> None
     with write(site.context.engine) as connection:
         connection.execute(update(Target).where(Target.id == target_of(one)).values(args=list(args), digest=digest))
     envelope = replace(one.message.envelope, digest=digest)
-    with pytest.raises(DeferredError):
+    with pytest.raises(DeferredError, match="is held") as raised:
         site.run(replace(one, message=replace(one.message, args=args, envelope=envelope)))
+    assert raised.value.state is TargetState.HELD
     row = site.target(target_of(one))
     assert row.state is TargetState.HELD, "else it would be sent again for ever"
     assert "$nothing" in str(row.error_text)

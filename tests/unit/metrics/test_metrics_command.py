@@ -1,0 +1,44 @@
+"""`underbutler metrics`: the records as Prometheus reads them, and what is wrong in a sentence."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+from command_line import CommandLine
+from prometheus_client.parser import text_string_to_metric_families
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    """Return the command line of an empty home."""
+    return CommandLine(capsys)
+
+
+def test_an_empty_service_is_told_in_numbers(command: CommandLine) -> None:
+    said = command("metrics")
+    assert said.code == 0, said.err
+    families = {family.name: family for family in text_string_to_metric_families(said.out)}
+    assert families["underbutler_records_up"].samples[0].value == 1
+    assert {sample.labels["state"] for sample in families["underbutler_targets"].samples} == {
+        "queued", "running", "delivering", "held",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("address", ["nowhere", "127.0.0.1:", "127.0.0.1:99999", ":9464"])
+def test_an_address_that_is_none_is_refused(command: CommandLine, address: str) -> None:
+    said = command("metrics", "--serve", address)
+    assert said.code == 2
+    assert "127.0.0.1:9464" in said.err
+
+
+def test_a_port_that_is_taken_is_refused(command: CommandLine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        said = command("metrics", "--serve", f"127.0.0.1:{taken.getsockname()[1]}")
+    assert said.code == 2
+    assert "in use" in said.err
+
+
+def test_records_that_are_away_end_it_with_3(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERBUTLER_DATABASE_URL", "postgresql+psycopg://nobody@127.0.0.1:1/x")
+    assert command("metrics").code == 3
