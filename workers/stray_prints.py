@@ -14,7 +14,7 @@ from typing import Any, Final, TextIO
 
 from underbutler.logs import running_here
 
-__all__ = ["LoggedStream", "catch_prints"]
+__all__ = ["LoggedStream", "catch_prints", "finish_lines"]
 
 LONGEST: Final = 8192
 """A line that is longer is logged in pieces, in characters."""
@@ -79,6 +79,10 @@ class LoggedStream(io.TextIOBase):
     def fileno(self) -> int:
         """Return the descriptor of the stream beside."""
         return self._beside.fileno()
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what else a program asks of the stream beside: ``reconfigure``, ``name``."""
+        return getattr(self._beside, name)
 
     @property
     def buffer(self) -> Any:

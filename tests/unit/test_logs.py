@@ -146,6 +146,7 @@ def test_prints_are_lines_while_a_target_runs_and_pass_through_otherwise(stream:
         printed.write("x" * 20000)
         printed.write("\n")
     assert beside.getvalue() == "to whom it may concern\n"
+    assert printed.line_buffering is False, "what the stream beside has"
     said = lines(stream)
     assert [line["event"] for line in said[:4]] == ["one", "two", "100 %", "last"]
     assert sum(len(line["event"]) for line in said[4:]) == 20000

@@ -58,13 +58,13 @@ def place(
 def test_a_site_is_restored_from_a_backup_that_was_taken_while_it_worked(place: Place, table: Table) -> None:
     site, backup = place
     site.only(1)
-    before, meanwhile, waiting = site.write(6), site.write(12, seconds=0.3), site.write(6, seconds=0.2)
+    before, meanwhile, waiting = site.write(6), site.write(10, seconds=0.2), site.write(4, seconds=0.1)
     eventually(lambda: site.done(before) == 6 and site.done(meanwhile) >= 2, 60, "some targets done")
     ended = {target.id: target.claim_no for target in site.context.jobs.targets(before.id)}
     backup.take_records()
     taken = site.done(meanwhile)
     backup.take_the_rest()
-    later = site.write(6)
+    later = site.write(2)
     assert site.ended(before, meanwhile, waiting, later, timeout=60)
     backup.destroy_the_site()
 
@@ -78,9 +78,9 @@ def test_a_site_is_restored_from_a_backup_that_was_taken_while_it_worked(place: 
     seconds = site.until_all_done([meanwhile, waiting], at)
     table.ours("backup, end, restore", "everything but the copies", facts, seconds=seconds, until="all done")
     assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said
-    assert facts.states == {"done": 24}
+    assert facts.states == {"done": 20}
     assert {target.id: target.claim_no for target in site.context.jobs.targets(before.id)} == ended, "not run again"
-    assert [len(site.keys(job)) for job in (before, meanwhile, waiting)] == [6, 12, 6]
+    assert [len(site.keys(job)) for job in (before, meanwhile, waiting)] == [6, 10, 4]
     with pytest.raises(UnknownNameError):
         site.context.jobs.job(later.id)
     assert list(check_annex(site.context, deep=True)) == []
