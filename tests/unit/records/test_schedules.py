@@ -226,6 +226,24 @@ def test_one_beat_leads_and_another_at_the_next_tick_after_it_is_gone(
     second.stop(0)
 
 
+def test_a_leader_that_is_stuck_and_keeps_its_lock_is_stood_in_for(
+    store: JobStore, engine: Engine, settings: Settings
+) -> None:
+    now = [NOW]
+    settings.schedules_file.write_text(entry())
+    lanes: Any = (Lanes("submission"), Lanes("chore"))
+    stuck, other = (Ticker(settings, store, Leader(engine), lanes=lanes, clock=lambda: now[0]) for _ in range(2))
+    stuck.tick()
+    now[0] += 25
+    assert other.tick() == 0, "it may only be late"
+    now[0] += 10
+    assert (other.tick(), other.leads) == (1, False)
+    assert stuck.tick() == 2, "it wakes up"
+    assert dues(store) == [10, 20, 30]
+    for beat in (stuck, other):
+        beat.stop(0)
+
+
 def test_beat_reads_the_file_again_when_it_changes_and_goes_on_when_it_cannot(
     store: JobStore, engine: Engine, settings: Settings
 ) -> None:
