@@ -179,5 +179,6 @@ def insert_firing(
             ended_at=now if skipped else None,
         )
         .on_conflict_do_nothing()
+        .returning(Firing.job_id)
     )
-    return identity if inserted.rowcount else None
+    return inserted.scalar_one_or_none()

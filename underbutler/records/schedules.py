@@ -23,11 +23,6 @@ __all__ = ["Schedules"]
 class Schedules(Firings):
     """Entries of the schedule, and what they fired."""
 
-    def now(self) -> float:
-        """Return the database's clock, which all beats share: seconds since 1970 UTC."""
-        with read(self._engine) as connection:
-            return float(connection.execute(select(database_now())).scalar_one())
-
     def bring_schedules(
         self, entries: Iterable[NewSchedule], *, source: str, who: str, now: float, remove_others: bool = True
     ) -> list[str]:

@@ -61,7 +61,9 @@ class Sweeping(Face):
         with write(self._engine) as connection:
             if before is None:
                 first = insertion(connection)(SweepState).values(name=name, **values).on_conflict_do_nothing()
-                return bool(connection.execute(first).rowcount)
+                # PostgreSQL's driver counts no rows of such an insert.
+                made = connection.execute(first.returning(SweepState.name))
+                return made.one_or_none() is not None
             unchanged = (SweepState.name == name, SweepState.at == before.at)
             return bool(connection.execute(update(SweepState).where(*unchanged).values(values)).rowcount)
 

@@ -25,7 +25,7 @@ log = get_logger(__name__)
 SLOW_S: Final = 10.0
 """What waits longer, in seconds, gets another process."""
 FOLLOWERS_WAIT_S: Final = 20.0
-"""What waits longer, in seconds, is taken up also by beats that do not lead."""
+"""What waits longer, in seconds, is taken up also by beats that do not lead: the leader may hang and hold its lock."""
 LOOK_EVERY_S: Final = 60.0
 """So often is a repository asked for its latest exposure, in seconds."""
 
@@ -34,6 +34,8 @@ REMEMBERED: Final = "schedule file"
 
 class Ticker:
     """Ticks. Everything it knows is in the records: it may be killed at any moment.
+
+    One that does not lead does the same with a clock that is late: it finds nothing, unless the leader is stuck.
 
     Parameters
     ----------
@@ -89,15 +91,14 @@ class Ticker:
         self._leader.release()
 
     def _tick(self) -> int:
-        fired = 0
         leads = self._leader.hold()
         if leads != self.leads:
             log.info("schedule_leads" if leads else "schedule_follows", beat=self.name)
             self.leads = leads
+        now = self._clock()
         if leads:
-            now = self._clock()
             self._read_file(now)
-            fired = fire_due(self._jobs, now, fired_by=self.name)
+        fired = fire_due(self._jobs, now if leads else now - FOLLOWERS_WAIT_S, fired_by=self.name)
         for lane in self._lanes:
             lane.tend(*self._waiting(lane.name))
         return fired

@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -18,7 +17,7 @@ import pytest
 import redis
 from drill_services import DrillRedis
 from drill_table import Scale, Table
-from services import eventually, fresh_database
+from services import eventually
 
 from underbutler.embedded.process import Guard, Process
 from underbutler.migrations import upgrade
@@ -43,11 +42,9 @@ class Beats:
     steady: float = 0.0
     killed: float = 0.0
 
-    def begin(self) -> None:
-        """Start the first, which is to be killed; then the other."""
-        self.processes.append(self.start(0))
-        eventually(lambda: len(self.seen()) >= 2, 60, f"a firing of {self.who}")
-        self.processes.append(self.start(1))
+    def said(self, number: int) -> str:
+        """Return what one of them has said."""
+        return self.processes[number].tail
 
     def kill_first(self) -> None:
         os.kill(self.processes[0].pid, signal.SIGKILL)
@@ -57,11 +54,17 @@ class Beats:
         """Return slots, missed and doubled ones of the time in which both were to run, and the longest gap."""
         times = [at for at in self.seen() if self.steady <= at <= end]
         due = round(end - self.steady)
+        if dues := self.dues():  # every slot has its row
+            span = round(dues[-1] - dues[0]) + 1
+            missed, doubled = span - len(set(dues)), len(dues) - len(set(dues))
+            return due, missed, doubled, self._longest_gap(times, end)
         before = [at for at in times if at <= self.killed]
         doubled = max(0, len(before) - round(self.killed - self.steady) - 1)
         missed = max(0, due - 1 - (len(times) - doubled))
-        gaps = [later - earlier for earlier, later in pairwise([*times, end])]
-        return due, missed, doubled, max(gaps)
+        return due, missed, doubled, self._longest_gap(times, end)
+
+    def _longest_gap(self, times: list[float], end: float) -> float:
+        return max(later - earlier for earlier, later in pairwise([self.steady, *times, end]))
 
 
 class Arrivals:
@@ -77,13 +80,21 @@ class Arrivals:
 
     def _take(self) -> None:
         while not self._stopped.is_set():
-            if self._client.blpop([self._queue], timeout=0.5) is not None:
+            if self._client.lpop(self._queue) is None:
+                self._stopped.wait(0.02)
+            else:
                 self.times.append(time.time())
 
     def stop(self) -> None:
         self._stopped.set()
         self._thread.join(5)
         self._client.close()
+
+
+@pytest.fixture
+def guard() -> Iterator[Guard]:
+    with Guard() as watch:
+        yield watch
 
 
 @pytest.fixture
@@ -98,11 +109,14 @@ def rival(who: str, broker: DrillRedis, folder: Path, guard: Guard, ends: ExitSt
     arrivals = Arrivals(broker.url, who)
     ends.callback(arrivals.stop)
     environment = {"DRILL_BEAT": who, "DRILL_BROKER": broker.url, "DRILL_FOLDER": str(folder), "PYTHONPATH": str(HERE)}
+    environment["PYTHONUNBUFFERED"] = "1"
 
     def start(number: int) -> Process:
-        words = [sys.executable, "-m", "celery", "-A", "drill_beats", "beat", "--pidfile="]
+        words = [sys.executable, "-m", "celery", "-A", "drill_beats", "beat", "--pidfile=", "-l", "INFO"]
         words += ["-s", str(folder / f"schedule-{number}")] if who == "stock" else []
-        process = Process(f"{who}-{number}", words, environment={**os.environ, **environment}, guard=guard)
+        process = Process(
+            f"{who}-{number}", words, environment={**os.environ, **environment, "PYTHONUNBUFFERED": "1"}, guard=guard
+        )
         ends.callback(process.stop, 5)
         return process
 
@@ -121,12 +135,17 @@ def ours(database: str, broker: DrillRedis, folder: Path, guard: Guard, ends: Ex
         "UNDERBUTLER_HOME": str(folder),
         "UNDERBUTLER_DATABASE_URL": database,
         "UNDERBUTLER_BROKER_URL": broker.url,
+        "PYTHONUNBUFFERED": "1",
     }
 
     def start(number: int) -> Process:
-        words = [sys.executable, "-m", "celery", "-A", "beat", "beat"]
+        words = [sys.executable, "-m", "celery", "-A", "beat", "beat", "-l", "INFO"]
         process = Process(
-            f"ours-{number}", words, environment={**os.environ, **environment}, guard=guard, directory=folder
+            f"ours-{number}",
+            words,
+            environment={**os.environ, **environment, "PYTHONUNBUFFERED": "1"},
+            guard=guard,
+            directory=folder,
         )
         ends.callback(process.stop, 10)
         return process
@@ -139,20 +158,25 @@ def ours(database: str, broker: DrillRedis, folder: Path, guard: Guard, ends: Ex
 
 def test_two_beats_one_is_killed(
     broker: DrillRedis,
-    _postgres_server: str,
-    _guard: Guard,
+    postgres_url: str,
+    guard: Guard,
     tmp_path: Path,
     scale: Scale,
     table: Table,
     ends: ExitStack,
 ) -> None:
-    database = ends.enter_context(fresh_database(_postgres_server))
-    all_beats = [ours(database, broker, tmp_path / "ours", _guard, ends)]
-    all_beats += [rival(who, broker, tmp_path / who, _guard, ends) for who in RIVALS]
-    with ThreadPoolExecutor(len(all_beats)) as threads:
-        list(threads.map(Beats.begin, all_beats))
+    all_beats = [ours(postgres_url, broker, tmp_path / "ours", guard, ends)]
+    all_beats += [rival(who, broker, tmp_path / who, guard, ends) for who in RIVALS]
+    for beats in all_beats:
+        beats.processes.append(beats.start(0))
+    for beats in all_beats:
+        eventually(lambda beats=beats: len(beats.seen()) >= 2, 60, f"firings of {beats.who}")
+    for beats in all_beats:
+        beats.processes.append(beats.start(1))
     both_s, after_s = (10, 20) if scale.full else (5, 9)
-    time.sleep(2)  # they are all there; what follows is counted
+    for beats in all_beats:
+        eventually(lambda beats=beats: "beat: Starting" in beats.said(1), 60, f"the second {beats.who}")
+    time.sleep(1)  # they are all there; what follows is counted
     for beats in all_beats:
         beats.steady = time.time()
     time.sleep(both_s)
@@ -160,6 +184,8 @@ def test_two_beats_one_is_killed(
         beats.kill_first()
     time.sleep(after_s)
     end = time.time()
+    for beats in all_beats:
+        assert beats.processes[1].exit_code is None, f"the second {beats.who} has ended by itself"
     found = {beats.who: beats.facts(end) for beats in all_beats}
     dues = all_beats[0].dues()
 

@@ -68,7 +68,8 @@ def test_an_entry_with_an_error_goes_on_as_it_was_and_says_so(store: JobStore) -
     assert load(store, broken, NOW + 5) == ["one"]
     assert "s.toml:5: schedule 'one', when.every: 'soon'" in str(store.schedule("one").error)
     assert fire_due(store, NOW + 10, fired_by="b") == 2
-    assert load(store, broken + '[[schedule]]\ntask = "t\n', NOW + 12) == [], "a nameless one removes none"
+    nameless = entry("two") + '[[schedule]]\ntask = "t\n'
+    assert load(store, nameless, NOW + 12) == [], "it may be the one that is not there"
     load(store, entry() + entry("two"), NOW + 15)
     assert store.schedule("one").error is None
     assert store.schedule("one").next_due == NOW + 20
@@ -100,6 +101,19 @@ def test_an_entry_that_was_changed_since_it_was_read_is_not_fired(store: JobStor
     assert store.fire(row, [NewFiring(due_at=NOW + 10)], NOW + 20, lane="submission", fired_by="b") == []
     assert dues(store) == []
     assert fire_due(store, NOW + 50, fired_by="b") == 1
+
+
+def test_a_beat_that_comes_late_moves_nothing_back(store: JobStore) -> None:
+    """It read the entry before others fired two of its slots."""
+    load(store, entry())
+    stale = store.schedule("one")
+    fire_due(store, NOW + 20, fired_by="b")
+    late = [NewFiring(due_at=NOW + 10)]
+    assert store.fire(stale, late, NOW + 20, lane="submission", fired_by="late") == []
+    assert store.schedule("one").next_due == NOW + 30
+    assert store.fire(store.schedule("one"), late, NOW + 40, lane="submission", fired_by="late") == [], "fired before"
+    assert not store.set_due(store.schedule("one"), NOW + 20)
+    assert dues(store) == [10, 20]
 
 
 def test_one_entry_that_cannot_be_read_holds_up_no_other(store: JobStore, engine: Engine) -> None:
@@ -224,6 +238,24 @@ def test_one_beat_leads_and_another_at_the_next_tick_after_it_is_gone(
     assert dues(store) == [10, 20, 30, 40, 50, 60]
     assert {row.fired_by for row in store.firings(limit=2)} == {second.name}
     second.stop(0)
+
+
+def test_a_leader_that_is_stuck_and_keeps_its_lock_is_stood_in_for(
+    store: JobStore, engine: Engine, settings: Settings
+) -> None:
+    now = [NOW]
+    settings.schedules_file.write_text(entry())
+    lanes: Any = (Lanes("submission"), Lanes("chore"))
+    stuck, other = (Ticker(settings, store, Leader(engine), lanes=lanes, clock=lambda: now[0]) for _ in range(2))
+    stuck.tick()
+    now[0] += 25
+    assert other.tick() == 0, "it may only be late"
+    now[0] += 10
+    assert (other.tick(), other.leads) == (1, False)
+    assert stuck.tick() == 2, "it wakes up"
+    assert dues(store) == [10, 20, 30]
+    for beat in (stuck, other):
+        beat.stop(0)
 
 
 def test_beat_reads_the_file_again_when_it_changes_and_goes_on_when_it_cannot(

@@ -29,6 +29,14 @@ def set_all(engine: Engine, table: type[Base], **values) -> None:
 # Memory
 
 
+def test_of_two_sweepers_that_remember_the_first_thing_under_a_name_one_does(store: JobStore) -> None:
+    assert store.remember_next("first", {"by": 1}, None)
+    assert not store.remember_next("first", {"by": 2}, None)
+    remembered = store.remembered("first")
+    assert remembered is not None
+    assert remembered.body == {"by": 1}
+
+
 def test_the_sweeper_remembers_from_one_sweep_to_the_next(store: JobStore) -> None:
     assert store.remembered("swept") is None
     store.remember("swept")

@@ -66,6 +66,14 @@ def test_each_hour_is_each_hour_also_when_the_clocks_change() -> None:
         assert found == [datetime.fromtimestamp(begin + 900 + n * 3600, UTC).isoformat()[:16] for n in range(6)]
 
 
+def test_clocks_that_are_put_forward_by_half_an_hour() -> None:
+    """On Lord Howe Island two o'clock of 4 October 2026 becomes half past two: a quarter past two does not exist."""
+    howe = {"latitude": -31.55, "longitude": 159.08, "time_zone": "Australia/Lord_Howe"}
+    begin, end = "2026-10-03T14:00", "2026-10-03T17:00"
+    assert slots(clock(howe, crontab="15 * * * *"), begin, end) == ["2026-10-03T14:45", "2026-10-03T16:15"]
+    assert slots(clock(howe, crontab="15 2 * * *"), begin, end) == ["2026-10-03T15:45"]
+
+
 def test_midnight_that_does_not_exist_comes_an_hour_later() -> None:
     """In Chile midnight of 6 September 2026 becomes one o'clock."""
     assert slots(clock(crontab="0 0 * * *"), "2026-09-05T12:00", "2026-09-07T12:00") == [
