@@ -50,8 +50,8 @@ class Scheduler(beat.Scheduler):
     def __init__(self, app: Any, *args: Any, **kwargs: Any) -> None:
         self.chores: dict[str, Chore] = {}
         self._ticker: Ticker | None = None
-        self._alive_file = load_settings().alive_file
         super().__init__(app, *args, **kwargs)
+        self._alive_file = load_settings().alive_file
 
     def setup_schedule(self) -> None:
         """Take the app's entries, and add the housekeeping."""

@@ -15,8 +15,9 @@ from services import eventually
 from sqlalchemy import select
 
 from underbutler.annex import watch
-from underbutler.broker import make_app
+from underbutler.broker import Depth, make_app, queue_depth
 from underbutler.context import WorkerContext
+from underbutler.errors import BrokerUnavailableError
 from underbutler.model.job import Phase, TargetState
 from underbutler.records import JobRow, TargetRow
 from underbutler.records.tables import Notice
@@ -151,10 +152,19 @@ def a_killed_broker_forgets_nothing(setup: CeleryTestSetup, site: NodeSite) -> N
     site.running(jobs[0])
     setup.broker.kill()
     setup.broker.restart()
+    depth = eventually(lambda: _depth(site), 20, "a broker that answers")
+    assert depth.ready + (depth.unacked or 0) >= 2, "what was not acknowledged is in its append-only file"
     for job in jobs:
         site.completed(job)
         assert [target.claim_no for target in site.targets(job)] == [1, 1], "nothing ran twice"
         site.swept(lambda job=job: len(_sent(site, job)) == 2, 30, "notices that are sent")  # type: ignore[misc]
+
+
+def _depth(site: NodeSite) -> Depth | None:
+    try:
+        return queue_depth(site.app, site.settings, site.settings.queue)
+    except BrokerUnavailableError:
+        return None
 
 
 def _sent(site: NodeSite, job: JobRow) -> list[str]:

@@ -99,19 +99,15 @@ def test_a_password_that_others_cannot_try_or_do_not_know_passes(bind: str, secr
 
 
 def test_the_image_installs_what_the_project_asks_for_and_says_which_extra_it_does_not_know() -> None:
+    script, project_file = ROOT / "deploy" / "image" / "requirements.py", ROOT / "pyproject.toml"
     done = subprocess.run(
-        [
-            sys.executable,
-            ROOT / "deploy" / "image" / "requirements.py",
-            ROOT / "pyproject.toml",
-            "postgres,of-tomorrow",
-        ],
+        [sys.executable, script, project_file, "postgres,of-tomorrow"],
         capture_output=True,
         text=True,
         timeout=30,
         check=True,
     )
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads(project_file.read_text())["project"]
     assert done.stdout.splitlines() == [*project["dependencies"], *project["optional-dependencies"]["postgres"]]
     assert "of-tomorrow" in done.stderr
 
