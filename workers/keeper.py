@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import socket
 import sys
@@ -29,11 +28,12 @@ from underbutler.records import ClaimEnd, HeldClaim, JobStore, Worker
 from underbutler.settings import Settings, load_settings
 from underbutler.sql import open_engine
 
+from .keeper_orders import Cut, Orders, Said
 from .measuring import KeeperMetrics, count_end
 from .obituary import about, last_words, tell_trace
 from .wards import Wards
 
-__all__ = ["Keeper", "Orders"]
+__all__ = ["Keeper"]
 
 log = logs.get_logger("workers.keeper")
 
@@ -53,47 +53,6 @@ REMEMBERED: Final = 200
 """Of so many last claims the keeper remembers that it has ended them."""
 LAST_WILL_S: Final = 15.0
 """So long the keeper of a dead worker tries to reach the records; then the leases run out by themselves."""
-
-Key = tuple[uuid.UUID, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What the main process says of the end of a message, by target and number of sending."""
-
-    event: str
-    pid: int | None
-    reason: str
-    died: bool
-
-
-@dataclass(slots=True)
-class Cut:
-    """A child that is being ended, for the sake of which claim, and how that one ends."""
-
-    claim: Key
-    end: ClaimEnd
-    reason: str
-    since: float
-
-
-@dataclass(slots=True)
-class Orders:
-    """Lines of JSON from the main process, read without waiting longer than asked."""
-
-    descriptor: int
-    ended: bool = False
-    _rest: bytes = b""
-
-    def read(self, timeout_s: float) -> list[dict[str, Any]]:
-        """Return what has come until now; wait for it at most so long. `ended` tells that no more will come."""
-        lines: list[bytes] = []
-        while not self.ended and select.select([self.descriptor], [], [], 0 if lines else max(timeout_s, 0))[0]:
-            chunk = os.read(self.descriptor, 65536)
-            self.ended = not chunk
-            *whole, self._rest = (self._rest + chunk).split(b"\n")
-            lines += whole
-        return [json.loads(line) for line in lines if line]
 
 
 @dataclass

@@ -25,7 +25,8 @@ from underbutler.records.tables import Target
 from underbutler.settings import Settings
 from underbutler.sql import database_now, open_engine, write
 from workers import keeper as keeper_module
-from workers.keeper import Keeper, Orders
+from workers.keeper import Keeper
+from workers.keeper_orders import Orders
 
 WORKER = "w1/12345678"
 SLEEP = "import time; time.sleep(600)"
