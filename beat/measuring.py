@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+import psutil
 from celery import signals
 
 from underbutler import metrics
 from underbutler.context import WorkerContext
 from underbutler.exposition import RecordsCollector
+from underbutler.logs import get_logger
 from underbutler.settings import load_settings
 
 __all__ = ["connect"]
+
+log = get_logger(__name__)
 
 
 @cache
@@ -22,9 +28,28 @@ def connect() -> None:
 
 
 def _on_start(**_: Any) -> None:
-    """Count and serve, if the settings name a port."""
+    """Count and serve, if the settings name a port; the processes that do what was fired count in the same folder."""
     settings = load_settings()
-    if settings.metrics_port and metrics.begin("beat"):
+    if not settings.metrics_port:
+        return
+    try:
+        folder = metrics.MetricsFolder.make()
+    except OSError as error:
+        log.warning("metrics_not_counted", error=str(error))
+        return
+    atexit.register(folder.remove)
+    if metrics.begin("beat", folder.path):
         context = WorkerContext(settings)
         records = RecordsCollector(lambda: context.jobs, settings)
-        metrics.Exporter(settings, *metrics.own(), records).keep_trying()
+        metrics.Exporter(settings, _Counted(folder), records).keep_trying()
+
+
+class _Counted:
+    """What beat and its processes have counted; those that are gone are added up first."""
+
+    def __init__(self, folder: metrics.MetricsFolder) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterator[Any]:
+        self._folder.tidy(psutil.pid_exists)
+        yield from self._folder.collect()

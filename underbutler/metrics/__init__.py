@@ -31,7 +31,7 @@ from .definitions import (
     WORKER_FIT,
 )
 from .folder import MetricsFolder
-from .instruments import PREFIX, Counter, Gauge, Histogram, Instrument, begin, counting, defined, end, own
+from .instruments import PREFIX, Counter, Gauge, Histogram, Instrument, begin, counting, defined, end, join, own
 from .serving import Exporter, exposition
 
 __all__ = [
@@ -69,5 +69,6 @@ __all__ = [
     "defined",
     "end",
     "exposition",
+    "join",
     "own",
 ]

@@ -17,7 +17,19 @@ from typing import Any, Final
 
 from underbutler.logs import get_logger
 
-__all__ = ["PREFIX", "Counter", "Gauge", "Histogram", "Instrument", "begin", "counting", "defined", "end", "own"]
+__all__ = [
+    "PREFIX",
+    "Counter",
+    "Gauge",
+    "Histogram",
+    "Instrument",
+    "begin",
+    "counting",
+    "defined",
+    "end",
+    "join",
+    "own",
+]
 
 log = get_logger(__name__)
 
@@ -209,6 +221,18 @@ def begin(home: str, folder: Path | None = None) -> bool:
     )
     _counting = state
     return True
+
+
+def join(home: str) -> bool:
+    """Count where the process that started this one counts; False if it does not.
+
+    Parameters
+    ----------
+    home
+        Which service this is part of.
+    """
+    folder = os.environ.get(FOLDER_VARIABLE)
+    return folder is not None and Path(folder).is_dir() and begin(home, Path(folder))
 
 
 def end() -> None:

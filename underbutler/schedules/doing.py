@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from underbutler import metrics
 from underbutler.context import WorkerContext
 from underbutler.errors import TransientError, UnderbutlerError
 from underbutler.logs import bound, get_logger
@@ -78,6 +79,8 @@ def _end(context: WorkerContext, firing: FiringRow, holder: str, state: FiringSt
     if not context.jobs.end_firing(firing.job_id, holder, state, told):
         log.warning("firing_was_taken_over")
         return
+    if state is FiringState.FAILED:
+        metrics.BEAT_FIRINGS.count(outcome="failed")
     say = log.error if state is FiringState.FAILED else log.info
     say("firing_ended", state=state.value, told=told)
 

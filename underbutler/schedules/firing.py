@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from underbutler import metrics
 from underbutler.errors import UsageError
 from underbutler.logs import get_logger
 from underbutler.records import FiringState, JobStore, NewSchedule, ScheduleRow
@@ -89,5 +90,7 @@ def fire_due(jobs: JobStore, now: float, *, fired_by: str) -> int:
             waiting = [one.due_at for one in plan_.firings if one.state is FiringState.WAITING]
             left_out = sum(one.missed for one in plan_.firings) + len(plan_.firings) - len(waiting)
             late = {"late_s": round(now - min(waiting), 3)} if waiting else {}
+            metrics.BEAT_FIRINGS.count(len(waiting), outcome="fired")
+            metrics.BEAT_FIRINGS.count(left_out, outcome="skipped")
             log.info("schedule_fired", schedule=row.name, firings=len(waiting), left_out=left_out, **late)
     return fired

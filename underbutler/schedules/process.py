@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from underbutler import logs
+from underbutler import logs, metrics
 from underbutler.context import WorkerContext
 from underbutler.errors import RecordsUnavailableError
 from underbutler.logs import get_logger
@@ -41,6 +41,8 @@ def main(args: Sequence[str] | None = None) -> int:
     (lane,) = sys.argv[1:] if args is None else args
     settings = load_settings()
     logs.configure("INFO", settings.log_format)
+    if settings.metrics_port:
+        metrics.join("beat")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is beat's: it asks this process to end
     signal.signal(signal.SIGTERM, _end)
     alone = threading.Event()

@@ -116,6 +116,20 @@ def test_what_children_counted_stays_when_they_are_gone_and_their_files_do_not(f
     } | {f"gauge_livesum_{os.getpid()}.db"}
 
 
+def test_a_process_that_is_started_joins_and_one_of_nobody_does_not(folder: MetricsFolder) -> None:
+    code = "from underbutler import metrics; print(metrics.join('beat')); metrics.BEAT_FIRINGS.count(outcome='failed')"
+    for _ in range(2):
+        said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+        assert said.stdout == "True\n"
+    folder.tidy(lambda pid: pid == os.getpid())
+    assert shown(folder)["underbutler_beat_firings_total", ("failed",)] == 2
+    alone = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
+    said = subprocess.run(
+        [sys.executable, "-c", code], env=alone, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert said.stdout == "False\n"
+
+
 def test_a_child_that_is_forked_while_another_thread_counts_counts_too(folder: MetricsFolder) -> None:
     done = threading.Event()
 
