@@ -117,4 +117,4 @@ def test_the_leader_is_killed_and_nothing_is_doubled_or_missed(site: Settings, j
     assert {row.name for row in rows} == {"second"}
     assert not any(row.missed for row in rows)
     broken = jobs.schedule("broken")
-    assert "schedules.toml:16: schedule 'broken', chore: input should be 'sweep'" in str(broken.error)
+    assert "schedules.toml:17: schedule 'broken', chore: input should be 'sweep'" in str(broken.error)
