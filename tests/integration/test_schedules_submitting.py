@@ -49,6 +49,19 @@ with WorkerContext(Settings.model_validate_json(sys.argv[1])) as context:
     doing.do_firing(context, "submission", "dead")
 """
 
+HANGS = """
+import sys, time
+from underbutler.context import WorkerContext
+from underbutler.schedules import doing
+from underbutler.settings import Settings
+
+doing.LEASE_S = 0.6
+doing.LIMIT_S["submission"] = 1.0
+doing.submit_firing = lambda *_: time.sleep(60)
+with WorkerContext(Settings.model_validate_json(sys.argv[1])) as context:
+    doing.do_firing(context, "submission", "hangs")
+"""
+
 
 @dataclass
 class Site:
@@ -203,6 +216,27 @@ def test_a_firing_whose_submitter_was_killed_is_taken_up_and_makes_the_one_job(s
     fired = jobs.firings()
     assert len(fired) == 1
     assert site.work()[0].attempts == 2, "and nothing is left to do"
+
+
+def test_a_submitter_that_hangs_ends_itself_and_is_replaced(site: Site) -> None:
+    (firing,) = site.fire(entry("hangs"), DAY)
+    words = [sys.executable, "-c", HANGS, site.context.settings.model_dump_json(exclude_none=True)]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, "firing_hangs" in ended.stdout + ended.stderr) == (75, True), ended.stderr
+    eventually(lambda: site.context.jobs.waiting_firings(SUBMISSION), 20, "the end of its lease")
+    (done,) = site.work()
+    assert (done.job_id, done.state, done.attempts) == (firing.job_id, FiringState.DONE, 2)
+
+
+def test_what_kills_its_process_again_and_again_fails(site: Site) -> None:
+    from underbutler.records.schedule_tables import Firing
+    from underbutler.sql import write
+
+    site.fire(entry("kills"), DAY)
+    with write(site.context.engine) as connection:
+        connection.execute(Firing.__table__.update().values(attempts=5))
+    (failed,) = site.work()
+    assert (failed.state, failed.told) == (FiringState.FAILED, "The process that did it died 5 times.")
 
 
 def test_a_firing_whose_job_exists_is_only_ended(site: Site) -> None:

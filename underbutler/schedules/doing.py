@@ -13,6 +13,7 @@ from underbutler.context import WorkerContext
 from underbutler.errors import TransientError, UnderbutlerError
 from underbutler.logs import bound, get_logger
 from underbutler.records import FiringRow, FiringState
+from underbutler.redaction import redacted_text
 
 from .chores import keep_house
 from .entries import CHORE, SUBMISSION, Definition
@@ -72,10 +73,11 @@ def _wait_or_fail(context: WorkerContext, firing: FiringRow, holder: str, error:
     shortest, longest = RETRY_S
     delay_s = min(max(age_s / 2, shortest), longest)
     log.warning("firing_waits", seconds=round(delay_s, 1), reason=str(error))
-    context.jobs.put_firing_back(firing.job_id, holder, str(error), delay_s)
+    context.jobs.put_firing_back(firing.job_id, holder, redacted_text(str(error)), delay_s)
 
 
 def _end(context: WorkerContext, firing: FiringRow, holder: str, state: FiringState, told: str | None) -> None:
+    told = None if told is None else redacted_text(told)
     if not context.jobs.end_firing(firing.job_id, holder, state, told):
         log.warning("firing_was_taken_over")
         return
