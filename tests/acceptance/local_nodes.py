@@ -101,8 +101,10 @@ class LocalContainer:
         self._start()
 
     def teardown(self) -> None:
-        """End it and everything of it."""
-        self._process.stop(patience_s=10)
+        """End it and everything of it, at once: what it holds is of one test."""
+        if self.status == "running":
+            self.kill()
+        self._process.stop()
 
 
 class LocalRedis(LocalContainer):
