@@ -9,6 +9,7 @@ import subprocess
 import pytest
 import yaml
 from promql import DEPLOY, alerts, asked, dashboards, expressions
+from services import missing
 
 from underbutler.metrics import PREFIX
 
@@ -59,7 +60,7 @@ def cells(place: dict[str, int]) -> list[tuple[int, int]]:
 def test_prometheus_itself_takes_configuration_and_rules() -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
-        pytest.skip("promtool is not on this machine: apt-get install prometheus")
+        missing("promtool", "apt-get install prometheus")
     config = DEPLOY / "prometheus" / "prometheus.yml"
     done = subprocess.run([promtool, "check", "config", config], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
