@@ -85,6 +85,23 @@ def test_what_is_written_is_read_back(store: CatalogStore) -> None:
     )
 
 
+def test_what_differs_from_a_document_that_is_there_is_refused(store: CatalogStore) -> None:
+    documents = imaged_run()
+    for name, document in [*documents, *documents]:
+        store.insert(name, document)
+    changes: dict[str, dict[str, Any]] = {
+        "start": {"sample": "Fe"},
+        "stop": {"reason": "tired"},
+        "descriptor": {"hints": {}},
+        "event": {"time": 5.0},
+        "resource": {"spec": "OTHER"},
+        "datum": {"datum_kwargs": {"index": 99}},
+    }
+    for name, document in documents:
+        with pytest.raises(ConflictError, match=f"The {name} document"):
+            store.insert(name, {**document, **changes[name]})
+
+
 def test_a_start_document_comes_back_with_every_number_as_it_was(store: CatalogStore) -> None:
     start = start_of(
         limit=float("inf"), name="a\x00b", big=1e300, large=1e16, zero=-0.0, small=5e-324, whole=2.0, n=10**20

@@ -322,7 +322,8 @@ def _inserted(connection: Connection, table: type[DeclarativeBase], rows: Sequen
     """Insert rows that are not there, and return how many were not."""
     of: Any = postgresql if is_postgresql(connection) else sqlite
     insert: Insert = of.insert(_table(table)).on_conflict_do_nothing()
-    return connection.execute(insert, list(rows)).rowcount
+    # Without this word SQLAlchemy knows no number on PostgreSQL.
+    return connection.execute(insert, list(rows), execution_options={"preserve_rowcount": True}).rowcount
 
 
 _INSERT_EVENTS: Final = text("""
