@@ -40,7 +40,7 @@ def main() -> None:
     options = parse(__doc__, add_options)
     quick = options.quick
     events, short = (300, 100) if quick else (10_000, 1000)
-    rounds, budget_s = (3, 10.0) if quick else (5, 120.0)
+    rounds, budget_s = (2, 10.0) if quick else (5, 120.0)
     print_machine("before")
     with own_folder() as folder, ExitStack() as running:
         databroker = started_peer(running, "databroker", DATABROKER, "_databroker_side.py", options)

@@ -54,7 +54,7 @@ def print_times(decoders: dict[str, tuple[Decoder, Decoder]], count: int, *, qui
         variants[f"{kind}: without"] = timed(plain, times)
         variants[f"{kind}: without, once more"] = timed(plain, times)  # what the machine alone makes of a ratio
         variants[f"{kind}: with"] = timed(shared, times)
-    measured = interleaved(variants, rounds=3 if quick else 11, budget_s=5 if quick else 35)
+    measured = interleaved(variants, rounds=2 if quick else 11, budget_s=5 if quick else 35)
     series = {name: Series(tuple(values)) for name, values in measured.items()}
     rows = {
         name: Row(one, None if name.endswith("without") else series[f"{name.partition(':')[0]}: without"])

@@ -52,7 +52,7 @@ def main() -> None:
             make_bucket(environment)
             for way, name in WAYS.items():
                 variants[f"{store}: {name}"] = running.enter_context(uploader(way, file, environment))
-        rounds, budget_s = (3, 10.0) if quick else (9, 100.0)
+        rounds, budget_s = (2, 10.0) if quick else (9, 100.0)
         samples = interleaved(variants, rounds=rounds, budget_s=budget_s)
     print_samples(samples, size, list(stores), quick=quick)
     print_machine("after")

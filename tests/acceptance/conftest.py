@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from probe_package import install_probes
@@ -32,6 +33,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 tmp_path_factory.mktemp("night"), n_bias=3, n_flat=2, n_science=2, shape=(200, 220), seed=3
             )
             ingest_files(context.repositories, "demo", night.files)
-            yield Site(stack, context)
+            with closing(Site(stack, context)) as made:
+                yield made
     finally:
         patch.undo()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,8 @@ def mortal_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site
                 folder, n_bias=len(DEATHS), n_flat=0, n_science=0, detectors=[0], shape=(64, 64), seed=3
             )
             ingest_files(context.repositories, "demo", night.files, transfer="direct")
-            yield Site(stack, context), arms
+            with closing(Site(stack, context)) as site:
+                yield site, arms
     finally:
         patch.undo()
 

@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             folder = tmp_path_factory.mktemp("night")
             night = simulate_night(folder, n_bias=0, n_flat=0, n_science=TARGETS, shape=(64, 64), seed=3)
             ingest_files(context.repositories, "demo", night.files)
-            yield Site(stack, context)
+            with closing(Site(stack, context)) as made:
+                yield made
     finally:
         patch.undo()
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psutil
@@ -46,7 +46,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             make_buckets(stack.settings)
             night = simulate_night(home / "night", n_bias=1, n_flat=1, n_science=2, shape=(100, 110), seed=3)
             ingest_files(context.repositories, "demo", night.files)
-            yield Site(stack, context)
+            with closing(Site(stack, context)) as made:
+                yield made
     finally:
         patch.undo()
 

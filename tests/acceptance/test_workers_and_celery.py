@@ -121,7 +121,7 @@ def test_a_detector_and_filter_that_are_new_are_seen_by_workers_that_run_already
 def test_watch_shows_notices_as_they_arrive(site: Site) -> None:
     found: list[Any] = []
     watching = threading.Thread(
-        target=lambda: found.append(site.run("watch", "*.probeWrite.*", "-n", 2, "--format", "json", timeout=100))
+        target=lambda: found.append(site.run_cold("watch", "*.probeWrite.*", "-n", 2, "--format", "json", timeout=100))
     )
     watching.start()
     queues = "_kombu.binding.largeFileObjectAvailable"
