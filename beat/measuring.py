@@ -13,12 +13,10 @@ from celery import signals
 from underbutler import metrics
 from underbutler.context import WorkerContext
 from underbutler.exposition import RecordsCollector
-from underbutler.logs import get_logger
 from underbutler.settings import load_settings
+from workers.measuring import start_counting
 
 __all__ = ["connect"]
-
-log = get_logger(__name__)
 
 
 @cache
@@ -30,18 +28,13 @@ def connect() -> None:
 def _on_start(**_: Any) -> None:
     """Count and serve, if the settings name a port; the processes that do what was fired count in the same folder."""
     settings = load_settings()
-    if not settings.metrics_port:
-        return
-    try:
-        folder = metrics.MetricsFolder.make()
-    except OSError as error:
-        log.warning("metrics_not_counted", error=str(error))
+    folder = start_counting(settings, "beat")
+    if folder is None:
         return
     atexit.register(folder.remove)
-    if metrics.begin("beat", folder.path):
-        context = WorkerContext(settings)
-        records = RecordsCollector(lambda: context.jobs, settings)
-        metrics.Exporter(settings, _Counted(folder), records).keep_trying()
+    context = WorkerContext(settings)
+    records = RecordsCollector(lambda: context.jobs, settings)
+    metrics.Exporter(settings, _Counted(folder), records).keep_trying()
 
 
 class _Counted:

@@ -89,27 +89,26 @@ class BlackBox:
             self._path.unlink()
 
 
-def make_folder(scratch: Path | None) -> Path | None:
+def make_folder(scratch: Path) -> Path | None:
     """Make the folder of a worker that starts, and remove those of workers of which nothing lives any more.
 
     Parameters
     ----------
     scratch
-        Where; default the system's temporary folder.
+        Where.
 
     Returns
     -------
     folder
         None if it cannot be made; then a child that dies takes its log along.
     """
-    parent = scratch or Path(tempfile.gettempdir())
     try:
-        for old in parent.glob(f"{_PREFIX}*"):
+        for old in scratch.glob(f"{_PREFIX}*"):
             _remove_if_free(old)
-        made = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=parent))
+        made = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=scratch))
         (made / _LOCK).touch(0o600)
         stay(made)
-        return made.rename(parent / made.name.removeprefix("."))  # under its own name it is locked already
+        return made.rename(scratch / made.name.removeprefix("."))  # under its own name it is locked already
     except OSError:
         return None
 
@@ -135,11 +134,10 @@ def take(folder: Path | None, target: uuid.UUID, claim_no: int, *, remove: bool 
     return text or None
 
 
-def find(scratch: Path | None, target: uuid.UUID, claim_no: int) -> Path | None:
+def find(scratch: Path, target: uuid.UUID, claim_no: int) -> Path | None:
     """Return the file of a claim that runs on this machine, and whose files this user may read."""
-    parent = scratch or Path(tempfile.gettempdir())
     with suppress(OSError):
-        return next(parent.glob(f"{_PREFIX}*/{_name(target, claim_no)}"), None)
+        return next(scratch.glob(f"{_PREFIX}*/{_name(target, claim_no)}"), None)
     return None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import tempfile
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote
@@ -152,6 +153,11 @@ class Settings(BaseSettings):
     def schedules_file(self) -> Path:
         """TOML file of what beat submits by itself."""
         return (self.schedules or self.home / "schedules.toml").expanduser().absolute()
+
+    @property
+    def scratch_folder(self) -> Path:
+        """Folder in which a worker's targets keep what is for a while."""
+        return self.scratch or Path(tempfile.gettempdir())
 
     @property
     def stack_file(self) -> Path:

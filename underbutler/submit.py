@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from underbutler import tracing
 from underbutler.broker import connection, reachable
-from underbutler.errors import ConflictError, RecordsUnavailableError, TransientError, UnknownNameError, UsageError
+from underbutler.errors import ConflictError, RecordsUnavailableError, TransientError, UsageError
 from underbutler.logs import get_logger
 from underbutler.pipe.precall import remove_run
 from underbutler.preparing import Prepared, prepare
@@ -224,7 +224,7 @@ def undo_submission(context: _Opened, submission: Submission) -> bool:
         If records or Butler are away; then it is still recorded.
     """
     removed = False
-    if submission.own_run and _job(context.jobs, submission.job) is None:
+    if submission.own_run and context.jobs.job_if_any(submission.job) is None:
         removed = _remove_run(context.repositories, submission)
     context.jobs.forget_submission(submission.job)
     if removed:
@@ -238,11 +238,11 @@ def _recorded(record: Callable[[], JobRow], jobs: JobStore, job: uuid.UUID, wait
     again = False
     while True:
         try:
-            row = _job(jobs, job) if again else None
+            row = jobs.job_if_any(job) if again else None
             return row or record()
         except ConflictError:
             # The first commit may have ended after we had asked for it.
-            if again and (row := _job(jobs, job)) is not None:
+            if again and (row := jobs.job_if_any(job)) is not None:
                 return row
             raise
         except RecordsUnavailableError as error:
@@ -332,13 +332,6 @@ def _remove_run(repositories: Repositories, submission: Submission) -> bool:
     except UsageError as error:  # the label or the repository is gone, and the RUN with it
         log.warning("submission_has_no_repository", job=str(submission.job), repo=submission.out, reason=str(error))
         return False
-
-
-def _job(jobs: JobStore, job: uuid.UUID) -> JobRow | None:
-    try:
-        return jobs.job(job)
-    except UnknownNameError:
-        return None
 
 
 def _refuse_in_clear(prepared: Prepared, token: AccessToken | None) -> None:

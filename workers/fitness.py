@@ -17,7 +17,6 @@ from underbutler.logs import get_logger
 from underbutler.settings import Settings, load_settings
 
 from . import keeper_link
-from .measuring import scratch_folder
 
 __all__ = ["Fitness", "Unfit", "admit", "judge_children_by_present_memory", "memory_problem", "scratch_problem"]
 
@@ -57,7 +56,7 @@ def admit(settings: Settings) -> None:
 
 def scratch_problem(settings: Settings) -> str | None:
     """Say what is wrong with the scratch folder, or None."""
-    folder = scratch_folder(settings)
+    folder = settings.scratch_folder
     try:
         free = shutil.disk_usage(folder).free
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A worker's metrics: counted by its main process and children, served by its keeper.
+"""A worker's metrics: counted by its main process and children, served by its keeper. Beat begins in the same way.
 
 The keeper has a process of its own, that is started and not forked: the port is no child's, a scrape takes nothing from
 the main process, which limits a worker of short targets, and who lives is known there. May import metrics and settings,
@@ -8,7 +8,6 @@ and neither Celery nor the science stack.
 from __future__ import annotations
 
 import shutil
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,15 +21,23 @@ if TYPE_CHECKING:
     from underbutler.records import Claim
     from underbutler.settings import Settings
 
-__all__ = ["KeeperMetrics", "count_claim", "count_end", "scratch_folder", "start_counting"]
+__all__ = ["KeeperMetrics", "count_claim", "count_end", "start_counting"]
 
 log = get_logger(__name__)
 
 TIDY_EVERY_S: Final = 15.0
 
 
-def start_counting(settings: Settings) -> str | None:
-    """Count in this process and in the children that it will fork; return the folder for its keeper, if it counts."""
+def start_counting(settings: Settings, home: str) -> metrics.MetricsFolder | None:
+    """Count in this process and in those that it starts; return the folder in which they do, if they count.
+
+    Parameters
+    ----------
+    settings
+        Whether metrics are wanted.
+    home
+        Which service this is, ``worker`` or ``beat``.
+    """
     if not settings.metrics_port:
         return None
     try:
@@ -38,8 +45,8 @@ def start_counting(settings: Settings) -> str | None:
     except OSError as error:
         log.warning("metrics_not_counted", error=str(error))
         return None
-    if metrics.begin("worker", folder.path):
-        return str(folder.path)
+    if metrics.begin(home, folder.path):
+        return folder
     folder.remove()
     return None
 
@@ -76,7 +83,7 @@ class KeeperMetrics:
         if now >= self._tidy_at:
             self._tidy_at = now + min(TIDY_EVERY_S, self._settings.lease_s / 4)
             try:
-                metrics.SCRATCH_FREE_BYTES.set(shutil.disk_usage(scratch_folder(self._settings)).free)
+                metrics.SCRATCH_FREE_BYTES.set(shutil.disk_usage(self._settings.scratch_folder).free)
                 self._folder.tidy(psutil.pid_exists)
             except OSError as error:
                 log.warning("metrics_not_tidied", error=str(error))
@@ -102,8 +109,3 @@ def count_end(task: str, end: str, seconds: float | None = None) -> None:
         metrics.CHILD_DEATHS.count(how=end)
     if seconds is not None:
         metrics.RUN_SECONDS.observe(seconds, task=task, end=end)
-
-
-def scratch_folder(settings: Settings) -> Path:
-    """Return the folder whose free space a worker looks at."""
-    return settings.scratch or Path(tempfile.gettempdir())

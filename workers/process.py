@@ -72,10 +72,11 @@ def _on_worker_start(sender: Any, **_: Any) -> None:
     app: Celery = sender.app
     identity = f"{sender.hostname}/{uuid.uuid4().hex[:8]}"
     os.environ[WORKER_ID] = identity
-    box = black_box.make_folder(settings.scratch)
+    box = black_box.make_folder(settings.scratch_folder)
     os.environ[black_box.FOLDER] = str(box or "")
     if box is None:
-        log.warning("no_black_box", folder=str(settings.scratch or "the temporary folder"))
+        log.warning("no_black_box", folder=str(settings.scratch_folder))
+    counted = start_counting(settings, "worker")
     queues = getattr(app.amqp.queues, "consume_from", None) or {settings.queue: None}
     keeper_link.set_current(
         keeper_link.KeeperLink(
@@ -86,7 +87,7 @@ def _on_worker_start(sender: Any, **_: Any) -> None:
             level=_level(sender.loglevel),
             box=str(box or ""),
             limits={name: float(task.time_limit) for name, task in app.tasks.items() if task.time_limit},
-            metrics=start_counting(settings),
+            metrics=None if counted is None else str(counted.path),
         )
     )
 

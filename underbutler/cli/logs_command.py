@@ -112,7 +112,7 @@ class _Show:
         """Return the log of a claim; of one that runs on this machine what there is of it."""
         if claim.log is not None or claim.ended_at is not None:
             return claim.log
-        path = black_box.find(self.context.settings.scratch, claim.target_id, claim.claim_no)
+        path = black_box.find(self.context.settings.scratch_folder, claim.target_id, claim.claim_no)
         return None if path is None else black_box.take(path.parent, claim.target_id, claim.claim_no)
 
     def _claim(self, target: TargetRow, claims: Sequence[ClaimRow]) -> ClaimRow | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
+from underbutler.errors import UnknownNameError
 from underbutler.model.job import TargetState
 from underbutler.model.notice import LargeFileObjectAvailable
 from underbutler.sql import read
@@ -341,6 +342,13 @@ class JobStore(
             If there are several, naming them.
         """
         return reading.find_job(self._engine, name)
+
+    def job_if_any(self, job: uuid.UUID) -> JobRow | None:
+        """Return a job by its id; None if there is none."""
+        try:
+            return self.job(job)
+        except UnknownNameError:
+            return None
 
     def jobs(self, limit: int | None = 20) -> list[JobRow]:
         """Return jobs, newest first."""

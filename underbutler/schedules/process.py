@@ -40,7 +40,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """Do what waits in a lane until nothing has for a while."""
     (lane,) = sys.argv[1:] if args is None else args
     settings = load_settings()
-    logs.configure("INFO", settings.log_format)
+    logs.configure("INFO", settings.log_format, settings.log_levels)
     if settings.metrics_port:
         metrics.join("beat")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is beat's: it asks this process to end

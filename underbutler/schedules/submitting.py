@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from underbutler.broker import make_app
 from underbutler.context import WorkerContext
-from underbutler.errors import ConflictError, TransientError, UnknownNameError, UsageError
-from underbutler.records import FiringRow, FiringState, JobRow
+from underbutler.errors import ConflictError, TransientError, UsageError
+from underbutler.records import FiringRow, FiringState
 
 from .entries import Definition
 from .looking import a_later_exposure
@@ -43,7 +42,7 @@ def submit_firing(context: WorkerContext, firing: FiringRow, definition: Definit
     TransientError
         If a service is away.
     """
-    if (row := _job(context, firing.job_id)) is not None:
+    if (row := context.jobs.job_if_any(firing.job_id)) is not None:
         return FiringState.DONE, _told(row.n_targets)
     if (later := a_later_exposure(context, firing, definition)) is not None:
         return FiringState.SKIPPED, later
@@ -51,7 +50,7 @@ def submit_firing(context: WorkerContext, firing: FiringRow, definition: Definit
     try:
         return _submit(context, firing, definition, day)
     except ConflictError as error:
-        if (row := _job(context, firing.job_id)) is not None:  # another process was quicker
+        if (row := context.jobs.job_if_any(firing.job_id)) is not None:  # another process was quicker
             return FiringState.DONE, _told(row.n_targets)
         raise TransientError(str(error)) from error
 
@@ -169,13 +168,6 @@ def _toml(value: Any) -> str:
     if isinstance(value, float):
         return repr(value)
     return json.dumps(value, ensure_ascii=False)
-
-
-def _job(context: WorkerContext, job: uuid.UUID) -> JobRow | None:
-    try:
-        return context.jobs.job(job)
-    except UnknownNameError:
-        return None
 
 
 def _told(targets: int) -> str:

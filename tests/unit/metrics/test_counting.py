@@ -75,7 +75,7 @@ def test_without_the_client_everything_runs_and_nothing_is_counted(tmp_path: Pat
         "from underbutler import metrics\n"
         "from underbutler.settings import load_settings\n"
         "settings = load_settings(metrics_port=1)\n"
-        "assert workers.measuring.start_counting(settings) is None\n"
+        "assert workers.measuring.start_counting(settings, 'worker') is None\n"
         "metrics.CLAIMS.count(task='t', end='done')\n"
         "assert not metrics.Exporter(settings).start()\n"
         "beat.measuring._on_start()\n"
