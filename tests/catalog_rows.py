@@ -48,6 +48,17 @@ def run_of(uid: str = "run", time: float = 1000.0, events: int = 3, ended: bool 
     return [*documents, ("stop", stop_of(uid, time + 100.0))] if ended else documents
 
 
+OTHERWISE: dict[str, dict[str, Any]] = {
+    "start": {"sample": "Fe"},
+    "stop": {"reason": "tired"},
+    "descriptor": {"hints": {}},
+    "event": {"time": 5.0},
+    "resource": {"spec": "OTHER"},
+    "datum": {"datum_kwargs": {"index": 99}},
+}
+"""What makes a document of each kind another one, of the same identity."""
+
+
 def imaged_run(uid: str = "run", images: int = 3, time: float = 1000.0) -> Documents:
     """Return a run whose field ``image`` is kept outside, in one resource with a datum per event."""
     image = {"dtype": "array", "shape": [2, 2], "external": "FILESTORE:"}

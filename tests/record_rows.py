@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Engine, text, update
+from sqlalchemy import Engine, event, text, update
 
 from underbutler.model.job import TargetState
 from underbutler.model.notice import LargeFileObjectAvailable
@@ -165,3 +165,16 @@ def notice_of(made: Product, claim: Claim) -> LargeFileObjectAvailable:
         data_id=made.data_id,
         sent_at=1.5,
     )
+
+
+def explained(engine: Engine) -> dict[str, str]:
+    """Explain what SQLite is asked from now on: the plan of each statement, as they come."""
+    plans: dict[str, str] = {}
+
+    def explain(_connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if not statement.startswith("BEGIN"):
+            rows = cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
+            plans[statement] = "\n".join(row[-1] for row in rows)
+
+    event.listen(engine, "before_cursor_execute", explain)
+    return plans

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from catalog_queries import ASKED, RUNS, documents_of, replace_runs
-from catalog_rows import event_of, events_of, imaged_run, run_of, start_of, stop_of
+from catalog_rows import OTHERWISE, event_of, events_of, imaged_run, run_of, start_of, stop_of
 from hypothesis import HealthCheck, given, settings
 from sqlalchemy import Engine, event, text
 
@@ -89,17 +89,9 @@ def test_what_differs_from_a_document_that_is_there_is_refused(store: CatalogSto
     documents = imaged_run()
     for name, document in [*documents, *documents]:
         store.insert(name, document)
-    changes: dict[str, dict[str, Any]] = {
-        "start": {"sample": "Fe"},
-        "stop": {"reason": "tired"},
-        "descriptor": {"hints": {}},
-        "event": {"time": 5.0},
-        "resource": {"spec": "OTHER"},
-        "datum": {"datum_kwargs": {"index": 99}},
-    }
     for name, document in documents:
         with pytest.raises(ConflictError, match=f"The {name} document"):
-            store.insert(name, {**document, **changes[name]})
+            store.insert(name, {**document, **OTHERWISE[name]})
 
 
 def test_a_start_document_comes_back_with_every_number_as_it_was(store: CatalogStore) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from catalog_rows import descriptor_of, event_of, events_of, imaged_run, run_of, start_of, stop_of
+from catalog_rows import OTHERWISE, descriptor_of, event_of, events_of, imaged_run, run_of, start_of, stop_of
 from sqlalchemy import Engine, func, select
 
 from underbutler.catalog.conflicts import MissingDocumentError
@@ -113,17 +113,9 @@ def test_what_differs_from_a_document_that_is_there_is_refused(store: CatalogSto
     documents = [*imaged_run(), *run_of("other", events=events)]
     for name, document in documents:
         store.insert(name, document)
-    changes = {
-        "start": {"sample": "Fe"},
-        "stop": {"reason": "tired"},
-        "descriptor": {"hints": {}},
-        "event": {"time": 5.0},
-        "resource": {"spec": "OTHER"},
-        "datum": {"datum_kwargs": {"index": 99}},
-    }
     for name, document in documents:
         with pytest.raises(ConflictError, match=f"The {name} document"):
-            store.insert(name, {**document, **changes[name]})
+            store.insert(name, {**document, **OTHERWISE[name]})
 
 
 def test_numbers_of_numpy_are_numbers(store: CatalogStore) -> None:

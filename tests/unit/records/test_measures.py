@@ -5,8 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from record_rows import ON_BOTH, claim_of, delivering, let_send_lease_expire, new_job, notice_of, product, running, sent
-from sqlalchemy import Engine, event, update
+from record_rows import (
+    ON_BOTH,
+    claim_of,
+    delivering,
+    explained,
+    let_send_lease_expire,
+    new_job,
+    notice_of,
+    product,
+    running,
+    sent,
+)
+from sqlalchemy import Engine, update
 
 from underbutler.exposition import RecordsCollector
 from underbutler.metrics import exposition
@@ -93,14 +104,7 @@ def test_no_question_reads_the_whole_table(store: JobStore, engine: Engine) -> N
     sent(store)
     let_send_lease_expire(engine)
     claim_of(store, store.targets(store.jobs()[0].id)[0].id)
-    plans: dict[str, str] = {}
-
-    def explain(_connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if not statement.startswith("BEGIN"):
-            rows = cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
-            plans[statement] = "\n".join(row[-1] for row in rows)
-
-    event.listen(engine, "before_cursor_execute", explain)
+    plans = explained(engine)
     store.measures(60)
     for index in ("job_phase", "target_leased", "target_job_id_state", "target_unsent", "target_sent", "target_held"):
         assert any(f"ix_{index}" in plan for plan in plans.values()), index

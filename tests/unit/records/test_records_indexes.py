@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
+from record_rows import explained
+from sqlalchemy import Engine
 
 from underbutler.records import JobStore
 
@@ -30,14 +31,7 @@ FREQUENT: dict[str, Callable[[JobStore], Any]] = {
 
 @pytest.mark.parametrize("index", list(FREQUENT))
 def test_a_frequent_question_has_an_index(store: JobStore, engine: Engine, index: str) -> None:
-    plans: dict[str, str] = {}
-
-    def explain(_connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if not statement.startswith("BEGIN"):
-            rows = cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
-            plans[statement] = "\n".join(row[-1] for row in rows)
-
-    event.listen(engine, "before_cursor_execute", explain)
+    plans = explained(engine)
     FREQUENT[index](store)
 
     assert any(index in plan for plan in plans.values())
