@@ -1,1 +1,1 @@
-"""WHEN: the schedule. May import workers, tasks and underbutler."""
+"""WHEN: the schedule."""

@@ -10,9 +10,9 @@ from typing import Any
 import celery
 from celery import signals
 
-from underbutler import logs
 from underbutler.broker import make_app
 from underbutler.settings import Settings, load_settings
+from underbutler.telemetry import logs
 
 from . import measuring
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from underbutler.logs import get_logger
+from underbutler.telemetry.logs import get_logger
 
 __all__ = ["Chore"]
 

@@ -11,8 +11,8 @@ import psutil
 from celery import signals
 
 from underbutler import metrics
-from underbutler.context import WorkerContext
-from underbutler.exposition import RecordsCollector
+from underbutler.context import ServiceContext
+from underbutler.records_collector import RecordsCollector
 from underbutler.settings import load_settings
 from workers.measuring import start_counting
 
@@ -32,7 +32,7 @@ def _on_start(**_: Any) -> None:
     if folder is None:
         return
     atexit.register(folder.remove)
-    context = WorkerContext(settings)
+    context = ServiceContext(settings)
     records = RecordsCollector(lambda: context.jobs, settings)
     metrics.Exporter(settings, _Counted(folder), records).keep_trying()
 

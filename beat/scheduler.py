@@ -10,13 +10,13 @@ from celery import beat
 from celery.schedules import schedule
 
 from underbutler.broker import make_app
-from underbutler.context import WorkerContext
-from underbutler.logs import get_logger
+from underbutler.context import ServiceContext
 from underbutler.schedules.leader import Leader
-from underbutler.schedules.ticking import Ticker
+from underbutler.schedules.tick import Ticker
 from underbutler.settings import load_settings
 from underbutler.sweeper import Sweeper
-from workers.alive import touch
+from underbutler.telemetry.logs import get_logger
+from workers.liveness_file import touch
 
 from .chores import Chore, Stopped
 
@@ -57,14 +57,14 @@ class Scheduler(beat.Scheduler):
         """Take the app's entries, and add the housekeeping."""
         super().setup_schedule()
         settings = load_settings()
-        context = WorkerContext(settings)
+        context = ServiceContext(settings)
         sweeper = Sweeper(context, make_app(settings, "sweeper"))
         self.add_chore(SWEEP, Chore("sweeper", _until_done(sweeper)), every_s=settings.sweep_interval_s)
         self._ticker = ticker = Ticker(settings, context.jobs, Leader(context.engine))
         self.add_chore(FIRE, Chore("schedules", lambda _: ticker.tick()), every_s=settings.schedule_tick_s)
 
     def install_default_entries(self, data: Mapping[str, Any]) -> None:
-        """Install none: Celery's own would send a message that is no target."""
+        """Install none: Celery's own would send a message that is not a target."""
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Do what is due, and say that beat lives; return after how many seconds to look again."""

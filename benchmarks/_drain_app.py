@@ -10,7 +10,7 @@ from typing import Any
 
 from underbutler.broker import make_app
 from underbutler.settings import load_settings
-from workers.messaging import messaging_settings
+from workers.intake.messaging import messaging_settings
 
 TASK = "benchDrain"
 FOLDER = "BENCH_FOLDER"

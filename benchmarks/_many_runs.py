@@ -82,8 +82,8 @@ def fill(url: str, count: int) -> None:
 
 def check_row(number: int) -> None:
     """Stop if the catalogue would write other rows than `run_row` and `data_id_rows` do."""
-    from underbutler.catalog import hints
-    from underbutler.catalog.searched import start_row, stop_row
+    from underbutler.catalog.database import data_id_index as hints
+    from underbutler.catalog.database.run_row import start_row, stop_row
 
     expected = start_row(start_of(number)) | stop_row(stop_of(number))
     own = dict(zip(RUN, run_row(number), strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from underbutler.settings import Settings
 
-TESTS = Path(__file__).resolve().parent.parent / "tests"
+ROOT = Path(__file__).resolve().parent.parent
 OUTER = ("UNDERBUTLER_", "AWS_", "S3_", "CELERY_", "DAF_BUTLER_", "LSST_")
 
 
@@ -44,16 +45,16 @@ def started(running: ExitStack, service: str, module: str, function: str) -> obj
     service
         What people call it.
     module, function
-        The context manager in ``tests/`` that runs it.
+        The context manager in ``tests/support/`` that runs it.
     """
     try:
         import pytest
     except ImportError:
         print(f"{service}: left out, the development packages are not installed (pip install -e '.[dev]')")
         return None
-    if str(TESTS) not in sys.path:
-        sys.path.insert(0, str(TESTS))
-    start = getattr(__import__(module), function)
+    if str(ROOT) not in sys.path:
+        sys.path.insert(0, str(ROOT))
+    start = getattr(importlib.import_module(f"tests.support.{module}"), function)
     try:
         context: AbstractContextManager[object] = start()
         return running.enter_context(context)

@@ -25,7 +25,7 @@ BEGIN = 1_790_000_000.0
 def main() -> None:
     """Measure and print."""
     from underbutler.catalog import Broker
-    from underbutler.catalog.store import CatalogStore
+    from underbutler.catalog.database.store import CatalogStore
     from underbutler.migrations import upgrade
 
     quick = parse(__doc__).quick

@@ -72,7 +72,7 @@ def write_files(folder: Path, form: str, databroker: Peer | None, size: Mapping[
     if databroker is not None:
         databroker.ask("write", folder=str(folder), form=form, first=0, count=1, **size)
         return
-    from underbutler.catalog.file_forms import FORMS as OWN
+    from underbutler.catalog.files.file_forms import FORMS as OWN
 
     folder.mkdir()
     written = (OWN[form].encode(name, document) for name, document in run_documents(0, **size))
@@ -81,7 +81,7 @@ def write_files(folder: Path, form: str, databroker: Peer | None, size: Mapping[
 
 def places(folder: Path, running: ExitStack, size: Mapping[str, int]) -> dict[str, str]:
     """Return where the run is for us, by name: the same files, and databases that it is written into."""
-    from underbutler.catalog.store import CatalogStore
+    from underbutler.catalog.database.store import CatalogStore
     from underbutler.migrations import upgrade
 
     found = {form: str(folder / form) for form in FORMS}

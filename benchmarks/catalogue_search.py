@@ -90,7 +90,7 @@ def search_files(folder: Path, running: ExitStack, options: argparse.Namespace) 
 def search_unknown(place: str, query: Any) -> Answer:
     """Search a folder of which no index is kept."""
     from underbutler.catalog import Broker
-    from underbutler.catalog.run_index import RunIndex
+    from underbutler.catalog.files.run_index import RunIndex
 
     index = RunIndex([place]).path
     index.unlink(missing_ok=True)
@@ -159,7 +159,7 @@ def databases(folder: Path, running: ExitStack, server: str | None, size: int) -
     """Return the URLs of new databases."""
     urls = {"SQLite": f"sqlite:///{folder}/{size}.sqlite"}
     if server is not None:
-        from services import fresh_database
+        from tests.support.services import fresh_database
 
         urls["PostgreSQL"] = running.enter_context(fresh_database(server))
     return urls
@@ -170,7 +170,7 @@ def write_files(folder: Path, form: str, databroker: Peer | None, count: int) ->
     if databroker is not None:
         databroker.ask("write", folder=str(folder), form=form, first=0, count=count, **SIZE)
         return
-    from underbutler.catalog.file_forms import FORMS as OWN
+    from underbutler.catalog.files.file_forms import FORMS as OWN
 
     folder.mkdir(parents=True)
     for number in range(count):

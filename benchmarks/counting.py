@@ -21,7 +21,7 @@ from _stopwatch import Spent
 from empty_target import log_like_a_worker, make_site, submitted
 
 if TYPE_CHECKING:
-    from underbutler.context import WorkerContext
+    from underbutler.context import ServiceContext
     from underbutler.records import Outgoing
 
 TARGET = 0.05
@@ -46,7 +46,7 @@ def main() -> None:
 def of_metrics(folder: Path, *, quick: bool) -> dict[str, Row]:
     """Run empty targets, counted and not."""
     from underbutler import metrics
-    from underbutler.context import WorkerContext
+    from underbutler.context import ServiceContext
     from underbutler.metrics import instruments
 
     n_targets = 6 if quick else 400
@@ -55,7 +55,7 @@ def of_metrics(folder: Path, *, quick: bool) -> dict[str, Row]:
     sys.path.append(str(folder / "packages"))
     log_like_a_worker(folder / "worker.log")
     with ExitStack() as running:
-        context = running.enter_context(WorkerContext(settings_in(folder)))
+        context = running.enter_context(ServiceContext(settings_in(folder)))
         make_site(folder, context, n_targets)
         metrics.begin("worker", folder / "counts")
         counting = instruments._counting
@@ -72,7 +72,7 @@ def of_metrics(folder: Path, *, quick: bool) -> dict[str, Row]:
     return {name: Row(one, None if name == NOT_COUNTED else base, cpu[name]) for name, one in clock.items()}
 
 
-def runner(context: WorkerContext, counting: Any) -> Callable[[], Spent]:
+def runner(context: ServiceContext, counting: Any) -> Callable[[], Spent]:
     """Return a variant that runs the next target of a job of its own, and returns what it took.
 
     Parameters
@@ -84,7 +84,7 @@ def runner(context: WorkerContext, counting: Any) -> Callable[[], Spent]:
     """
     from underbutler.metrics import instruments
     from underbutler.pipe import load_task
-    from workers import target as way
+    from workers.target import run as way
 
     waiting: Iterator[Outgoing] = iter(submitted(context, _empty_tasks.BARE))
     task_class: Any = load_task(_empty_tasks.BARE)

@@ -89,7 +89,7 @@ def start_stores(folder: Path, running: ExitStack) -> dict[str, dict[str, str]]:
     moto = start_s3(folder / "s3", guard=guard)
     running.callback(moto.process.stop)
     stores = {"moto": environment_of(moto.url, "testing", "testing")}
-    swift: Any = started(running, "OpenStack Swift", "swift_service", "swift_server")
+    swift: Any = started(running, "OpenStack Swift", "swift.service", "swift_server")
     if swift is not None:
         stores["Swift"] = environment_of(swift.url, swift.access_key, swift.secret_key)
     return stores

@@ -25,7 +25,7 @@ from _stopwatch import REST, Spent, Stopwatch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underbutler.context import WorkerContext
+    from underbutler.context import ServiceContext
     from underbutler.records import Outgoing
 
 TARGET_MS = 10.0
@@ -34,7 +34,7 @@ VARIANTS = {"with metadata": _empty_tasks.PLAIN, "without metadata": _empty_task
 
 def main() -> None:
     """Measure and print."""
-    from underbutler.context import WorkerContext
+    from underbutler.context import ServiceContext
 
     quick = parse(__doc__).quick
     n_targets = 6 if quick else 200
@@ -44,7 +44,7 @@ def main() -> None:
         _empty_tasks.install(folder / "packages")
         sys.path.append(str(folder / "packages"))
         log_like_a_worker(folder / "worker.log")
-        context = running.enter_context(WorkerContext(settings))
+        context = running.enter_context(ServiceContext(settings))
         make_site(folder, context, n_targets)
         stopwatch = Stopwatch()
         variants: dict[str, Callable[[], Mapping[str, Spent]]] = {
@@ -100,38 +100,40 @@ PARTS = (
 
 
 def watch_parts(stopwatch: Stopwatch) -> None:
-    """Wrap the functions that `workers.target.run_target` is made of."""
+    """Wrap the functions that `workers.target.run.run_target` is made of."""
     from lsst.daf.butler.direct_butler import DirectButler
 
-    from underbutler.context import WorkerContext
+    from underbutler.context import ServiceContext
     from underbutler.pipe import CmdLineTask
-    from underbutler.records import JobStore
-    from workers import reducing, target
+    from underbutler.records.datasets.intents import Intents
+    from underbutler.records.targets.claims import Claims
+    from workers.target import reducing
+    from workers.target import run as target
 
     stopwatch.wrap(target, "check_fitness", ADMIT)
     stopwatch.wrap(target, "readable", DECODE)
-    stopwatch.wrap(JobStore, "claim", CLAIM)
-    stopwatch.wrap(WorkerContext, "job_and_config", JOB)
+    stopwatch.wrap(Claims, "grant", CLAIM)
+    stopwatch.wrap(ServiceContext, "job_and_config", JOB)
     stopwatch.wrap(reducing, "declared_types", JOB)
     stopwatch.wrap_context(reducing, "bound_target", BIND)
     stopwatch.wrap(reducing, "clear_leftovers", LEFT)
     stopwatch.wrap(reducing, "worker_command", COMMAND)
     stopwatch.wrap(reducing, "_call", RUNNER)
     stopwatch.wrap(CmdLineTask, "writeMetadata", METADATA)
-    stopwatch.wrap(JobStore, "intend", INTEND)
+    stopwatch.wrap(Intents, "record", INTEND)
     stopwatch.wrap(DirectButler, "put", PUT)
     stopwatch.wrap(reducing, "artifacts_of", ARTIFACTS)
     stopwatch.wrap(target, "deliver_first", DELIVER)
-    stopwatch.wrap(JobStore, "complete", COMPLETE)
+    stopwatch.wrap(Claims, "complete", COMPLETE)
 
 
 def run_one(
-    waiting: Iterator[Outgoing], stopwatch: Stopwatch, context: WorkerContext
+    waiting: Iterator[Outgoing], stopwatch: Stopwatch, context: ServiceContext
 ) -> Callable[[], Mapping[str, Spent]]:
     """Return a variant that runs the next target from its message's bytes, as the Celery task does."""
     from underbutler.model.message import Envelope, TargetMessage
     from underbutler.pipe import load_task
-    from workers import target as way
+    from workers.target import run as way
 
     classes: dict[str, Any] = {name: load_task(name) for name in VARIANTS.values()}
 
@@ -151,7 +153,7 @@ def run_one(
 
 
 def bare_puts(
-    running: ExitStack, context: WorkerContext, stopwatch: Stopwatch
+    running: ExitStack, context: ServiceContext, stopwatch: Stopwatch
 ) -> dict[str, Callable[[], Mapping[str, Spent]]]:
     """Return variants that put an empty metadata by a butler that stays open: with a UUID given, and with a new one."""
     from lsst.daf.butler import DatasetIdGenEnum, DatasetRef, DatasetType
@@ -180,7 +182,7 @@ def bare_puts(
     }
 
 
-def make_site(folder: Path, context: WorkerContext, n_targets: int) -> None:
+def make_site(folder: Path, context: ServiceContext, n_targets: int) -> None:
     """Make records and a repository with one small raw frame per target."""
     from underbutler.butlers import create_repository, ingest_files
     from underbutler.migrations import upgrade
@@ -193,44 +195,48 @@ def make_site(folder: Path, context: WorkerContext, n_targets: int) -> None:
     assert len(report.ingested) >= n_targets
 
 
-def submitted(context: WorkerContext, task: str) -> list[Outgoing]:
-    """Record a job with one target per raw frame, as `underbutler.submit` does, and take its messages."""
-    from underbutler.records import NewJob
-    from underbutler.submit import prepare
+def submitted(context: ServiceContext, task: str) -> list[Outgoing]:
+    """Record a job with one target per raw frame, as `underbutler.submission.submit` does, and take its messages."""
+    from underbutler.records import NewJob, NewStep
+    from underbutler.submission.preparing import prepare
 
     words = ["demo", "--id", "instrument=SIMCAM", "--no-versions"]
     with prepare(task, words, repositories=context.repositories, user="bench") as prepared:
         command = prepared.command
-        prepared.runner.precall_or_raise(command)
+        prepared.runner.precall_or_raise(command.parsed_cmd)
+        step = NewStep(
+            label=task,
+            task=task,
+            config=command.config_json,
+            config_digest=command.config_digest,
+            targets=prepared.targets,
+            overrides=command.overrides,
+            options=command.options,
+        )
         job = NewJob(
             id=prepared.job,
-            task=task,
             repo=command.repo,
             out=command.out,
             run=command.run,
             user="bench",
-            overrides=command.overrides,
-            config=command.config_json,
-            config_digest=command.config_digest,
-            options=command.options,
+            steps=[step],
             versions={},
             collections=list(command.collections),
             queue="bench",
-            targets=prepared.targets,
         )
-    return sent(context, context.jobs.create_job(job).id)
+    return sent(context, context.jobs.submissions.create_job(job).id)
 
 
-def sent(context: WorkerContext, job: uuid.UUID) -> list[Outgoing]:
+def sent(context: ServiceContext, job: uuid.UUID) -> list[Outgoing]:
     """Take a job's messages and mark them as sent."""
-    taken = context.jobs.take_unsent(job=job, limit=10**6)
-    context.jobs.mark_sent([(one.message.envelope.target, one.message.envelope.send_no) for one in taken])
+    taken = context.jobs.outbox.take(job=job, limit=10**6)
+    context.jobs.outbox.mark_sent([(one.message.envelope.target, one.message.envelope.send_no) for one in taken])
     return taken
 
 
 def log_like_a_worker(path: Path) -> None:
     """Log what a worker logs, and write it to a file."""
-    from underbutler.logs import configure
+    from underbutler.telemetry.logs import configure
 
     configure()
     (handler,) = logging.getLogger().handlers

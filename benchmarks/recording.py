@@ -17,11 +17,11 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
-from _place import TESTS, own_folder, started
+from _place import ROOT, own_folder, started
 from _rounds import Row, Series, interleaved, parse, print_machine, print_table, verdict
 
-from underbutler.catalog.layouts import FileLayout
-from underbutler.catalog.recorder import Added, add_events, begin_run
+from underbutler.catalog.database.recorder import Added, add_events, begin_run
+from underbutler.catalog.handlers.array_layout import FileLayout
 from underbutler.migrations import upgrade
 from underbutler.model.job import TargetState
 from underbutler.recording import JobRecorder
@@ -37,10 +37,10 @@ SCALARS = {"fwhm": 2.31, "n_sources": 1203, "background": 214.5, "zero_point": 2
 def main() -> None:
     """Measure and print."""
     quick = parse(__doc__).quick
-    each = 20 if quick else 250
+    each = 10 if quick else 250
     print_machine("before")
     with own_folder(), ExitStack() as running:
-        sys.path.insert(0, str(TESTS))
+        sys.path.insert(0, str(ROOT))
         started_at = started(running, "PostgreSQL", "services", "durable_postgres_server")
         if started_at is None:
             return
@@ -57,7 +57,7 @@ def main() -> None:
             "targets of four jobs": lambda: completions(pool, url, each, jobs=WRITERS, recorded=True),
             "targets of one job, without catalogue": lambda: completions(pool, url, each, jobs=1, recorded=False),
         }
-        samples = interleaved(variants, rounds=7, budget_s=120, warm_up=1)
+        samples = interleaved(variants, rounds=2 if quick else 7, budget_s=120, warm_up=0 if quick else 1)
     rows = {name: Row(Series(tuple(WRITERS * each / one for one in values))) for name, values in samples.items()}
     print_table(f"{WRITERS} writers, {each} events each", rows, unit="/s", scale=1.0)
     for name in ("events of one run alone", "targets of one job"):
@@ -96,7 +96,7 @@ def events_alone(pool: ProcessPoolExecutor, url: str, each: int) -> float:
 
 def claimed(store: JobStore, number: int) -> tuple[str, list[Claim]]:
     """Record a job and claim its targets."""
-    from record_rows import running
+    from tests.support.records.rows import running
 
     job, claims = running(store, number)
     return str(job.id), claims
@@ -106,7 +106,7 @@ def numbered(engine: Any, run: str, number: int) -> None:
     """Stop if a stream is not numbered without a gap."""
     from sqlalchemy import select
 
-    from underbutler.catalog.tables import Descriptor, Event
+    from underbutler.catalog.database.tables import Descriptor, Event
 
     with engine.connect() as connection:
         asked = select(Event.seq_num).join(Descriptor, Descriptor.uid == Event.descriptor_uid)
@@ -142,7 +142,7 @@ def complete_all(engine: Any, claims: list[Claim], recorded: bool) -> Any:
 
     def work() -> None:
         for claim, one in zip(claims, outcomes, strict=True):
-            store.complete(claim, one)
+            store.claims.complete(claim, one)
 
     return work
 

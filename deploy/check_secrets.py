@@ -44,7 +44,7 @@ def problems(environment: Mapping[str, str]) -> list[str]:
 
 
 def is_loopback(address: str) -> bool:
-    """Tell whether only this host can reach an address; what is no address, others may reach."""
+    """Tell whether only this host can reach an address; what is not an address, others may reach."""
     try:
         return ipaddress.ip_address(address.strip("[]")).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""WHAT: the built-in science tasks. May import underbutler.
+"""WHAT: the built-in science tasks.
 
 The science is that of ccdproc, astroscrappy, sep and scipy; here it is put into order, and its results are named.
 

@@ -37,7 +37,7 @@ class CalibRunner(TaskRunner):
         Raises
         ------
         UsageError
-            If no input of the right type is left for what was named, or ``--validity`` is no range.
+            If no input of the right type is left for what was named, or ``--validity`` is not a range.
         """
         if parsedCmd.validity is not None:
             parse_validity(parsedCmd.validity)

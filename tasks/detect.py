@@ -56,7 +56,7 @@ class DetectConfig(Config):
     mesh = RangeField[int]("Width of a background mesh cell, in px.", default=64, min=8)
     meshFilter = RangeField[int]("Width of the median filter over mesh cells.", default=3, min=1)
     maxDefective = RangeField[float](
-        "Fraction of defective pixels over which a detection is no source.", default=0.5, min=0.0, max=1.0
+        "Fraction of defective pixels over which a detection is not a source.", default=0.5, min=0.0, max=1.0
     )
     maxPixels = RangeField[int]("Size of sep's pixel buffer: pixels over the threshold.", default=2_000_000, min=10_000)
 

@@ -39,7 +39,7 @@ def number(header: Mapping[str, Any], keyword: str, *, what: str, setting: str, 
     MissingKeywordError
         If the card is missing.
     UsageError
-        If its value is no such number.
+        If its value is not such a number.
     """
     raw = header.get(keyword)
     if raw is None or (isinstance(raw, str) and not raw.strip()):
@@ -71,10 +71,8 @@ def section(
 
     Parameters
     ----------
-    header
-        The frame's header.
-    keyword
-        Which card.
+    header, keyword
+        Which card of the frame's header.
     shape
         Rows and columns of the raw frame.
     what
@@ -89,7 +87,7 @@ def section(
     MissingKeywordError
         If the card is missing.
     UsageError
-        If it is no section, or reaches out of the frame.
+        If it is not a section, or reaches out of the frame.
     """
     raw = header.get(keyword)
     if raw is None or not str(raw).strip():
@@ -102,7 +100,7 @@ def section(
     text = re.sub(r"\s", "", str(raw))
     if not _SECTION.fullmatch(text):
         raise UsageError(
-            f"{keyword}={raw!r} ({what}) is no FITS section such as [1:1024,1:1024]. Give it with -c {setting}=….",
+            f"{keyword}={raw!r} ({what}) is not a FITS section such as [1:1024,1:1024]. Give it with -c {setting}=….",
             keyword=keyword,
             value=str(raw),
         )

@@ -44,7 +44,7 @@ class ProcessCcdConfig(Config):
         "Subtract the sky from the calexp? Sources are measured without it either way.", default=True
     )
     leaveAside = ListField[str](
-        "Observation types that are no frames of the sky: they are left aside when targets are listed.",
+        "Observation types that are not frames of the sky: they are left aside when targets are listed.",
         default=["bias", "dark", "flat"],
     )
     isr = ConfigurableField(target=IsrTask, doc="From raw counts to electrons.")

@@ -24,7 +24,7 @@ def parse_validity(text: str) -> Timespan:
     Raises
     ------
     UsageError
-        If it is no such range, or ends before it begins.
+        If it is not such a range, or ends before it begins.
     """
     from lsst.daf.butler import Timespan
 
@@ -140,7 +140,8 @@ def _instant(text: str, whole: str) -> Any:
         return Time(text, scale="tai", format="isot" if "T" in text else "iso")
     except ValueError as error:
         raise UsageError(
-            f"--validity {whole}: {text!r} is no ISO 8601 date or instant such as 2026-11-20 or 2026-11-20T12:00:00.",
+            f"--validity {whole}: {text!r} is not an ISO 8601 date or instant such as 2026-11-20 or "
+            "2026-11-20T12:00:00.",
             validity=whole,
         ) from error
 

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from services import (
+from hypothesis import settings as hypothesis_settings
+
+from tests.support.databases import engine, migrated_file, migrated_server  # noqa: F401 - fixtures
+from tests.support.services import (
     RabbitServer,
     S3Endpoint,
     fresh_database,
@@ -16,8 +19,7 @@ from services import (
     postgres_server,
     rabbitmq_server,
 )
-from swift_service import swift_server
-
+from tests.support.swift.service import swift_server
 from underbutler.embedded.process import Guard
 from underbutler.embedded.servers import Server, start_redis, start_s3
 from underbutler.errors import UsageError
@@ -36,6 +38,11 @@ PINNED = {"rabbitmq_url": "rabbitmq", "rabbitmq_node": "rabbitmq", "swift_endpoi
 
 DATABASES = 4096
 """Redis databases: each test has one of its own."""
+
+# No time is asserted, of an example neither. `--hypothesis-profile=quick` is what `make quick` takes.
+hypothesis_settings.register_profile("full", deadline=None)
+hypothesis_settings.register_profile("quick", deadline=None, max_examples=10, stateful_step_count=20)
+hypothesis_settings.load_profile("full")
 
 OUTER = ("UNDERBUTLER_", "AWS_", "S3_", "CELERY_", "DAF_BUTLER_", "LSST_")
 

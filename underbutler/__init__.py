@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .lazy import lazy_names
+from .version import __version__
 
 if TYPE_CHECKING:
     from .model.dataref import DataRef as DataRef
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from .pipe import Struct as Struct
     from .pipe import TaskError as TaskError
     from .pipe import TaskRunner as TaskRunner
-
-__version__ = "0.1.0"
 
 _HOME_OF = {
     "ArgumentParser": ".pipe",

@@ -1,7 +1,7 @@
 """How the broker is reached: one Celery app and one kombu connection, configured the same for everybody.
 
 Submitters, workers, beat, Flower and consumers of notices build theirs here, so that key prefix, queue and serializer
-never differ. May import model and what is below it.
+never differ.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ __all__ = [
     "connection",
     "make_app",
     "queue_depth",
-    "reachable",
     "send_to_every_queue",
     "task_queue",
+    "translate_broker_errors",
     "transport_options",
 ]
 
@@ -198,7 +198,7 @@ def connection(settings: Settings) -> Connection:
 
 
 @contextmanager
-def reachable(settings: Settings) -> Iterator[None]:
+def translate_broker_errors(settings: Settings) -> Iterator[None]:
     """Translate what the broker's client raises inside the block.
 
     Raises
@@ -246,7 +246,7 @@ def queue_depth(source: Celery | Connection, settings: Settings, queue: str) -> 
     BrokerUnavailableError
         If the broker is away or refuses.
     """
-    with reachable(settings):
+    with translate_broker_errors(settings):
         if isinstance(source, Connection):
             return _depth(source, queue)
         with source.connection_for_read() as opened:

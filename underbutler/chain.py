@@ -2,7 +2,7 @@
 
 PostgreSQL takes the whole chain as one statement of data-modifying CTEs: one round trip, a transaction of its own.
 SQLite has no such CTEs: there the same steps run one after the other in one short ``BEGIN IMMEDIATE`` transaction.
-Records and catalogue write by chains. May import sql.
+Records and catalogue write by chains.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Times of the observatory: TAI now, and the observing day. May import only errors."""
+"""Times of the observatory: TAI now, and the observing day."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What one worker process has open: records, butlers, annex, publisher.
 
 Opened after the fork, because neither a database connection nor a Butler factory survives one, and closed when the
-process ends. Each part is made at its first use. May import annex, records, pipe and what is below.
+process ends. Each part is made at its first use.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from underbutler.annex import NoticePublisher, make_client
 from underbutler.butlers import Repositories
 from underbutler.errors import UnderbutlerError
 from underbutler.recording import JobRecorder
-from underbutler.records import JobRow, JobStore
+from underbutler.records import JobRow, JobStore, StepRow
 from underbutler.settings import Settings, load_settings
 from underbutler.sql import open_engine
-from underbutler.tokens import TokenVault
+from underbutler.submission.tokens import TokenVault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from underbutler.model.notice import LargeFileObjectAvailable
     from underbutler.pipe import CmdLineTask
 
-__all__ = ["WorkerContext"]
+__all__ = ["ServiceContext"]
 
 KEPT = 32
 """How many jobs and configs a process remembers."""
@@ -39,7 +39,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class WorkerContext:
+class ServiceContext:
     """What one process has open. Thread-safe; never to be carried over a fork.
 
     Parameters
@@ -71,11 +71,13 @@ class WorkerContext:
         return JobStore(self.engine, JobRecorder())
 
     def job(self, job: uuid.UUID) -> JobRow:
-        """Return what never changes of a job (task, overrides, options, RUN): read once per process and job."""
-        return self._kept("jobs", self._jobs_read, job, lambda: self.jobs.job(job))
+        """Return what never changes of a job (steps, collections, RUN): read once per process and job."""
+        return self._kept("jobs", self._jobs_read, job, lambda: self.jobs.read.job(job))
 
-    def job_and_config(self, job: uuid.UUID, task_class: type[CmdLineTask]) -> tuple[JobRow, Any]:
-        """Return a job and its effective config, validated and frozen.
+    def job_and_config(
+        self, job: uuid.UUID, ordinal: int, task_class: type[CmdLineTask]
+    ) -> tuple[JobRow, StepRow, Any]:
+        """Return a job, one of its steps, and that step's effective config, validated and frozen.
 
         Raises
         ------
@@ -85,10 +87,10 @@ class WorkerContext:
         from underbutler.pipe import effective_config
 
         row = self.job(job)
-        config = self._kept(
-            "configs", self._configs, (row.task, row.config_digest), lambda: effective_config(task_class, row.overrides)
-        )
-        return row, config
+        step = row.steps[ordinal]
+        key = (step.task, step.config_digest)
+        config = self._kept("configs", self._configs, key, lambda: effective_config(task_class, step.overrides))
+        return row, step, config
 
     def _kept(self, name: str, kept: OrderedDict[K, V], key: K, make: Callable[[], V]) -> V:
         with self._keeping:

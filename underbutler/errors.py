@@ -1,7 +1,7 @@
 """The error family: three fates, and a cure in every text.
 
-May import nothing of ours. Everything that Underbutler raises on purpose is one of these; foreign exceptions are
-translated once, at the edge, with ``from``.
+Everything that Underbutler raises on purpose is one of these; foreign exceptions are translated once, at the edge, with
+``from``.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class UnknownNameError(UsageError, KeyError):
 
 
 class MessageError(UsageError, ValueError):
-    """A message does not decode: it is no message of ours, or of a version that this worker cannot read."""
+    """A message does not decode: it is not a message of ours, or of a version that this worker cannot read."""
 
 
 class ConflictError(UsageError):

@@ -1,4 +1,4 @@
-"""Names of a package that load at their first use. May import nothing of ours."""
+"""Names of a package that load at their first use."""
 
 from __future__ import annotations
 

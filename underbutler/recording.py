@@ -1,7 +1,8 @@
-"""Jobs as runs of the catalogue: what is recorded of a job becomes documents. May import records, catalog.
+"""Jobs as runs of the catalogue: what is recorded of a job becomes documents.
 
 One job is one run, whose uid is the job's id; one target is one event, whose uid is the target's id. A target that is
-done is an event of the stream ``primary``, one that ended otherwise of ``problems``.
+done is an event of the stream ``primary``, or of its step's own if the job has several; one that ended otherwise of
+``problems``.
 """
 
 from __future__ import annotations
@@ -13,25 +14,26 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from underbutler.catalog.recorder import Added, add_events, begin_run, end_run
-from underbutler.catalog.specs import BUTLER, spec_of
-from underbutler.logs import get_logger
-from underbutler.model.job import Phase, TargetState
+from underbutler.catalog.database.recorder import Added, add_events, begin_run, end_run
+from underbutler.catalog.handlers.specs import BUTLER, spec_of
+from underbutler.model.job import TargetState
+from underbutler.model.status import exit_status_of
 from underbutler.records import Product
-from underbutler.records.recorder import ClosedJob, EndedTarget
+from underbutler.records.writing.recorder import ClosedJob, EndedTarget
 from underbutler.redaction import redacted, redacted_text
+from underbutler.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from underbutler.records import NewJob
+    from underbutler.records import NewJob, NewStep
 
 __all__ = ["PRIMARY", "PROBLEMS", "JobRecorder"]
 
 log = get_logger(__name__)
 
 PRIMARY: Final = "primary"
-"""Stream of targets that are done."""
+"""Stream of targets that are done, in a job of one step."""
 PROBLEMS: Final = "problems"
 """Stream of targets that failed, were held or aborted, or had nothing to do."""
 MAX_DATASETS: Final = 100_000
@@ -39,7 +41,6 @@ MAX_DATASETS: Final = 100_000
 MAX_VALUES: Final = 10_000
 """A start document lists no more values of one data ID dimension than this."""
 
-_STATUS: Final = {Phase.COMPLETED: "success", Phase.ERROR: "fail", Phase.ABORTED: "abort"}
 _UNITS: Final = {"px": "pixel", "e": "electron", "adu": "adu", "s": "s", "arcsec": "arcsec", "mag": "mag"}
 """A number of a task's metadata whose name ends so becomes a field that has a unit: ``fwhm_px`` is ``fwhm``."""
 _NUMERIC: Final = ("number", "integer")
@@ -53,6 +54,7 @@ class JobRecorder:
 
     def begun(self, connection: Connection, new: NewJob, scan_id: int, created_at: float) -> None:
         """Write the start document of a job's run."""
+        targets = new.targets
         start = {
             "uid": str(new.id),
             "time": created_at,
@@ -64,12 +66,10 @@ class JobRecorder:
             "run": new.run,
             "collections": list(new.collections),
             "owner": new.user,
-            "config_digest": new.config_digest,
-            "overrides": list(new.overrides),
-            "options": dict(new.options),
             "versions": dict(new.versions),
-            "num_points": len(new.targets),
-            "data_id": _values_of(target.data_id for target in new.targets),
+            "num_points": len(targets),
+            "data_id": _values_of(target.data_id for target in targets),
+            **_described(new.steps),
         }
         if new.parent_id is not None:
             start["parent"] = str(new.parent_id)
@@ -93,7 +93,7 @@ class JobRecorder:
             "uid": str(uuid.uuid5(job.id, "stop")),
             "run_start": str(job.id),
             "time": job.at,
-            "exit_status": _STATUS[job.phase],
+            "exit_status": exit_status_of(job.phase),
             "reason": _in_words(job.counts),
             "counts": counts,
             "dataset_counts": dict(sorted(kinds.items())),
@@ -117,7 +117,7 @@ class JobRecorder:
             "hints": {target.task: {"fields": [key for key, of in keys.items() if _is_shown(of)]}},
         }
         run = str(target.job)
-        streams = [stream] if stream == PROBLEMS else [stream, *_streams_of_other_shapes(target, keys)]
+        streams = [stream] if stream == PROBLEMS else [stream, *_streams_of_other_shapes(stream, target, keys)]
         if not any(add_events(connection, run, one, keys, events, described=described) for one in streams):
             log.warning("run_not_in_catalogue", job=run, events=len(events))
 
@@ -152,7 +152,7 @@ def _done(target: EndedTarget) -> tuple[str, dict[str, _Field], Added]:
         _put(fields, product.dataset_type, _external(product), datum["datum_id"])
         resources.append(resource)
         datums.append(datum)
-    return PRIMARY, fields, _added(target, fields, resources, datums)
+    return target.label or PRIMARY, fields, _added(target, fields, resources, datums)
 
 
 def _not_done(target: EndedTarget) -> tuple[str, dict[str, _Field], Added]:
@@ -258,12 +258,26 @@ def _external(product: Product) -> dict[str, Any]:
     return data_key
 
 
-def _streams_of_other_shapes(target: EndedTarget, keys: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
+def _streams_of_other_shapes(
+    stream: str, target: EndedTarget, keys: Mapping[str, Mapping[str, Any]]
+) -> tuple[str, str]:
     """Return the streams of targets whose images have other shapes: their detector's, and that of these very shapes."""
     names = [str(target.data_id[name]) for name in ("instrument", "detector") if name in target.data_id]
-    stream = "_".join([PRIMARY, *(names or ["other"])])
+    stream = "_".join([stream, *(names or ["other"])])
     shapes = ["x".join(map(str, of["shape"])) for of in keys.values() if of.get("external") and of["shape"]]
     return stream, "_".join([stream, *shapes])
+
+
+def _described(steps: Sequence[NewStep]) -> dict[str, Any]:
+    """Return what a start document says of the only step, or of each of several."""
+    said = [
+        {"config_digest": step.config_digest, "overrides": list(step.overrides), "options": dict(step.options)}
+        for step in steps
+    ]
+    if len(steps) == 1:
+        return said[0]
+    named = ({"label": step.label, "task": step.task, "num_points": len(step.targets)} for step in steps)
+    return {"steps": [name | of for name, of in zip(named, said, strict=True)]}
 
 
 def _values_of(data_ids: Iterable[Mapping[str, int | str]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the records say, as metrics: read when Prometheus asks, kept for a few seconds. May import records, metrics.
+"""What the records say, as metrics: read when Prometheus asks, kept for a few seconds.
 
 Every beat, and ``underbutler metrics``, says the same; what processes count is theirs (`underbutler.metrics`).
 """
@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from underbutler.errors import RecordsUnavailableError
-from underbutler.logs import get_logger
 from underbutler.metrics import PREFIX
+from underbutler.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
     from underbutler.records import JobStore
-    from underbutler.records.measures import Measures
+    from underbutler.records.reading.measures import Measures
     from underbutler.settings import Settings
 
 __all__ = ["RecordsCollector"]
@@ -66,7 +66,7 @@ class RecordsCollector:
     def _ask(self) -> tuple[Measures | None, float]:
         began = time.monotonic()
         try:
-            found = self._jobs().measures(self._seen_within_s)
+            found = self._jobs().measures.take(self._seen_within_s)
         except RecordsUnavailableError as error:
             if not self.trouble:
                 log.warning("records_not_measured", error=str(error))
@@ -130,7 +130,7 @@ def _gauges(found: Measures) -> Iterator[Any]:
     yield _gauge("workers_seen", "Workers that were seen of late.", [({}, sum(found.workers.values()))])
     yield _gauge(
         "breaker_open",
-        "1 while a repository is left alone because it could not be opened.",
+        "1 while the circuit breaker of a repository is open, because it could not be opened.",
         [({"repo": label}, float(is_open)) for label, is_open in found.breakers.items()],
     )
     yield _gauge("sweep_age_seconds", "How long ago somebody swept.", [({}, found.swept_age_s)])

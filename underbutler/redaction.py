@@ -1,4 +1,4 @@
-"""Secrets of this process, and text without them. May import nothing of ours.
+"""Secrets of this process, and text without them.
 
 What a process redeems or is configured with is hidden here once; from then on its logs, and whatever is passed through
 `redacted`, show ``***`` in its place. Passwords in URLs are always blotted out, known or not.

@@ -1,4 +1,4 @@
-"""How S3 is reached: one boto3 client per process, and what its errors mean. May import settings and errors.
+"""How S3 is reached: one boto3 client per process, and what its errors mean.
 
 The annex writes by it, the catalogue's handlers read by it.
 """
@@ -32,12 +32,12 @@ from underbutler.settings import Settings
 
 __all__ = [
     "S3Client",
-    "answering",
     "client_config",
     "connect_arguments",
     "error_code",
     "make_client",
     "shared_client",
+    "translate_s3_errors",
 ]
 
 S3Client: TypeAlias = Any
@@ -106,7 +106,7 @@ def make_client(settings: Settings, *, timeout_s: float = 60.0) -> S3Client:
     Raises
     ------
     UsageError
-        If the endpoint is no URL.
+        If the endpoint is not a URL.
     """
     try:
         session = boto3.session.Session()
@@ -144,7 +144,7 @@ def shared_client(settings: Settings) -> S3Client:
 
 
 @contextmanager
-def answering(client: S3Client, *, bucket: str, key: str = "") -> Iterator[None]:
+def translate_s3_errors(client: S3Client, *, bucket: str, key: str = "") -> Iterator[None]:
     """Translate what boto3 raises inside the block into our errors, once.
 
     Raises

@@ -1,4 +1,4 @@
-"""One frozen class of settings, read from the environment. May import only errors and redaction.
+"""One frozen class of settings, read from the environment.
 
 Names are ``UNDERBUTLER_<FIELD>``, and the ecosystem's own where one exists. What is not set comes from ``stack.env`` in
 the home folder, which a running ``underbutler up`` writes there: so that a command in another terminal finds the stack.
@@ -48,12 +48,18 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
     home: Path = Field(default_factory=default_home, validation_alias=_alias("HOME"))
+    """Folder of records, repository index, schedule and running stack."""
     user: str = Field(default_factory=getpass.getuser, validation_alias=_alias("USER"))
+    """Who submits: the owner of jobs, and the second part of their RUN collections."""
 
     broker_url: str = Field("redis://127.0.0.1:6379/0", validation_alias=_alias("BROKER_URL", "CELERY_BROKER_URL"))
+    """Where the broker is: ``redis://``, ``rediss://`` or ``amqp://``."""
     broker_prefix: str = Field("underbutler:", validation_alias=_alias("BROKER_PREFIX"))
+    """What the names of all our keys in Redis begin with, so that one Redis may serve others too."""
     queue: str = Field("reduce", validation_alias=_alias("QUEUE"))
+    """Queue that a worker takes from, and that a submission goes to which names none."""
     visibility_timeout_s: int = Field(120, ge=5, validation_alias=_alias("VISIBILITY_TIMEOUT_S"))
+    """Redis delivers again what no worker has acknowledged for so long, in seconds."""
     hard_limit_s: int = Field(3600, ge=1, validation_alias=_alias("HARD_LIMIT_S"))
     """Longest time that this queue lets a target run, in seconds; a task's own limit may be shorter."""
     redis_transport: Literal["atomic", "stock"] = Field("atomic", validation_alias=_alias("REDIS_TRANSPORT"))
@@ -62,6 +68,7 @@ class Settings(BaseSettings):
     lease_s: float = Field(60.0, ge=1, validation_alias=_alias("LEASE_S"))
     """A claim that its worker's keeper has not renewed for so long is over, in seconds."""
     sweep_interval_s: float = Field(5.0, gt=0, validation_alias=_alias("SWEEP_INTERVAL_S"))
+    """Time between two rounds of housekeeping, in seconds."""
     outbox_grace_s: float = Field(30.0, ge=0, validation_alias=_alias("OUTBOX_GRACE_S"))
     """The sweeper leaves what was never sent to its submitter for so long, in seconds."""
     max_deaths: int = Field(3, ge=1, validation_alias=_alias("MAX_DEATHS"))
@@ -71,21 +78,24 @@ class Settings(BaseSettings):
     max_transient_retries: int = Field(8, ge=0, validation_alias=_alias("MAX_TRANSIENT_RETRIES"))
     """A target fails when a service was away more often than this."""
     retry_base_s: float = Field(5.0, gt=0, validation_alias=_alias("RETRY_BASE_S"))
+    """Longest wait before the first retry of a target that met a service that was away, in seconds."""
     retry_cap_s: float = Field(600.0, gt=0, validation_alias=_alias("RETRY_CAP_S"))
     """The wait before a retry doubles from `retry_base_s` up to this, with jitter, in seconds."""
     unknown_wait_s: float = Field(600.0, ge=0, validation_alias=_alias("UNKNOWN_WAIT_S"))
     """A target whose task, version or universe no worker knows is held after so long, in seconds."""
     soft_shutdown_s: float = Field(30.0, ge=0, validation_alias=_alias("SOFT_SHUTDOWN_S"))
-    """A worker that is asked to end gives its running targets back after so long, in seconds."""
+    """A worker that is asked to stop gives its running targets back after so long, in seconds."""
 
     scratch: Path | None = Field(None, validation_alias=_alias("SCRATCH"))
     """Folder whose free space a worker looks at before it claims; default the system's temporary folder."""
     scratch_min_bytes: int = Field(256 * 2**20, ge=0, validation_alias=_alias("SCRATCH_MIN_BYTES"))
+    """A worker claims nothing while less than this is free there, in bytes."""
     rss_limit_bytes: int | None = Field(None, ge=1, validation_alias=_alias("RSS_LIMIT_BYTES"))
     """A child whose resident memory is larger takes no target, in bytes; default no limit."""
     breaker_failures: int = Field(5, ge=1, validation_alias=_alias("BREAKER_FAILURES"))
-    """A repository that could not be opened so many times in a row is left alone for a while."""
+    """The circuit breaker of a repository opens after so many failures in a row to open it."""
     breaker_open_s: float = Field(30.0, gt=0, validation_alias=_alias("BREAKER_OPEN_S"))
+    """How long the circuit breaker stays open the first time, in seconds."""
     breaker_cap_s: float = Field(1800.0, gt=0, validation_alias=_alias("BREAKER_CAP_S"))
     """The while doubles from `breaker_open_s` up to this, in seconds."""
 
@@ -100,30 +110,41 @@ class Settings(BaseSettings):
     database_url: str | None = Field(None, validation_alias=_alias("DATABASE_URL"))
     """SQLAlchemy URL of the records; default a SQLite file in `home`."""
     database_wait_s: float = Field(20.0, gt=0, validation_alias=_alias("DATABASE_WAIT_S"))
+    """How long a statement waits for a lock, and a connection for the server, in seconds; on SQLite 20 s at least."""
 
     repository_index: str | None = Field(
         None, validation_alias=_alias("REPOSITORY_INDEX", "DAF_BUTLER_REPOSITORY_INDEX")
     )
     """URI of the Butler repository index; default ``repositories.yaml`` in `home`."""
     calibration_cache_bytes: int = Field(512 * 2**20, ge=0, validation_alias=_alias("CALIBRATION_CACHE_BYTES"))
+    """Calibration frames that one worker process keeps in memory, in bytes."""
 
     s3_endpoint_url: str | None = Field(None, validation_alias=_alias("S3_ENDPOINT_URL", "S3_ENDPOINT_URL"))
+    """Where the S3 server is, ``http://host:port``; default AWS itself."""
     s3_instance: str = Field("local", validation_alias=_alias("S3_INSTANCE"))
     """Site name of the annex; the third part of its bucket names (the seed's ``s3instance``)."""
     s3_category: str = Field("LFA", validation_alias=_alias("S3_CATEGORY"))
+    """Second part of the names of buckets (the seed's ``s3category``)."""
     s3_region: str = Field("us-east-1", validation_alias=_alias("S3_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"))
+    """Region that requests are signed for."""
     s3_access_key_id: str | None = Field(None, validation_alias=_alias("S3_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID"))
+    """Access key of the annex; default as boto3 finds it."""
     s3_secret_access_key: SecretStr | None = Field(
         None, validation_alias=_alias("S3_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY")
     )
+    """Secret of that key."""
     s3_checksums: Literal["when_supported", "when_required"] = Field(
         "when_supported", validation_alias=_alias("S3_CHECKSUMS", "AWS_REQUEST_CHECKSUM_CALCULATION")
     )
+    """Whether requests carry S3's additional checksums; a server that does not know them needs ``when_required``."""
     annex_layout: Literal["cap452", "salobj"] = Field("cap452", validation_alias=_alias("ANNEX_LAYOUT"))
+    """Form of bucket names and keys: the Large File Annex's (CAP-452), or that of today's ts_salobj."""
     annex_threshold_bytes: int = Field(2**20, ge=0, validation_alias=_alias("ANNEX_THRESHOLD_BYTES"))
+    """A type without ``large=`` goes to the annex if the first dataset of it in a job has this size, in bytes."""
     annex_timeout_s: float = Field(20.0, gt=0, validation_alias=_alias("ANNEX_TIMEOUT_S"))
     """Longest silence of the annex within one request of a worker, in seconds."""
     annex_part_bytes: int = Field(8 * 2**20, ge=5 * 2**20, validation_alias=_alias("ANNEX_PART_BYTES"))
+    """Size of the parts of an upload, in bytes."""
 
     schedules: Path | None = Field(None, validation_alias=_alias("SCHEDULES"))
     """TOML file of what beat submits by itself; default ``schedules.toml`` in `home`."""
@@ -131,13 +152,16 @@ class Settings(BaseSettings):
     """So often does beat look what is due, in seconds."""
 
     notice_exchange: str = Field("largeFileObjectAvailable", validation_alias=_alias("NOTICE_EXCHANGE"))
+    """Name of the topic exchange of notices."""
     log_format: Literal["text", "json"] = Field("text", validation_alias=_alias("LOG_FORMAT"))
+    """Logs on stderr as lines for people, or as one JSON object per line."""
     log_levels: str = Field("", validation_alias=_alias("LOG_LEVELS"))
     """Levels of some loggers of workers and beat: ``lsst.daf.butler=WARNING,botocore=ERROR``."""
 
     metrics_port: int | None = Field(None, ge=0, le=65535, validation_alias=_alias("METRICS_PORT"))
     """Where a worker, or beat, serves its metrics to Prometheus; default, and 0: nowhere, and nothing is counted."""
     metrics_host: str = Field("127.0.0.1", validation_alias=_alias("METRICS_HOST"))
+    """Address on which the metrics are served."""
 
     @property
     def records_url(self) -> str:
@@ -180,7 +204,7 @@ def load_settings(**overrides: object) -> Settings:
 def _secrets(settings: Settings) -> list[str]:
     """Return what no log may show: keys, and the passwords in URLs, as written there and as meant.
 
-    One that is the same as its user's name (``postgres:postgres``) is no secret, and stands in too many texts.
+    One that is the same as its user's name (``postgres:postgres``) is not a secret, and stands in too many texts.
     """
     s3 = settings.s3_secret_access_key
     pairs = [(settings.s3_access_key_id, s3.get_secret_value() if s3 else "")]

@@ -120,7 +120,7 @@ def parse_url(url: str) -> URL:
     Raises
     ------
     UsageError
-        If it is no URL of SQLite or PostgreSQL.
+        If it is not a URL of SQLite or PostgreSQL.
     """
     try:
         parsed = make_url(url)

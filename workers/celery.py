@@ -13,17 +13,18 @@ import celery
 from celery import signals
 
 import tasks
-from underbutler import logs
 from underbutler.broker import make_app
 from underbutler.pipe import known_tasks
 from underbutler.settings import Settings, load_settings
+from underbutler.telemetry import logs
 
-from . import process, revoke
-from .alive import Alive
-from .fitness import Fitness
-from .messaging import messaging_settings
+from . import process
+from .intake import revoke
+from .intake.fitness import Fitness
+from .intake.messaging import messaging_settings
+from .liveness_file import LivenessFile
 from .shutdown import Ending
-from .target_task import make_target_task
+from .target.celery_task import make_target_task
 
 __all__ = ["app"]
 
@@ -58,7 +59,7 @@ def build(settings: Settings) -> celery.Celery:
     application = make_app(settings, "workers")
     application.conf.update(worker_settings(settings) | messaging_settings(settings))
     _refuse_a_strangers_tasks()
-    import_module("underbutler.catalog.insertion")  # once, before the fork: not by each child, in its first transaction
+    import_module("underbutler.catalog.database.insertion")  # before the fork: once, not in each child
     for entry in known_tasks():
         if entry.task_class is None:
             log.error("task_does_not_load", task=entry.name, entry_point=entry.entry_point.value, error=entry.error)
@@ -70,7 +71,7 @@ def build(settings: Settings) -> celery.Celery:
     revoke.connect()
     application.steps["worker"].add(Ending)
     application.steps["consumer"].add(Fitness)
-    application.steps["consumer"].add(Alive)
+    application.steps["consumer"].add(LivenessFile)
     return application
 
 

@@ -1,4 +1,4 @@
-"""A file that a process touches while it does its work, for whoever looks after it. May import settings and logs.
+"""A file that a process touches while it does its work, for whoever looks after it.
 
 A health check that asks a worker through the broker (``celery inspect ping``) starts a Python of its own, seconds of
 CPU each time. The age of a file costs nothing, and says more: the loop itself touches it, so that it grows old when the
@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from celery import bootsteps
 
-from underbutler.logs import get_logger
 from underbutler.settings import load_settings
+from underbutler.telemetry.logs import get_logger
 
-__all__ = ["Alive", "touch"]
+__all__ = ["LivenessFile", "touch"]
 
 log = get_logger(__name__)
 
@@ -32,7 +32,7 @@ def touch(file: Path | None) -> None:
         log.warning("alive_file_not_touched", file=str(file), error=error.strerror)
 
 
-class Alive(bootsteps.StartStopStep):
+class LivenessFile(bootsteps.StartStopStep):
     """Touches the file from the consumer's own loop, from when it consumes until its connection is lost."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)

@@ -13,9 +13,9 @@ from typing import Any
 
 from celery import signals
 
-from underbutler import logs
 from underbutler.model.message import HEADER, Envelope
-from underbutler.tracing import trace_id_of
+from underbutler.telemetry import logs
+from underbutler.telemetry.tracing import trace_id_of
 
 from .stray_prints import finish_lines
 

@@ -1,8 +1,8 @@
 """A worker's metrics: counted by its main process and children, served by its keeper. Beat begins in the same way.
 
-The keeper has a process of its own, that is started and not forked: the port is no child's, a scrape takes nothing from
-the main process, which limits a worker of short targets, and who lives is known there. May import metrics and settings,
-and neither Celery nor the science stack.
+The keeper is a process of its own, started and not forked: the port is not a child's, a scrape takes nothing from the
+main process, which limits a worker of short targets, and who lives is known there. It loads neither
+Celery nor the science stack.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import psutil
 
 from underbutler import metrics
-from underbutler.logs import get_logger
+from underbutler.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
     from underbutler.records import Claim

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from celery import signals
 
-from underbutler import black_box, tracing
-from underbutler.context import WorkerContext
-from underbutler.logs import get_logger
+from underbutler.context import ServiceContext
 from underbutler.settings import load_settings
+from underbutler.telemetry import claim_log_file as black_box
+from underbutler.telemetry import tracing
+from underbutler.telemetry.logs import get_logger
 
-from . import bindings, fitness, keeper_link, stray_prints
+from . import log_bindings, stray_prints
+from .intake import fitness
+from .keeper import link as keeper_link
 from .measuring import start_counting
 
 if TYPE_CHECKING:
@@ -30,17 +33,17 @@ log = get_logger(__name__)
 WORKER_ID: Final = "UNDERBUTLER_WORKER_ID"
 """Environment variable by which the children know whose they are."""
 
-_contexts: dict[int, WorkerContext] = {}
+_contexts: dict[int, ServiceContext] = {}
 _opening = threading.Lock()
 
 
-def current() -> WorkerContext:
+def current() -> ServiceContext:
     """Return what this process has open, opening it at the first call: also in solo and thread pools."""
     with _opening:
         context = _contexts.get(os.getpid())
         if context is None:
             _contexts.clear()  # a forked child forgets its parent's, and does not close it
-            context = _contexts[os.getpid()] = WorkerContext(load_settings())
+            context = _contexts[os.getpid()] = ServiceContext(load_settings())
         return context
 
 
@@ -63,7 +66,7 @@ def connect() -> None:
     signals.worker_process_init.connect(_on_process_start, weak=False)
     signals.worker_process_shutdown.connect(_on_end, weak=False)
     signals.worker_shutdown.connect(_on_worker_end, weak=False)
-    bindings.connect()
+    log_bindings.connect()
 
 
 def _on_worker_start(sender: Any, **_: Any) -> None:

@@ -21,10 +21,10 @@ from celery import bootsteps, signals
 from celery.platforms import EX_OK
 from celery.worker import state
 
-from underbutler.logs import get_logger
 from underbutler.settings import load_settings
+from underbutler.telemetry.logs import get_logger
 
-from . import keeper_link
+from .keeper import link as keeper_link
 
 __all__ = ["Ending"]
 
@@ -122,7 +122,7 @@ class Ending(bootsteps.StartStopStep):
         if link is not None:
             link.stopping(0.0)
             for request in list(state.requests.values()):
-                link.lost(request.id, request.worker_pid, "its worker was asked to end")
+                link.lost(request.id, request.worker_pid, "its worker was asked to stop")
         kept = None if link is None else link.pid
         for child in psutil.Process().children():
             if child.pid != kept:

@@ -12,7 +12,7 @@ import sys
 import threading
 from typing import Any, Final, TextIO
 
-from underbutler.logs import running_here
+from underbutler.telemetry.logs import running_here
 
 __all__ = ["LoggedStream", "catch_prints", "finish_lines"]
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from annex_faults import FaultyS3
-from services import S3Endpoint
-from target_site import TargetSite, install_tasks, target_of
 
+from tests.support.annex_faults import FaultyS3
+from tests.support.services import S3Endpoint
+from tests.support.target_site import TargetSite, open_target_site, target_of
 from underbutler.model.job import TargetState
-from workers.target import GivenBackError
+from workers.target.run import GivenBackError
 
 pytestmark = pytest.mark.xdist_group("swift")
 
@@ -28,21 +28,18 @@ def annex(swift_endpoint: S3Endpoint) -> Iterator[FaultyS3]:
 
 @pytest.fixture(scope="module")
 def site(annex: FaultyS3, swift_endpoint: S3Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TargetSite]:
-    packages = tmp_path_factory.mktemp("packages")
-    install_tasks(packages)
-    patch = pytest.MonkeyPatch()
-    patch.syspath_prepend(str(packages))
-    patch.setattr("workers.delivering.PATIENCE_S", 1.0)
-    made = TargetSite(
-        tmp_path_factory.mktemp("site"),
-        swift_endpoint,
-        s3_endpoint_url=annex.url,
-        annex_part_bytes=5 * 2**20,
-        annex_timeout_s=1.0,
-    )
-    yield made
-    made.close()
-    patch.undo()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        open_target_site(
+            tmp_path_factory,
+            swift_endpoint,
+            s3_endpoint_url=annex.url,
+            annex_part_bytes=5 * 2**20,
+            annex_timeout_s=1.0,
+        ) as made,
+    ):
+        patch.setattr("workers.target.delivering.PATIENCE_S", 1.0)
+        yield made
 
 
 @pytest.fixture
@@ -71,7 +68,7 @@ ILLNESSES: dict[str, Callable[[FaultyS3], Any]] = {
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("illness", ILLNESSES)
-def test_nothing_is_announced_before_the_object_and_another_claim_delivers_it(
+def test_no_notice_comes_before_the_object_of_another_claim(
     site: TargetSite, annex: FaultyS3, runs: list[str], illness: str, size: str
 ) -> None:
     times = SIZES[size]
@@ -83,8 +80,8 @@ def test_nothing_is_announced_before_the_object_and_another_claim_delivers_it(
     row = site.target(target_of(one))
     assert (row.state, row.lease_until, row.sent_at) == (TargetState.DELIVERING, None, None)
     assert (row.transient_retries, row.deaths, row.error_type) == (0, 0, None)
-    assert all(product.url is None for product in site.context.jobs.products_of(row.id))
-    assert site.context.jobs.notices(job.id) == []
+    assert all(product.url is None for product in site.context.jobs.read.products_of(row.id))
+    assert site.context.jobs.read.notices(job.id) == []
     assert site.run(other) is TargetState.DONE, "the child is free for what needs no annex"
     with pytest.raises(GivenBackError):
         site.run(site.sent_again(row.id))
@@ -92,25 +89,25 @@ def test_nothing_is_announced_before_the_object_and_another_claim_delivers_it(
     assert site.run(site.sent_again(row.id), worker="w2") is TargetState.DONE
     assert runs == ["run", "run"], "once for each target: a delivery is resumed without the science"
     site.check_one_visible_effect(one, WORDS, times)
-    assert [claim.end for claim in site.context.jobs.claims(row.id)] == ["given_back", "given_back", "done"]
+    assert [claim.end for claim in site.context.jobs.read.claims(row.id)] == ["given_back", "given_back", "done"]
 
 
 def test_a_store_that_refuses_connections_is_waited_for(site: TargetSite, annex: FaultyS3, runs: list[str]) -> None:
     job, (one, _) = site.submitted("onePicture")
     with annex.refusing(), pytest.raises(GivenBackError):
         site.run(one)
-    assert site.context.jobs.notices(job.id) == []
+    assert site.context.jobs.read.notices(job.id) == []
     assert site.run(site.sent_again(target_of(one))) is TargetState.DONE
     site.check_one_visible_effect(one)
     assert runs == ["run"]
 
 
-def test_a_bucket_that_is_missing_is_waited_for_because_its_operator_can_make_it(
+def test_a_missing_bucket_is_waited_for_until_it_is_made(
     site: TargetSite, runs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, (one, _) = site.submitted("onePicture")
     with monkeypatch.context() as patch:
-        patch.setattr("workers.delivering.bucket_for", lambda *_: "rubinobs-lfa-nobody-made-it")
+        patch.setattr("workers.target.delivering.bucket_for", lambda *_: "rubinobs-lfa-nobody-made-it")
         with pytest.raises(GivenBackError, match="bucket"):
             site.run(one)
     assert site.run(site.sent_again(target_of(one))) is TargetState.DONE

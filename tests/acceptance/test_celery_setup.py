@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import celery_site
 import pytest
 from celery import Celery
-from celery_site import SETTINGS, NodeSite, make_night
-from local_nodes import LocalRedis, LocalWorker
-from probe_package import install_probes
 from pytest_celery import CeleryTestBroker, CeleryTestSetup, CeleryTestWorker
 
+from tests.support import celery_site
+from tests.support.celery_site import SETTINGS, NodeSite, make_night
+from tests.support.probes.package import install_probes
+from tests.support.stack.local_nodes import LocalRedis, LocalWorker
 from underbutler.embedded.process import Guard
 from underbutler.embedded.stack import Stack, environment_of
 from underbutler.settings import Settings

@@ -11,19 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import CommandLine, Said
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from probe_package import install_probes
-from services import eventually
-from site_stack import Site
-from test_worker_life import Worker, worker
 
+from tests.acceptance.test_worker_life import Worker, worker
+from tests.support.command_line import CommandLine, Said
+from tests.support.probes.package import install_probes
+from tests.support.services import eventually
+from tests.support.stack.building import run_site
+from tests.support.stack.site import Site
 from underbutler.broker import make_app
-from underbutler.context import WorkerContext
-from underbutler.embedded.stack import Stack, make_buckets
 from underbutler.model.job import Phase
 from underbutler.records import JobRow, TargetRow
-from underbutler.submit import send
+from underbutler.submission.sending import send
 
 pytestmark = pytest.mark.xdist_group("logs_and_traces")
 
@@ -91,22 +90,11 @@ def collector() -> Iterator[Collector]:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Run broker and S3, with one frame."""
-    from underbutler.butlers import create_repository, ingest_files
-    from underbutler.testing.night import simulate_night
-
-    home, packages = tmp_path_factory.mktemp("talk"), tmp_path_factory.mktemp("talk_packages")
-    install_probes(packages)
+    night = {"n_bias": 0, "n_flat": 0, "n_science": 2, "shape": (64, 64), "detectors": (0,)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(packages))
-        patch.syspath_prepend(str(packages))
         patch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
-        with Stack(home, with_worker=False) as stack, WorkerContext(stack.settings) as context:
-            create_repository(home / "repo", "demo", stack.settings)
-            make_buckets(stack.settings)
-            night = simulate_night(home / "night", n_bias=0, n_flat=0, n_science=2, shape=(64, 64), detectors=(0,))
-            ingest_files(context.repositories, "demo", night.files)
-            make_buckets(stack.settings)
-            yield Site(stack, context)
+        with run_site(tmp_path_factory, install_probes, with_worker=False, **night) as made:
+            yield made
 
 
 @pytest.fixture(scope="module")
@@ -124,8 +112,9 @@ def submit(place: Site, task: str, *words: object, frames: int = 1, collector: C
     if collector is not None:
         done = place.run("submit", task, "demo", *ids, *words, env={"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url})
         assert done.code == 0, done.err
-        return place.context.jobs.job(done.out.strip())
-    from underbutler.submit import prepare, submit
+        return place.context.jobs.read.job(done.out.strip())
+    from underbutler.submission.preparing import prepare
+    from underbutler.submission.submit import submit
 
     args = ["demo", *ids, *map(str, words)]
     with prepare(task, args, repositories=place.context.repositories, user="talker") as prepared:
@@ -139,10 +128,10 @@ def talked(place: Site, job: JobRow) -> TargetRow:
 
     def look() -> bool:
         send(place.context.jobs, app, job=job.id)
-        return Phase(place.context.jobs.job(job.id).phase).ended
+        return Phase(place.context.jobs.read.job(job.id).phase).ended
 
     eventually(look, 60, "the end of the job")
-    (target,) = place.context.jobs.targets(job.id)
+    (target,) = place.context.jobs.read.targets(job.id)
     return target
 
 
@@ -190,13 +179,13 @@ def test_every_line_about_a_target_carries_its_names(place: Site, traced: Worker
             assert len(found) == 1, (attempt, words, said[attempt])
             assert found[0].startswith(logger), found
     loggers = {line["logger"] for line in lines}
-    assert {"celery.worker.strategy", "celery.app.trace", "workers.keeper", "workers.request"} <= loggers
+    assert {"celery.worker.strategy", "celery.app.trace", "workers.keeper", "workers.intake.request"} <= loggers
     assert not [line for line in said[1] if "progress 1" in line], "a progress bar is one line"
     assert "below Python" in traced.said
 
 
 def test_a_killed_claim_leaves_what_it_had_said(place: Site, killed: TargetRow) -> None:
-    first, second = place.context.jobs.claims(killed.id)
+    first, second = place.context.jobs.read.claims(killed.id)
     assert (first.end, second.end) == ("died", "done")
     for claim in (first, second):
         assert claim.log is not None
@@ -210,7 +199,7 @@ def test_a_crash_leaves_its_python_stack(
     place: Site, traced: Worker, collector: Collector, logs: Logs, tmp_path: Path
 ) -> None:
     target = talked(place, submit(place, "probeTalk", "-c", f"words={tmp_path / 'crashed'}:SIGSEGV"))
-    crashed = place.context.jobs.claims(target.id)[0]
+    crashed = place.context.jobs.read.claims(target.id)[0]
     assert crashed.end == "died"
     assert "by a warning\n" in (crashed.log or ""), "its process has shown that warning to a target before"
     assert "Fatal Python error: Segmentation fault" in (crashed.log or "")
@@ -218,7 +207,7 @@ def test_a_crash_leaves_its_python_stack(
     shown = logs(target.job_id, "--attempt", "1", "--level", "error").out
     assert "Fatal Python error" in shown
     assert "by print" not in shown
-    job = place.context.jobs.job(target.job_id)
+    job = place.context.jobs.read.job(target.job_id)
     assert job.traceparent is None
     attempts = eventually(
         lambda: [s for s in collector.of(job) if s.name == "attempt probeTalk" and not s.status.code] or None,
@@ -228,7 +217,7 @@ def test_a_crash_leaves_its_python_stack(
 
 
 def test_one_trace_leads_from_the_submission_to_s3(place: Site, collector: Collector, killed: TargetRow) -> None:
-    job = place.context.jobs.job(killed.job_id)
+    job = place.context.jobs.read.job(killed.job_id)
     eventually(lambda: {"notify", "submit probeTalk"} <= {s.name for s in collector.of(job)}, 10, "the last spans")
     spans = collector.of(job)
     tree = sorted({(collector.parent(span), span.name) for span in spans}, key=str)
@@ -259,13 +248,13 @@ def test_one_trace_leads_from_the_submission_to_s3(place: Site, collector: Colle
 def test_logs_show_why_within_one_command(place: Site, traced: Worker, killed: TargetRow, logs: Logs) -> None:
     job = submit(place, "probeFail", frames=2)
     place.ended(job)
-    out = logs(str(job.id)[:8]).out
+    out = logs(str(job.id)[-8:]).out
     assert out.count("Traceback (most recent call last)") == 1, "one of each kind of failure"
     assert "and 1 more alike" in out
     assert "ArithmeticError" in out
     assert "\x1b[" not in out, "plain where it is piped"
-    *_, second = place.context.jobs.targets(job.id)
-    for name in ("2", str(second.id)[:8], f"exposure={second.data_id['exposure']}"):
+    *_, second = place.context.jobs.read.targets(job.id)
+    for name in ("2", str(second.id)[-8:], f"exposure={second.data_id['exposure']}"):
         out = logs(job.id, name).out
         assert out.startswith("target 2 of 2"), (name, out)
         assert "alike" not in out

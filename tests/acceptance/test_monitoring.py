@@ -12,19 +12,19 @@ from typing import Any
 
 import psutil
 import pytest
-from probe_package import install_probes
 from prometheus_client.parser import text_string_to_metric_families
-from promql import asked, expressions
-from services import eventually
-from site_stack import NIGHT_ID, Site
-from test_secrets_stay_secret import DATATABLE, flower
-from test_worker_life import Worker, worker
 
+from tests.acceptance.test_secrets_stay_secret import DATATABLE, flower
+from tests.acceptance.test_worker_life import Worker, worker
+from tests.support.probes.package import install_probes
+from tests.support.promql import asked, expressions
+from tests.support.services import eventually
+from tests.support.stack.building import run_site
+from tests.support.stack.site import NIGHT_ID, Site
 from underbutler.broker import make_app
-from underbutler.context import WorkerContext
 from underbutler.embedded.process import free_port
 from underbutler.embedded.servers import start_beat
-from underbutler.embedded.stack import Stack, environment_of, make_buckets
+from underbutler.embedded.stack import environment_of
 from underbutler.model.job import TargetState
 from underbutler.records import JobRow, TargetRow
 
@@ -76,39 +76,30 @@ def samples_of(text: str) -> Samples:
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """Run a worker whose children are renewed after every third target, a beat, and Flower."""
-    from underbutler.butlers import create_repository, ingest_files
-    from underbutler.testing.night import simulate_night
-
-    home, packages, logs = (tmp_path_factory.mktemp(name) for name in ("watched", "packages", "logs"))
-    install_probes(packages)
+    logs = tmp_path_factory.mktemp("logs")
     ports = {"worker": free_port(), "beat": free_port()}
-    settings = {"UNDERBUTLER_MAX_DEATHS": 1, "UNDERBUTLER_LEASE_S": 6, "UNDERBUTLER_SWEEP_INTERVAL_S": 1}
-    patch = pytest.MonkeyPatch()
-    patch.setenv("PYTHONPATH", str(packages))
-    patch.syspath_prepend(str(packages))
-    for name, value in settings.items():
-        patch.setenv(name, str(value))
-    try:
-        with Stack(home, with_worker=False) as stack, WorkerContext(stack.settings) as context:
-            create_repository(home / "repo", "demo", stack.settings)
-            make_buckets(stack.settings)
-            night = simulate_night(home / "night", n_bias=0, n_flat=0, n_science=2, shape=(64, 64), seed=3)
-            ingest_files(context.repositories, "demo", night.files)
-            site = Site(stack, context)
-            environment = environment_of(stack.settings) | {"UNDERBUTLER_HOME": str(home)}
-            counted = {name: {"UNDERBUTLER_METRICS_PORT": str(port)} for name, port in ports.items()}
-            beat = start_beat(logs / "beat", environment | counted["beat"])
-            try:
-                with (
-                    flower(site, tmp_path_factory.mktemp("flower")) as fetch,
-                    worker(site, logs, "-c", "2", "--max-tasks-per-child", "3", **counted["worker"]) as made,
-                ):
-                    urls = [f"http://127.0.0.1:{port}/metrics" for port in ports.values()]
-                    yield Watched(site, made, *urls, fetch)
-            finally:
-                beat.stop()
-    finally:
-        patch.undo()
+    counted = {name: {"UNDERBUTLER_METRICS_PORT": str(port)} for name, port in ports.items()}
+    with run_site(
+        tmp_path_factory,
+        install_probes,
+        with_worker=False,
+        environment={"UNDERBUTLER_MAX_DEATHS": 1, "UNDERBUTLER_LEASE_S": 6, "UNDERBUTLER_SWEEP_INTERVAL_S": 1},
+        n_bias=0,
+        n_flat=0,
+        n_science=2,
+        shape=(64, 64),
+    ) as site:
+        environment = environment_of(site.settings) | {"UNDERBUTLER_HOME": str(site.stack.home)}
+        beat = start_beat(logs / "beat", environment | counted["beat"])
+        try:
+            with (
+                flower(site, tmp_path_factory.mktemp("flower")) as fetch,
+                worker(site, logs, "-c", "2", "--max-tasks-per-child", "3", **counted["worker"]) as made,
+            ):
+                urls = [f"http://127.0.0.1:{port}/metrics" for port in ports.values()]
+                yield Watched(site, made, *urls, fetch)
+        finally:
+            beat.stop()
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +109,7 @@ def ended(watched: Watched) -> Watched:
 
     def one(name: str, state: TargetState, task: str, **config: object) -> None:
         job = site.ended(submitted(site, task, **config))
-        watched.targets[name], *others = jobs.targets(job.id)
+        watched.targets[name], *others = jobs.read.targets(job.id)
         assert {target.state for target in (watched.targets[name], *others)} == {state}, name
 
     one("done", TargetState.DONE, "probeWrite")
@@ -126,20 +117,21 @@ def ended(watched: Watched) -> Watched:
     one("no_work", TargetState.NO_WORK, "probeNoWork")
     one("held", TargetState.HELD, "probeDie")
     waits, lasts = submitted(site, "probeRaise", words="transient"), submitted(site, "probeLinger")
-    watched.targets["retried"], watched.targets["cancelled"] = (jobs.targets(job.id)[0] for job in (waits, lasts))
-    eventually(lambda: jobs.target(watched.targets["retried"].id).transient_retries, 30, "a target that waits")
-    eventually(lambda: jobs.counts(lasts.id).get(TargetState.RUNNING, 0) == 2, 30, "targets that run")
+    watched.targets["retried"], watched.targets["cancelled"] = (jobs.read.targets(job.id)[0] for job in (waits, lasts))
+    eventually(lambda: jobs.read.target(watched.targets["retried"].id).transient_retries, 30, "a target that waits")
+    eventually(lambda: jobs.read.counts(lasts.id).get(TargetState.RUNNING, 0) == 2, 30, "targets that run")
     eventually(lambda: watched.value("underbutler_lease_renewals_total") >= 1, 30, "a renewal of their leases")
     for job in (waits, lasts):
-        jobs.cancel(job.id)
+        jobs.cancellation.cancel(job.id)
         site.ended(job)
-    jobs.breaker_failed("other", "its disk is away", failures=1, open_s=600, cap_s=600)
+    jobs.breakers.count_failure("other", "its disk is away", failures=1, open_s=600, cap_s=600)
     return watched
 
 
 def submitted(site: Site, task: str, **config: object) -> JobRow:
     """Submit in this process, as the command does."""
-    from underbutler.submit import prepare, submit
+    from underbutler.submission.preparing import prepare
+    from underbutler.submission.submit import submit
 
     words = ["demo", *NIGHT_ID, *(word for name, value in config.items() for word in ("-c", f"{name}={value}"))]
     context = site.context
@@ -147,7 +139,7 @@ def submitted(site: Site, task: str, **config: object) -> JobRow:
         return submit(prepared, jobs=context.jobs, app=make_app(site.settings), settings=site.settings)
 
 
-def test_a_worker_counts_what_its_children_did_also_those_that_are_gone(ended: Watched) -> None:
+def test_a_worker_counts_its_children_living_and_gone(ended: Watched) -> None:
     value, queue = ended.value, ended.site.settings.queue
     eventually(lambda: value("underbutler_claims_total", task="probeLinger", end="aborted") == 2, 20, "the cut")
     for task, end in (("probeWrite", "done"), ("probeFail", "failed"), ("probeNoWork", "no_work")):
@@ -168,7 +160,7 @@ def test_a_worker_counts_what_its_children_did_also_those_that_are_gone(ended: W
     assert value("underbutler_scratch_free_bytes") > 0
 
 
-def test_only_the_files_of_the_living_and_one_of_the_dead_are_left(ended: Watched) -> None:
+def test_files_of_the_living_and_one_of_the_dead_remain(ended: Watched) -> None:
     opened = psutil.Process(ended.worker.keeper).memory_maps()
     (folder,) = {Path(one.path).parent for one in opened if "underbutler-metrics-" in one.path}
 
@@ -196,7 +188,7 @@ def test_beat_says_what_the_records_say_and_counts_its_sweeps(ended: Watched) ->
     assert samples_of(printed.out)["underbutler_targets", frozenset({("state", "held")})] == 2
 
 
-def test_every_metric_and_label_of_rules_and_dashboard_is_really_served(ended: Watched) -> None:
+def test_each_metric_and_label_of_rules_and_dashboard_is_served(ended: Watched) -> None:
     served: dict[str, set[str]] = {}
     values: dict[tuple[str, str], set[str]] = {}
     texts = [page(ended.worker_url), page(ended.beat_url), ended.fetch("/metrics").decode()]
@@ -218,7 +210,7 @@ def test_every_metric_and_label_of_rules_and_dashboard_is_really_served(ended: W
         assert question.groupings <= known, f"{where} groups by {question.groupings - known}"
 
 
-def test_flower_shows_every_end_with_name_data_id_worker_time_and_reason(ended: Watched) -> None:
+def test_flower_shows_each_end_with_its_name_data_id_and_reason(ended: Watched) -> None:
     told = {name: eventually(lambda one=name: _settled(ended, one), 20, f"{name} in Flower") for name in ended.targets}  # type: ignore[misc]
     assert {name: one["state"] for name, one in told.items()} == {
         "done": "SUCCESS",

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from probe_package import install_probes
-from services import S3Endpoint, eventually
-from site_stack import NIGHT_ID, UNDERBUTLER
 
+from tests.support.probes.package import install_probes
+from tests.support.services import S3Endpoint, eventually
+from tests.support.stack.site import NIGHT_ID, UNDERBUTLER
 from underbutler.annex import NoticeConsumer, fetch
 from underbutler.butlers import create_repository, ingest_files
-from underbutler.context import WorkerContext
+from underbutler.context import ServiceContext
 from underbutler.embedded.stack import environment_of, make_buckets
 from underbutler.migrations import upgrade
 from underbutler.model.job import Phase
@@ -48,7 +48,7 @@ def worker(settings: Settings, folder: Path, *options: str) -> Iterator[None]:
 
 
 @contextmanager
-def small_site(settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerContext]:
+def small_site(settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServiceContext]:
     """Prepare records, repository, buckets and probes."""
     packages = folder / "packages"
     packages.mkdir()
@@ -58,7 +58,7 @@ def small_site(settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch
     create_repository(folder / "repo", "demo", settings)
     make_buckets(settings)
     night = simulate_night(folder / "night", n_bias=1, n_flat=1, n_science=2, shape=(120, 130), seed=5)
-    with WorkerContext(settings) as context:
+    with ServiceContext(settings) as context:
         ingest_files(context.repositories, "demo", night.files)
         yield context
 
@@ -100,9 +100,11 @@ def test_the_whole_way_on_rabbitmq_postgresql_and_swift(
         consumer.register()
         with worker(settings, tmp_path, "-c", "2"):
             job = submitted(settings, "probeWrite", "demo", *NIGHT_ID)
-            eventually(lambda: Phase(context.jobs.job(job).phase).ended, 90, "the end of the job")
-            assert context.jobs.job(job).phase == Phase.COMPLETED, [t.error_text for t in context.jobs.targets(job)]
-            notices = context.jobs.notices(job)
+            eventually(lambda: Phase(context.jobs.read.job(job).phase).ended, 90, "the end of the job")
+            assert context.jobs.read.job(job).phase == Phase.COMPLETED, [
+                t.error_text for t in context.jobs.read.targets(job)
+            ]
+            notices = context.jobs.read.notices(job)
             assert len(notices) == 2
         assert consumer.run(limit=2, idle_s=20) == 2
         for notice in notices:
@@ -126,6 +128,8 @@ def test_other_pools_open_and_close_what_they_need(
     settings.home.mkdir(parents=True)
     with small_site(settings, tmp_path, monkeypatch) as context, worker(settings, tmp_path, "-P", pool, "-c", "2"):
         job = submitted(settings, "probeWrite", "demo", *NIGHT_ID)
-        eventually(lambda: Phase(context.jobs.job(job).phase).ended, 90, "the end of the job")
-        assert context.jobs.job(job).phase == Phase.COMPLETED, [t.error_text for t in context.jobs.targets(job)]
-        assert len(context.jobs.notices(job)) == 2
+        eventually(lambda: Phase(context.jobs.read.job(job).phase).ended, 90, "the end of the job")
+        assert context.jobs.read.job(job).phase == Phase.COMPLETED, [
+            t.error_text for t in context.jobs.read.targets(job)
+        ]
+        assert len(context.jobs.read.notices(job)) == 2

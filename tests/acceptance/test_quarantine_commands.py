@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from services import eventually
-from site_stack import NIGHT_ID, Site
 
+from tests.support.services import eventually
+from tests.support.stack.site import NIGHT_ID, Site
 from underbutler.broker import make_app
 from underbutler.model.job import Phase, TargetState
 from underbutler.model.naming import parse_s3_url
@@ -15,11 +15,11 @@ from underbutler.model.naming import parse_s3_url
 pytestmark = pytest.mark.xdist_group("site")
 
 
-def test_a_target_that_always_kills_its_child_is_held_explained_and_replayed(site: Site, tmp_path: Path) -> None:
+def test_a_target_that_always_kills_is_held_shown_and_replayed(site: Site, tmp_path: Path) -> None:
     marker = tmp_path / "cured"
     row = site.ended(site.submit("probeDieUntil", "demo", *NIGHT_ID, "-c", f"words={marker}"), timeout=120)
     assert row.phase == Phase.ERROR
-    targets = site.context.jobs.targets(row.id)
+    targets = site.context.jobs.read.targets(row.id)
     assert [(target.state, target.deaths) for target in targets] == [(TargetState.HELD, 3)] * 2
     (group,) = [
         one
@@ -30,26 +30,26 @@ def test_a_target_that_always_kills_its_child_is_held_explained_and_replayed(sit
     status = site.run("status").out
     assert "in quarantine" in status
     assert "underbutler quarantine list" in status
-    shown = site.run("quarantine", "show", str(targets[0].id)[:8]).out
+    shown = site.run("quarantine", "show", str(targets[0].id)[-8:]).out
     assert shown.count("died") >= 3
     assert "3 times" in shown
     marker.touch()
     said = site.run("quarantine", "replay", "--group", group["fingerprint"], "--rate", "20/s")
     assert said.code == 0, said.err
-    again = site.completed(site.context.jobs.job(said.out.strip()))
+    again = site.completed(site.context.jobs.read.job(said.out.strip()))
     assert (again.parent_id, again.n_targets) == (row.id, 2)
     assert again.run != row.run
-    assert len(site.context.jobs.notices(again.id)) == 2
-    assert site.context.jobs.notices(row.id) == []
+    assert len(site.context.jobs.read.notices(again.id)) == 2
+    assert site.context.jobs.read.notices(row.id) == []
     left = site.run("quarantine", "list", "--all", "--format", "json").json
     assert not {one["id"] for one in left} & {str(target.id) for target in targets}
 
 
-def test_a_message_that_celery_was_called_with_is_parked_and_refused_with_the_cure(site: Site) -> None:
+def test_a_plain_celery_message_is_parked_with_a_cure(site: Site) -> None:
     app = make_app(site.settings)
     app.send_task("probeEmpty", args=["by hand"], queue=site.settings.queue)
-    parked = eventually(lambda: site.context.jobs.parked(limit=1), 30, "the message in quarantine")
-    short = str(parked[0].id)[:8]
+    parked = eventually(lambda: site.context.jobs.quarantine.parked(limit=1), 30, "the message in quarantine")
+    short = str(parked[0].id)[-8:]
     shown = site.run("quarantine", "show", short)
     assert "probeEmpty" in shown.out
     assert "by hand" in shown.out
@@ -57,55 +57,59 @@ def test_a_message_that_celery_was_called_with_is_parked_and_refused_with_the_cu
     assert refused.code == 2
     assert "submit with underbutler" in refused.err
     assert site.run("quarantine", "discard", short, "--yes").code == 0
-    assert site.context.jobs.parked() == []
+    assert site.context.jobs.quarantine.parked() == []
     site.completed(site.submit("probeEmpty", "demo", *NIGHT_ID))
 
 
 def test_cancel_stops_what_runs_and_waits_for_the_end(site: Site) -> None:
     row = site.submit("probeWrite", "demo", "--id", "instrument=SIMCAM", "-c", "seconds=60")
     eventually(
-        lambda: site.context.jobs.counts(row.id).get(TargetState.RUNNING) == 2, 60, "two children at work on the job"
+        lambda: site.context.jobs.read.counts(row.id).get(TargetState.RUNNING) == 2,
+        60,
+        "two children at work on the job",
     )
-    done = site.run("cancel", str(row.id)[:8], "--wait", timeout=60)
+    done = site.run("cancel", str(row.id)[-8:], "--wait", timeout=60)
     assert done.code == 0, done.err
     assert f"{row.n_targets - 2} targets aborted, 2 being stopped" in done.err
-    assert "is ABORTED" in done.err
-    assert site.context.jobs.counts(row.id)[TargetState.ABORTED] == row.n_targets
-    assert site.context.jobs.notices(row.id) == []
-    ends = [claim.end for claim in site.context.jobs.claims(row.id)]
+    assert "is aborted" in done.err
+    assert site.context.jobs.read.counts(row.id)[TargetState.ABORTED] == row.n_targets
+    assert site.context.jobs.read.notices(row.id) == []
+    ends = [claim.end for claim in site.context.jobs.read.claims(row.id)]
     assert ends == ["aborted"] * 2
-    again = site.run("cancel", str(row.id)[:8])
-    assert (again.code, "has ended already: ABORTED" in again.err) == (0, True)
-    retried = site.run("retry", str(row.id)[:8], "-c", "seconds=0", "--wait", timeout=120)
+    again = site.run("cancel", str(row.id)[-8:])
+    assert (again.code, "has ended already: aborted" in again.err) == (0, True)
+    retried = site.run("retry", str(row.id)[-8:], "-c", "seconds=0", "--wait", timeout=120)
     assert retried.code == 0, retried.err
-    (made,) = site.context.jobs.jobs(limit=1)
+    (made,) = site.context.jobs.read.jobs(limit=1)
     assert (made.parent_id, made.n_targets, made.phase) == (row.id, row.n_targets, Phase.COMPLETED)
 
 
 def test_one_target_of_a_job_is_cancelled_and_the_others_go_on(site: Site) -> None:
     row = site.submit("probeWrite", "demo", *NIGHT_ID, "-c", "seconds=120")
     eventually(
-        lambda: site.context.jobs.counts(row.id).get(TargetState.RUNNING) == 2, 60, "two children at work on the job"
+        lambda: site.context.jobs.read.counts(row.id).get(TargetState.RUNNING) == 2,
+        60,
+        "two children at work on the job",
     )
-    short = str(row.id)[:8]
-    target, other = site.context.jobs.targets(row.id)
+    short = str(row.id)[-8:]
+    target, other = site.context.jobs.read.targets(row.id)
     unknown = site.run("cancel", short, "--target", "zz")
     assert unknown.code == 2
     assert f"underbutler status {short} -v" in unknown.err
-    done = site.run("cancel", short, "--target", str(target.id)[:8], "--wait", timeout=60)
+    done = site.run("cancel", short, "--target", str(target.id)[-8:], "--wait", timeout=60)
     assert done.code == 0, done.err
     assert "is aborted" in done.err
-    assert site.context.jobs.target(other.id).state is TargetState.RUNNING
-    assert "has ended already: aborted" in site.run("cancel", short, "--target", str(target.id)[:8]).err
+    assert site.context.jobs.read.target(other.id).state is TargetState.RUNNING
+    assert "has ended already: aborted" in site.run("cancel", short, "--target", str(target.id)[-8:]).err
     assert site.run("cancel", short, "--wait", timeout=60).code == 0
-    assert site.context.jobs.job(row.id).phase == Phase.ABORTED
+    assert site.context.jobs.read.job(row.id).phase == Phase.ABORTED
 
 
 def test_an_object_that_the_store_lost_is_delivered_again(site: Site) -> None:
     row = site.completed(site.submit("probeWrite", "demo", *NIGHT_ID, "-c", "words=lost and found"))
-    short = str(row.id)[:8]
+    short = str(row.id)[-8:]
     assert site.run("annex", "verify", short).code == 0
-    notice = site.context.jobs.notices(row.id)[0]
+    notice = site.context.jobs.read.notices(row.id)[0]
     bucket, key = parse_s3_url(notice.url)
     site.context.s3.delete_object(Bucket=bucket, Key=key)
     found = site.run("annex", "verify", short)
@@ -119,11 +123,13 @@ def test_an_object_that_the_store_lost_is_delivered_again(site: Site) -> None:
 
 def test_a_destroyed_job_keeps_its_row_and_its_datasets(site: Site) -> None:
     row = site.completed(site.submit("probeWrite", "demo", *NIGHT_ID))
-    short = str(row.id)[:8]
-    eventually(lambda: site.context.jobs.may_be_destroyed(row.id), 60, "the sweeper's look at what the job wrote")
+    short = str(row.id)[-8:]
+    eventually(
+        lambda: site.context.jobs.lifetimes.may_be_destroyed(row.id), 60, "the sweeper's look at what the job wrote"
+    )
     done = site.run("destroy", short, "--yes")
     assert done.code == 0, done.err
-    assert site.context.jobs.job(row.id).phase == Phase.ARCHIVED
+    assert site.context.jobs.read.job(row.id).phase == Phase.ARCHIVED
     assert site.run("status", short).code == 0
     with site.context.repositories.butler("demo", collections=[row.run]) as butler:
         assert len(butler.query_datasets("probePicture")) == 2

@@ -10,7 +10,8 @@ import venv
 from pathlib import Path
 
 import pytest
-from site_stack import NIGHT_ID, Site
+
+from tests.support.stack.site import NIGHT_ID, Site
 
 pytestmark = pytest.mark.xdist_group("site")
 
@@ -54,7 +55,7 @@ def environment_with(project: Path, folder: Path) -> Path:
     return python
 
 
-def test_the_task_of_the_readme_is_found_and_runs_once_it_is_installed(site: Site, tmp_path: Path) -> None:
+def test_the_task_of_the_readme_runs_once_it_is_installed(site: Site, tmp_path: Path) -> None:
     """A second distribution in a temporary environment: nothing of ours is touched."""
     python = environment_with(EXAMPLE, tmp_path / "env")
     program = [str(python), "-c", "from underbutler.cli import main; main()", "--home", str(site.stack.home)]
@@ -68,7 +69,7 @@ def test_the_task_of_the_readme_is_found_and_runs_once_it_is_installed(site: Sit
     assert "brightest" not in site.run("tasks").out, "this environment has it not"
 
 
-def test_every_command_that_the_readme_names_has_help_with_examples(site: Site) -> None:
+def test_every_command_of_the_readme_has_help_with_examples(site: Site) -> None:
     text = (ROOT / "README.md").read_text()
     names = set(re.findall(r"^ +(?:\.venv/bin/)?underbutler (\w+)", text, re.MULTILINE))
     assert {"up", "repo", "ingest", "tasks", "submit", "run", "status", "watch"} <= names

@@ -9,12 +9,13 @@ from typing import Any
 
 import psutil
 import pytest
-from services import PostgresServer, S3Endpoint, eventually, postgres_node
-from target_site import TargetSite, install_tasks, target_of
 
-from underbutler import logs
+from tests.support.services import PostgresServer, S3Endpoint, eventually, postgres_node
+from tests.support.target_site import TargetSite, open_target_site, target_of
 from underbutler.model.job import Phase, TargetState
-from underbutler.records import JobStore
+from underbutler.records.datasets.intents import Intents
+from underbutler.records.targets.claims import Claims
+from underbutler.telemetry import logs
 
 pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("records_outage")]
 
@@ -29,15 +30,9 @@ def server() -> Iterator[PostgresServer]:
 def site(
     server: PostgresServer, moto_endpoint: S3Endpoint, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TargetSite]:
-    packages = tmp_path_factory.mktemp("packages")
-    install_tasks(packages)
-    patch = pytest.MonkeyPatch()
-    patch.syspath_prepend(str(packages))
     logs.configure("INFO")
-    made = TargetSite(tmp_path_factory.mktemp("site"), moto_endpoint, database_url=server.url, database_wait_s=5.0)
-    yield made
-    made.close()
-    patch.undo()
+    with open_target_site(tmp_path_factory, moto_endpoint, database_url=server.url, database_wait_s=5.0) as made:
+        yield made
 
 
 class Awaited:
@@ -45,32 +40,36 @@ class Awaited:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.begun = threading.Event()
-        monkeypatch.setattr("workers.patience.log.warning", self._heard)
+        monkeypatch.setattr("workers.target.waiting_for_records.log.warning", self._heard)
 
     def _heard(self, event: str, **_: Any) -> None:
         if event == "records_awaited":
             self.begun.set()
 
 
-def before(monkeypatch: pytest.MonkeyPatch, verb: str, act: Callable[[], None]) -> None:
+def before(monkeypatch: pytest.MonkeyPatch, role: type[Any], verb: str, act: Callable[[], None]) -> None:
     """Do something before the first call of a verb of the records."""
-    call, left = getattr(JobStore, verb), [act]
+    call, left = getattr(role, verb), [act]
 
     def acting(*args: Any, **kwargs: Any) -> Any:
         if left:
             left.pop()()
         return call(*args, **kwargs)
 
-    monkeypatch.setattr(JobStore, verb, acting)
+    monkeypatch.setattr(role, verb, acting)
 
 
-@pytest.mark.parametrize("verb", ["claim", "intend", "begin_delivery", "complete"])
+@pytest.mark.parametrize(
+    ("role", "verb"),
+    [(Claims, "grant"), (Intents, "record"), (Claims, "begin_delivery"), (Claims, "complete")],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
 def test_a_server_that_is_restarted_at_any_step_is_waited_for(
-    site: TargetSite, server: PostgresServer, monkeypatch: pytest.MonkeyPatch, verb: str
+    site: TargetSite, server: PostgresServer, monkeypatch: pytest.MonkeyPatch, role: type[Any], verb: str
 ) -> None:
     job, (one, _) = site.submitted("onePicture")
     awaited = Awaited(monkeypatch)
-    before(monkeypatch, verb, server.end)
+    before(monkeypatch, role, verb, server.end)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(site.run, one)
         assert awaited.begun.wait(60), "the target waits for the records"
@@ -78,8 +77,8 @@ def test_a_server_that_is_restarted_at_any_step_is_waited_for(
         server.start()
         assert running.result(60) is TargetState.DONE
     site.check_one_visible_effect(one)
-    assert [claim.end for claim in site.context.jobs.claims(target_of(one))] == ["done"]
-    assert site.context.jobs.job(job.id).phase == Phase.EXECUTING
+    assert [claim.end for claim in site.context.jobs.read.claims(target_of(one))] == ["done"]
+    assert site.context.jobs.read.job(job.id).phase == Phase.EXECUTING
 
 
 def test_a_server_that_stands_still_is_waited_for(
@@ -96,7 +95,7 @@ def test_a_server_that_stands_still_is_waited_for(
             process.suspend()
         stopped.set()
 
-    before(monkeypatch, "complete", freeze)
+    before(monkeypatch, Claims, "complete", freeze)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(site.run, one)
         try:

@@ -5,23 +5,21 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from probe_package import PROBES
-from services import eventually
-from site_stack import Site
 from sqlalchemy import select
 
+from tests.support.probes.package import install
+from tests.support.services import eventually
+from tests.support.stack.building import run_site
+from tests.support.stack.site import Site
 from underbutler.annex import bucket_for, fetch
-from underbutler.context import WorkerContext
-from underbutler.embedded.stack import Stack, make_buckets
 from underbutler.model.job import Phase, TargetState
 from underbutler.records import JobRow, TargetRow
-from underbutler.records.tables import Notice
+from underbutler.records.tables.jobs import Notice
 from underbutler.sql import read
 
 pytestmark = pytest.mark.xdist_group("mortal")
@@ -78,39 +76,26 @@ class Survived:
 @pytest.fixture(scope="module")
 def mortal_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Path]]:
     """Run a stack whose worker loads the mortal task, with one frame for each way to die."""
-    from underbutler.butlers import create_repository, ingest_files
-    from underbutler.testing.night import simulate_night
-
-    home, packages, arms = (tmp_path_factory.mktemp(name) for name in ("mortal", "packages", "arms"))
-    (packages / "mortal_tasks.py").write_text((PROBES / "mortal_tasks.py").read_text())
-    info = packages / "mortal-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mortal\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[underbutler.tasks]\nmortalWrite = mortal_tasks:MortalTask\n")
-    patch = pytest.MonkeyPatch()
-    for name, value in {
-        "PYTHONPATH": str(packages),
-        "MORTAL_FOLDER": str(arms),
-        "UNDERBUTLER_SWEEP_INTERVAL_S": "0.5",
-        "UNDERBUTLER_OUTBOX_GRACE_S": "1",
-        "UNDERBUTLER_RETRY_BASE_S": "0.5",
-        "UNDERBUTLER_LEASE_S": "20",
-        "UNDERBUTLER_ANNEX_PART_BYTES": str(5 * 2**20),
-    }.items():
-        patch.setenv(name, value)
-    try:
-        with Stack(home) as stack, WorkerContext(stack.settings) as context:
-            create_repository(home / "repo", "demo", stack.settings)
-            make_buckets(stack.settings)
-            folder = tmp_path_factory.mktemp("night")
-            night = simulate_night(
-                folder, n_bias=len(DEATHS), n_flat=0, n_science=0, detectors=[0], shape=(64, 64), seed=3
-            )
-            ingest_files(context.repositories, "demo", night.files, transfer="direct")
-            with closing(Site(stack, context)) as site:
-                yield site, arms
-    finally:
-        patch.undo()
+    arms = tmp_path_factory.mktemp("arms")
+    with run_site(
+        tmp_path_factory,
+        lambda folder: install(folder, "mortal_tasks", {"mortalWrite": "MortalTask"}),
+        environment={
+            "MORTAL_FOLDER": arms,
+            "UNDERBUTLER_SWEEP_INTERVAL_S": 0.5,
+            "UNDERBUTLER_OUTBOX_GRACE_S": 1,
+            "UNDERBUTLER_RETRY_BASE_S": 0.5,
+            "UNDERBUTLER_LEASE_S": 20,
+            "UNDERBUTLER_ANNEX_PART_BYTES": 5 * 2**20,
+        },
+        transfer="direct",
+        n_bias=len(DEATHS),
+        n_flat=0,
+        n_science=0,
+        detectors=[0],
+        shape=(64, 64),
+    ) as site:
+        yield site, arms
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +109,7 @@ def survived(mortal_site: tuple[Site, Path]) -> Survived:
         for step in steps:
             (arms / f"{exposure}.{step}").touch()
     job = site.ended(site.submit("mortalWrite", "demo", "--id", "instrument=SIMCAM"), timeout=200)
-    rows = {int(row.data_id["exposure"]): row for row in site.context.jobs.targets(job.id)}
+    rows = {int(row.data_id["exposure"]): row for row in site.context.jobs.read.targets(job.id)}
     return Survived(site, job, dict(sorted(rows.items())), arms)
 
 
@@ -140,11 +125,11 @@ def test_every_target_is_done_whatever_died(survived: Survived) -> None:
 def test_there_is_one_visible_effect(survived: Survived, steps: Sequence[str]) -> None:
     exposure = list(survived.targets)[DEATHS.index(tuple(steps))]
     target, jobs = survived.targets[exposure], survived.site.context.jobs
-    ends = [claim.end for claim in jobs.claims(target.id)]
+    ends = [claim.end for claim in jobs.read.claims(target.id)]
     deaths = [step for step in steps if step not in AFTER_THE_END and step != "before_claim"]
     assert ends == [*["died" for _ in deaths], "done"]
 
-    products = jobs.products_of(target.id)
+    products = jobs.read.products_of(target.id)
     datasets = survived.datasets(exposure)
     assert {product.dataset_id: product.byte_size for product in products} == {
         name: size for name, (size, _) in datasets.items()
@@ -152,7 +137,7 @@ def test_there_is_one_visible_effect(survived: Survived, steps: Sequence[str]) -
     assert {product.claim_no for product in products} == {target.claim_no}
 
     (picture,) = [product for product in products if product.large]
-    (notice,) = [notice for notice in jobs.notices(survived.job.id) if notice.target == str(target.id)]
+    (notice,) = [notice for notice in jobs.read.notices(survived.job.id) if notice.target == str(target.id)]
     assert notice.url == picture.url
     assert notice.key.endswith(f"-{target.id}.{target.claim_no}.png")
     assert notice.checkSum == picture.sha256 == datasets[picture.dataset_id][1]
@@ -161,7 +146,7 @@ def test_there_is_one_visible_effect(survived: Survived, steps: Sequence[str]) -
 
 
 def test_every_notice_is_sent_and_each_id_is_there_once(survived: Survived) -> None:
-    notices = survived.site.context.jobs.notices(survived.job.id)
+    notices = survived.site.context.jobs.read.notices(survived.job.id)
     assert len({notice.id for notice in notices}) == len(notices) == len(DEATHS)
 
     def all_sent() -> bool:
@@ -173,7 +158,7 @@ def test_every_notice_is_sent_and_each_id_is_there_once(survived: Survived) -> N
 
 def test_nothing_of_dead_claims_stays_in_the_annex(survived: Survived) -> None:
     context = survived.site.context
-    visible = {notice.key for notice in context.jobs.notices(survived.job.id)}
+    visible = {notice.key for notice in context.jobs.read.notices(survived.job.id)}
     bucket = bucket_for(survived.site.settings, "SIMCAM")
 
     def clean() -> bool:

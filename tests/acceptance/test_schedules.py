@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import uuid
 
-from services import eventually
-from site_stack import Site
-
+from tests.support.services import eventually
+from tests.support.stack.site import Site
 from underbutler.model.job import Phase
 
 SCHEDULE = """
@@ -44,7 +43,7 @@ def test_what_is_fired_by_hand_is_reduced_and_its_history_told(site: Site) -> No
         )
         listed = site.run("schedule", "list")
         assert "new-years-bias" in listed.out
-        assert f"{path}:21: schedule 'broken': is no TOML" in listed.err.replace("\n", "")
+        assert f"{path}:21: schedule 'broken': is not TOML" in listed.err.replace("\n", "")
         fired = site.run("schedule", "run", "new-years-bias")
         assert fired.code == 0, fired.err
         job = uuid.UUID(fired.out.strip())
@@ -58,9 +57,9 @@ def test_what_is_fired_by_hand_is_reduced_and_its_history_told(site: Site) -> No
             "the firing to be done",
         )
         assert (one["state"], one["told"], one["job_id"]) == ("done", "1 target", str(job))
-        row = site.completed(site.context.jobs.job(job))
+        row = site.completed(site.context.jobs.read.job(job))
         assert (row.phase, row.task, row.user) == (Phase.COMPLETED, "makeBias", "calibration")
     finally:
         path.write_text("")
-        eventually(lambda: not site.context.jobs.schedules(), 30, "beat to have read the empty file")
+        eventually(lambda: not site.context.jobs.schedules.entries(), 30, "beat to have read the empty file")
         path.unlink()

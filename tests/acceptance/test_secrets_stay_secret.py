@@ -13,31 +13,30 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
-from services import eventually, missing
-from site_stack import Site
-from sqlalchemy import inspect, text, update
+from sqlalchemy import Engine, inspect, text, update
 
+from tests.support.probes.package import install
+from tests.support.services import eventually, missing
+from tests.support.stack.building import run_site
+from tests.support.stack.site import Site
 from underbutler.broker import make_app
-from underbutler.context import WorkerContext
 from underbutler.embedded.process import Guard, Process, free_port
-from underbutler.embedded.stack import Stack, make_buckets
 from underbutler.model.job import Phase, TargetState
 from underbutler.records import JobRow, JobStore, NewJob
-from underbutler.records.service_tables import Token
+from underbutler.records.tables.service import Token
 from underbutler.redaction import BLOT
 from underbutler.sql import database_now, read, write
-from underbutler.tokens import read_token
+from underbutler.submission.tokens import read_token
 
 pytestmark = pytest.mark.xdist_group("secrets")
 
-PROBES = Path(__file__).parent / "secret_probes"
 IDS = ("--id", "instrument=SIMCAM", "detector=0", "-d", "exposure.observation_type = 'science'")
 TARGETS = 2
 DATATABLE = (
@@ -67,32 +66,17 @@ class Ran:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Run a stack of its own, with the probes and two frames."""
-    from underbutler.butlers import create_repository, ingest_files
-    from underbutler.testing.night import simulate_night
-
-    home, packages = tmp_path_factory.mktemp("secrets"), tmp_path_factory.mktemp("packages")
-    (packages / "secret_tasks.py").write_text((PROBES / "secret_tasks.py").read_text())
-    info = packages / "secrets-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: secret-probes\nVersion: 1.0\n")
     names = {"secretSay": "SayTask", "secretFail": "FailTask", "secretDie": "DieTask"}
-    lines = [f"{name} = secret_tasks:{kind}" for name, kind in names.items()]
-    (info / "entry_points.txt").write_text("[underbutler.tasks]\n" + "\n".join(lines) + "\n")
-    patch = pytest.MonkeyPatch()
-    patch.setenv("PYTHONPATH", str(packages))
-    patch.setenv("UNDERBUTLER_SWEEP_INTERVAL_S", "1")
-    patch.syspath_prepend(str(packages))
-    try:
-        with Stack(home) as stack, WorkerContext(stack.settings) as context:
-            create_repository(home / "repo", "demo", stack.settings)
-            make_buckets(stack.settings)
-            folder = tmp_path_factory.mktemp("night")
-            night = simulate_night(folder, n_bias=0, n_flat=0, n_science=TARGETS, shape=(64, 64), seed=3)
-            ingest_files(context.repositories, "demo", night.files)
-            with closing(Site(stack, context)) as made:
-                yield made
-    finally:
-        patch.undo()
+    with run_site(
+        tmp_path_factory,
+        lambda folder: install(folder, "secret_tasks", names),
+        environment={"UNDERBUTLER_SWEEP_INTERVAL_S": 1},
+        n_bias=0,
+        n_flat=0,
+        n_science=TARGETS,
+        shape=(64, 64),
+    ) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +96,7 @@ def ran(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Ran:
         return done.out
 
     def submit(task: str, *words: object, env: dict[str, str] | None = None) -> JobRow:
-        return site.context.jobs.job(
+        return site.context.jobs.read.job(
             command("submit", task, "demo", *IDS, "-c", f"words={marker}", *words, env=env).strip()
         )
 
@@ -228,23 +212,23 @@ def values_of(client: Any, key: bytes) -> Any:
     return reads[client.type(key)](key)
 
 
-def test_the_jobs_ended_as_they_should_and_the_token_was_really_used(ran: Ran) -> None:
+def test_the_jobs_ended_as_planned_and_the_token_was_used(ran: Ran) -> None:
     jobs = ran.site.context.jobs
     assert (ran.good.phase, ran.bad.phase, ran.died.phase) == (Phase.COMPLETED, Phase.ERROR, Phase.COMPLETED)
     for row in (ran.good, ran.bad, ran.died):
         assert row.token_handle
-    for claim in jobs.claims(ran.good.id):
+    for claim in jobs.read.claims(ran.good.id):
         assert claim.log is not None
         assert f"I got {BLOT} for {ran.marker}" in claim.log
         assert f"Bearer {BLOT}" in claim.log
         assert f"PermissionError: {BLOT} is refused" in claim.log
-    for target in jobs.targets(ran.good.id):
+    for target in jobs.read.targets(ran.good.id):
         assert target.scalars is not None
         assert (target.scalars["token"], target.scalars["marker"]) == (BLOT, ran.marker)
-    for target in jobs.targets(ran.bad.id):
+    for target in jobs.read.targets(ran.bad.id):
         assert target.error_type == "ConnectionRefusedError"
         assert f"{ran.marker}: the server does not take {BLOT}" in (target.error_text or "")
-    assert {claim.end for claim in jobs.claims(ran.died.id)} == {"died", "done"}
+    assert {claim.end for claim in jobs.read.claims(ran.died.id)} == {"died", "done"}
 
 
 def test_no_file_of_the_stack_holds_it(ran: Ran) -> None:
@@ -267,7 +251,7 @@ def test_no_column_of_any_table_holds_it(ran: Ran) -> None:
                     for word, places in found.items():
                         if holds(data, word):
                             places.add(f"{table}.{column}")
-    assert {"job.overrides", "target.args", "target.error_text", "target.scalars", "claim.log"} <= found[ran.marker]
+    assert {"step.overrides", "target.args", "target.error_text", "target.scalars", "claim.log"} <= found[ran.marker]
     assert found[ran.token] == set()
 
 
@@ -281,7 +265,7 @@ def test_no_key_or_queue_of_the_broker_holds_it(ran: Ran) -> None:
 
 def test_no_event_holds_it_and_the_failure_is_told_all_the_same(ran: Ran) -> None:
     assert not holds(json.dumps(ran.events, default=str).encode(), ran.token)
-    targets = {str(target.id) for target in ran.site.context.jobs.targets(ran.bad.id)}
+    targets = {str(target.id) for target in ran.site.context.jobs.read.targets(ran.bad.id)}
     told = [event for event in ran.events if str(event.get("uuid")).split(".")[0] in targets]
     failed = [event for event in told if event["type"] == "task-failed"]
     assert len(failed) == TARGETS
@@ -315,7 +299,7 @@ def test_no_object_notice_or_metadata_holds_it(ran: Ran) -> None:
             objects += holds(body, ran.marker)
             assert not holds(body + repr((item, answer["Metadata"])).encode(), ran.token)
     assert objects == 2 * TARGETS
-    notices = [notice.to_json() for row in (ran.good, ran.died) for notice in context.jobs.notices(row.id)]
+    notices = [notice.to_json() for row in (ran.good, ran.died) for notice in context.jobs.read.notices(row.id)]
     assert len(notices) == 2 * TARGETS
     assert not holds(json.dumps(notices).encode(), ran.token)
     for row, name in ((ran.good, "secretSay"), (ran.bad, "secretFail"), (ran.died, "secretDie")):
@@ -330,17 +314,24 @@ def test_no_object_notice_or_metadata_holds_it(ran: Ran) -> None:
 class Delayed(JobStore):
     """Lets the token of a job expire between its recording and its sending, as a long queue would."""
 
-    def create_job(self, new: NewJob) -> JobRow:
-        row = super().create_job(new)
-        with write(self._engine) as connection:
-            connection.execute(
-                update(Token).where(Token.handle == new.token_handle).values(expires_at=database_now() - 1)
-            )
-        return row
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        really_create = self.submissions.create_job
+
+        def create_job(new: NewJob) -> JobRow:
+            row = really_create(new)
+            with write(engine) as connection:
+                connection.execute(
+                    update(Token).where(Token.handle == new.token_handle).values(expires_at=database_now() - 1)
+                )
+            return row
+
+        self.submissions.create_job = create_job  # type: ignore[method-assign]
 
 
-def test_a_token_that_expired_while_its_target_was_queued_holds_it_with_that_reason(site: Site) -> None:
-    from underbutler.submit import prepare, submit
+def test_a_token_that_expires_in_the_queue_holds_its_target(site: Site) -> None:
+    from underbutler.submission.preparing import prepare
+    from underbutler.submission.submit import submit
 
     context = site.context
     with prepare("secretSay", ["demo", *IDS], repositories=context.repositories, user="ann") as ready:
@@ -353,7 +344,7 @@ def test_a_token_that_expired_while_its_target_was_queued_holds_it_with_that_rea
         )
     ended = site.ended(row)
     assert ended.phase == Phase.ERROR
-    for target in context.jobs.targets(row.id):
+    for target in context.jobs.read.targets(row.id):
         assert target.state == TargetState.HELD
         assert "expired" in (target.error_text or ""), "at a time that is said, or the sweep has forgotten it since"
         assert "Submit again with a new one" in (target.error_text or "")
@@ -364,22 +355,22 @@ def test_a_token_that_expired_while_its_target_was_queued_holds_it_with_that_rea
     [
         (("--access-token", "known-in-clear-1"), {}, "never given on the command line"),
         (("--access-token=known-in-clear-1",), {}, "never given on the command line"),
-        ((), {"UNDERBUTLER_ACCESS_TOKEN": "known in clear 1"}, "no access token"),
+        ((), {"UNDERBUTLER_ACCESS_TOKEN": "known in clear 1"}, "not an access token"),
         (("--access-token-file", "/nowhere/token"), {}, "cannot be read"),
         (("--token-lifetime", "1"), {}, "needs a token"),
         (("-c", "words=known-in-clear-1"), {"UNDERBUTLER_ACCESS_TOKEN": "known-in-clear-1"}, "everybody could read it"),
     ],
 )
-def test_a_token_that_is_given_wrongly_is_refused_before_anything_is_written(
+def test_a_token_given_wrongly_is_refused_before_any_write(
     site: Site, words: tuple[str, ...], env: dict[str, str], reason: str
 ) -> None:
-    before = site.context.jobs.jobs(limit=1)
+    before = site.context.jobs.read.jobs(limit=1)
     done = site.run("submit", "secretSay", "demo", *IDS, *words, env=env)
     assert done.code == 2
     assert reason in done.err
     assert "in-clear" not in done.err + done.out
     assert "in clear" not in done.err + done.out
-    assert site.context.jobs.jobs(limit=1) == before
+    assert site.context.jobs.read.jobs(limit=1) == before
 
 
 class Bomb:
@@ -392,7 +383,7 @@ class Bomb:
         return os.mkdir, (str(self.path),)
 
 
-def test_a_pickle_in_the_queue_never_runs_and_is_kept_for_a_person(site: Site, tmp_path: Path) -> None:
+def test_a_pickle_in_the_queue_never_runs_and_is_kept(site: Site, tmp_path: Path) -> None:
     settings, marker = site.settings, tmp_path / "exploded"
     envelope = {
         "body": base64.b64encode(pickle.dumps(([Bomb(marker)], {}, {}))).decode(),
@@ -412,6 +403,9 @@ def test_a_pickle_in_the_queue_never_runs_and_is_kept_for_a_person(site: Site, t
         client.lpush(f"{settings.broker_prefix}{settings.queue}", json.dumps(envelope))
     raw = pickle.dumps(([Bomb(marker)], {}, {}))
     eventually(
-        lambda: any(raw in row.raw or base64.b64encode(raw) in row.raw for row in site.context.jobs.parked()), 30
+        lambda: any(
+            raw in row.raw or base64.b64encode(raw) in row.raw for row in site.context.jobs.quarantine.parked()
+        ),
+        30,
     )
     assert not marker.exists()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from site_stack import NIGHT_ID, Site
 
+from tests.support.stack.site import NIGHT_ID, Site
 from underbutler.embedded.process import free_port
 
 pytestmark = pytest.mark.xdist_group("site")
@@ -16,7 +16,7 @@ def _runs(site: Site) -> set[str]:
 
 
 def test_a_broker_that_is_away_leaves_no_job_and_no_run(site: Site) -> None:
-    jobs, runs = site.context.jobs.jobs(limit=1), _runs(site)
+    jobs, runs = site.context.jobs.read.jobs(limit=1), _runs(site)
     port = free_port()
     url = f"redis://:secret@127.0.0.1:{port}/0"
     done = site.run("submit", "probeWrite", "demo", *NIGHT_ID, env={"UNDERBUTLER_BROKER_URL": url})
@@ -25,7 +25,7 @@ def test_a_broker_that_is_away_leaves_no_job_and_no_run(site: Site) -> None:
     assert "secret" not in done.err
     assert "underbutler up" in done.err
     assert "Traceback" not in done.err
-    assert site.context.jobs.jobs(limit=1) == jobs
+    assert site.context.jobs.read.jobs(limit=1) == jobs
     assert _runs(site) == runs
 
 
@@ -40,7 +40,7 @@ def test_a_database_that_is_away_leaves_no_run(site: Site) -> None:
     assert _runs(site) == runs
 
 
-def test_an_annex_that_is_away_is_said_and_the_repository_is_made(site: Site, tmp_path: object) -> None:
+def test_an_absent_annex_is_reported_and_the_repository_is_made(site: Site, tmp_path: object) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     done = site.run("repo", "create", f"{tmp_path}/other", "--label", "other", env={"UNDERBUTLER_S3_ENDPOINT_URL": url})
     assert done.code == 0
@@ -48,7 +48,7 @@ def test_an_annex_that_is_away_is_said_and_the_repository_is_made(site: Site, tm
     assert "other" in site.run("repo", "list").out
 
 
-def test_a_label_that_is_taken_and_a_folder_that_is_not_empty_are_refused(site: Site, tmp_path: object) -> None:
+def test_a_taken_label_and_a_folder_with_files_are_refused(site: Site, tmp_path: object) -> None:
     taken = site.run("repo", "create", f"{tmp_path}/again", "--label", "demo")
     assert taken.code == 2
     assert "demo" in taken.err
@@ -59,7 +59,7 @@ def test_a_label_that_is_taken_and_a_folder_that_is_not_empty_are_refused(site: 
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"this is no FITS", "broken.fits"), (None, "absent.fits")],
+    [(b"this is not a FITS", "broken.fits"), (None, "absent.fits")],
 )
 def test_a_file_that_cannot_be_ingested_is_named(
     site: Site, tmp_path: object, content: bytes | None, words: str

@@ -7,22 +7,22 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
-from probe_package import install_probes
-from services import eventually
-from site_stack import NIGHT_ID, Site
-from test_workers_and_celery import events_of
 
+from tests.acceptance.test_workers_and_celery import events_of
+from tests.support.probes.package import install_probes
+from tests.support.services import eventually
+from tests.support.stack.building import run_site
+from tests.support.stack.site import NIGHT_ID, Site
 from underbutler.broker import make_app
-from underbutler.context import WorkerContext
-from underbutler.embedded.stack import Stack, environment_of, make_buckets
+from underbutler.embedded.stack import environment_of
 from underbutler.model.job import Phase, TargetState
 from underbutler.records import JobRow, TargetRow
-from underbutler.submit import send
+from underbutler.submission.sending import send
 
 pytestmark = pytest.mark.xdist_group("worker_life")
 
@@ -32,24 +32,9 @@ FOREVER = ("-c", "seconds=600")
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Run broker and S3 with a small night, and no worker: each test has workers of its own."""
-    from underbutler.butlers import create_repository, ingest_files
-    from underbutler.testing.night import simulate_night
-
-    home = tmp_path_factory.mktemp("life")
-    packages = tmp_path_factory.mktemp("life_packages")
-    install_probes(packages)
-    patch = pytest.MonkeyPatch()
-    patch.setenv("PYTHONPATH", str(packages))
-    try:
-        with Stack(home, with_worker=False) as stack, WorkerContext(stack.settings) as context:
-            create_repository(home / "repo", "demo", stack.settings)
-            make_buckets(stack.settings)
-            night = simulate_night(home / "night", n_bias=1, n_flat=1, n_science=2, shape=(100, 110), seed=3)
-            ingest_files(context.repositories, "demo", night.files)
-            with closing(Site(stack, context)) as made:
-                yield made
-    finally:
-        patch.undo()
+    night = {"n_bias": 1, "n_flat": 1, "n_science": 2, "shape": (100, 110)}
+    with run_site(tmp_path_factory, install_probes, with_worker=False, **night) as made:
+        yield made
 
 
 class Worker:
@@ -58,7 +43,7 @@ class Worker:
     def __init__(self, site: Site, log: Path, *options: str, **environment: object) -> None:
         self.log = log
         self.site = site
-        known = {row.id for row in site.context.jobs.workers()}
+        known = {row.id for row in site.context.jobs.workers.known()}
         with log.open("w") as file:
             self.main = subprocess.Popen(
                 [sys.executable, "-m", "celery", "-A", "workers", "worker", "-l", "INFO", *(options or ("-c", "2"))],
@@ -75,7 +60,7 @@ class Worker:
         eventually(lambda: " ready." in self.said or self.main.poll() is not None, 90, "a worker that is ready")
         assert self.main.poll() is None, self.said
         (self.id,) = eventually(
-            lambda: [row.id for row in site.context.jobs.workers() if row.id not in known], 30, "the worker's row"
+            lambda: [row.id for row in site.context.jobs.workers.known() if row.id not in known], 30, "the worker's row"
         )
 
     @property
@@ -86,7 +71,7 @@ class Worker:
     @property
     def keeper(self) -> int:
         """Process id of its keeper, as its row tells it."""
-        (row,) = (row for row in self.site.context.jobs.workers() if row.id == self.id)
+        (row,) = (row for row in self.site.context.jobs.workers.known() if row.id == self.id)
         return row.keeper_pid
 
     def processes(self) -> list[psutil.Process]:
@@ -123,9 +108,9 @@ def _lives(process: psutil.Process) -> bool:
 
 
 def _abort_what_is_open(site: Site) -> None:
-    for job in site.context.jobs.jobs():
+    for job in site.context.jobs.read.jobs():
         if not Phase(job.phase).ended:
-            site.context.jobs.cancel(job.id)
+            site.context.jobs.cancellation.cancel(job.id)
 
 
 def swept(site: Site, until: Callable[[], object], timeout: float, what: str) -> None:
@@ -141,18 +126,20 @@ def swept(site: Site, until: Callable[[], object], timeout: float, what: str) ->
 
 def targets(site: Site, job: JobRow) -> list[TargetRow]:
     """Return a job's targets."""
-    return site.context.jobs.targets(job.id)
+    return site.context.jobs.read.targets(job.id)
 
 
 def running(site: Site, job: JobRow, number: int = 2) -> list[int]:
     """Wait until so many targets of a job run, and return the process ids of their claims."""
-    eventually(lambda: site.context.jobs.counts(job.id).get(TargetState.RUNNING, 0) == number, 60, "targets that run")
-    return [claim.pid for claim in site.context.jobs.claims(job.id)]
+    eventually(
+        lambda: site.context.jobs.read.counts(job.id).get(TargetState.RUNNING, 0) == number, 60, "targets that run"
+    )
+    return [claim.pid for claim in site.context.jobs.read.claims(job.id)]
 
 
 def ends(site: Site, job: JobRow) -> list[str | None]:
     """Return how the claims of a job ended."""
-    return [claim.end for claim in site.context.jobs.claims(job.id)]
+    return [claim.end for claim in site.context.jobs.read.claims(job.id)]
 
 
 def given_back_and_gone(site: Site, job: JobRow, ended: Worker, family: list[psutil.Process]) -> None:
@@ -160,33 +147,31 @@ def given_back_and_gone(site: Site, job: JobRow, ended: Worker, family: list[psu
     assert ended.main.wait(60) == 0, ended.said
     eventually(lambda: not [p for p in family if _lives(p)], 10, "the end of every process")
     assert set(ends(site, job)) == {"given_back"}, ended.said
-    claimed = {claim.target_id for claim in site.context.jobs.claims(job.id)}
+    claimed = {claim.target_id for claim in site.context.jobs.read.claims(job.id)}
     for target in targets(site, job):
         assert target.state == TargetState.QUEUED
         assert target.id not in claimed or target.sent_at is None, "it is sent again; another's message still waits"
         assert (target.deaths, target.worker_deaths, target.transient_retries) == (0, 0, 0)
-    (row,) = (row for row in site.context.jobs.workers() if row.id == ended.id)
+    (row,) = (row for row in site.context.jobs.workers.known() if row.id == ended.id)
     assert row.ended_at is not None
 
 
-def test_a_target_whose_child_is_killed_runs_again_and_one_that_always_kills_is_held(
-    place: Site, tmp_path: Path
-) -> None:
+def test_a_killed_target_runs_again_and_a_deadly_one_is_held(place: Site, tmp_path: Path) -> None:
     single = _one_exposure(place)
     with worker(place, tmp_path), events_of(place) as seen:
         once = place.submit("probeDieOnce", "demo", *single, "-c", f"words={tmp_path / 'died'}")
-        swept(place, lambda: Phase(place.context.jobs.job(once.id).phase).ended, 60, "the end of the job")
+        swept(place, lambda: Phase(place.context.jobs.read.job(once.id).phase).ended, 60, "the end of the job")
         assert ends(place, once) == ["died", "done"]
         (target,) = targets(place, once)
         assert (target.state, target.deaths, target.worker_deaths) == (TargetState.DONE, 1, 0)
-        (died, _) = place.context.jobs.claims(once.id)
+        (died, _) = place.context.jobs.read.claims(once.id)
         assert "signal 9 (SIGKILL)" in (died.reason or "")
         failed = eventually(
             lambda: [e for e in seen if e["type"] == "task-failed" and e["uuid"] == f"{target.id}.1"], 20, "its event"
         )
         assert "signal 9 (SIGKILL)" in failed[0]["exception"]
         always = place.submit("probeDie", "demo", *single)
-        swept(place, lambda: Phase(place.context.jobs.job(always.id).phase).ended, 90, "the end of the job")
+        swept(place, lambda: Phase(place.context.jobs.read.job(always.id).phase).ended, 90, "the end of the job")
         (target,) = targets(place, always)
         assert (target.state, target.deaths) == (TargetState.HELD, 3)
         assert ends(place, always) == ["died"] * 3
@@ -200,9 +185,7 @@ def _one_exposure(place: Site) -> tuple[str, ...]:
     return ("--id", "instrument=SIMCAM", "detector=0", f"exposure={first.id}")
 
 
-def test_a_main_process_that_is_killed_takes_its_children_along_and_its_targets_are_queued(
-    place: Site, tmp_path: Path
-) -> None:
+def test_a_killed_main_process_ends_its_children_and_requeues(place: Site, tmp_path: Path) -> None:
     with worker(place, tmp_path) as made:
         job = place.submit("probeWrite", "demo", *NIGHT_ID, *FOREVER)
         pids = running(place, job)
@@ -214,7 +197,7 @@ def test_a_main_process_that_is_killed_takes_its_children_along_and_its_targets_
         assert [(t.state, t.worker_deaths, t.deaths) for t in targets(place, job)] == [(TargetState.QUEUED, 1, 0)] * 2
 
 
-def test_a_keeper_that_is_killed_is_replaced_and_nothing_else_happens(place: Site, tmp_path: Path) -> None:
+def test_a_killed_keeper_is_replaced_and_nothing_else_happens(place: Site, tmp_path: Path) -> None:
     with worker(place, tmp_path) as made:
         job = place.submit("probeWrite", "demo", *NIGHT_ID, "-c", "seconds=4")
         running(place, job)
@@ -223,10 +206,10 @@ def test_a_keeper_that_is_killed_is_replaced_and_nothing_else_happens(place: Sit
         eventually(lambda: made.keeper != before, 30, "another keeper")
         place.completed(job)
         assert ends(place, job) == ["done", "done"]
-        assert len(place.context.jobs.notices(job.id)) == 2
+        assert len(place.context.jobs.read.notices(job.id)) == 2
 
 
-def test_what_runs_is_cancelled_within_seconds_and_its_child_replaced(place: Site, tmp_path: Path) -> None:
+def test_a_running_target_is_cancelled_and_its_child_replaced(place: Site, tmp_path: Path) -> None:
     with worker(place, tmp_path) as made, events_of(place) as seen:
         job = place.submit("probeWrite", "demo", *NIGHT_ID, *FOREVER)
         children = [psutil.Process(pid) for pid in running(place, job)]
@@ -238,7 +221,7 @@ def test_what_runs_is_cancelled_within_seconds_and_its_child_replaced(place: Sit
         eventually(
             lambda: not [child for child in children if _lives(child)], 10, "the end of the children that ran it"
         )
-        assert place.context.jobs.notices(job.id) == []
+        assert place.context.jobs.read.notices(job.id) == []
         ids = {f"{target.id}.1" for target in targets(place, job)}
         eventually(lambda: ids <= {e.get("uuid") for e in seen if e["type"] == "task-revoked"}, 20, "Flower's event")
         assert "child_lost" not in made.said
@@ -253,14 +236,13 @@ def test_revoke_of_celery_and_flower_cancels_that_one_target(place: Site, tmp_pa
         assert [list(reply.values()) for reply in replies] == [[{"ok": f"targets cancelled: {first.id}"}]]
         eventually(lambda: targets(place, job)[0].state == TargetState.ABORTED, 30, "the end of the target")
         assert targets(place, job)[1].state == TargetState.RUNNING
-        place.context.jobs.cancel_target(second.id)
+        place.context.jobs.cancellation.cancel_target(second.id)
         assert place.ended(job, timeout=30).phase == Phase.ABORTED
 
 
+@pytest.mark.xdist_group("worker_stops")
 @pytest.mark.parametrize("way", ["SIGTERM", "SIGINT", "SIGQUIT", "celery control shutdown"])
-def test_a_worker_that_is_asked_to_end_gives_back_what_does_not_end_in_time(
-    way: str, place: Site, tmp_path: Path
-) -> None:
+def test_a_stopping_worker_gives_back_what_does_not_end_in_time(way: str, place: Site, tmp_path: Path) -> None:
     with worker(place, tmp_path, UNDERBUTLER_SOFT_SHUTDOWN_S=1) as made:
         job = place.submit("probeWrite", "demo", *NIGHT_ID, *FOREVER)
         running(place, job)
@@ -273,6 +255,7 @@ def test_a_worker_that_is_asked_to_end_gives_back_what_does_not_end_in_time(
         assert "worker_does_not_wait" not in made.said, "the pool ended by itself"
 
 
+@pytest.mark.xdist_group("worker_stops")
 @pytest.mark.parametrize("pool", ["solo", "threads"])
 def test_pools_without_children_end_in_time_too(pool: str, place: Site, tmp_path: Path) -> None:
     with worker(place, tmp_path, "-P", pool, "-c", "2", UNDERBUTLER_SOFT_SHUTDOWN_S=1) as made:
@@ -283,16 +266,18 @@ def test_pools_without_children_end_in_time_too(pool: str, place: Site, tmp_path
         given_back_and_gone(place, job, made, family)
 
 
-def test_a_target_that_ends_in_time_is_done_before_its_worker_is_gone(place: Site, tmp_path: Path) -> None:
+@pytest.mark.xdist_group("worker_stops")
+def test_a_target_that_ends_in_time_is_done_before_its_worker(place: Site, tmp_path: Path) -> None:
     with worker(place, tmp_path, UNDERBUTLER_SOFT_SHUTDOWN_S=60) as made:
         job = place.submit("probeWrite", "demo", *NIGHT_ID, "-c", "seconds=3")
         running(place, job)
         made.main.terminate()
         assert made.main.wait(50) == 0
         assert ends(place, job) == ["done", "done"]
-        assert place.context.jobs.job(job.id).phase == Phase.COMPLETED
+        assert place.context.jobs.read.job(job.id).phase == Phase.COMPLETED
 
 
+@pytest.mark.xdist_group("worker_stops")
 def test_a_second_signal_hastens(place: Site, tmp_path: Path) -> None:
     with worker(place, tmp_path, UNDERBUTLER_SOFT_SHUTDOWN_S=600) as made:
         job = place.submit("probeWrite", "demo", *NIGHT_ID, *FOREVER)
@@ -310,12 +295,12 @@ def test_a_second_signal_hastens(place: Site, tmp_path: Path) -> None:
         given_back_and_gone(place, job, made, family)
 
 
-def test_a_worker_without_scratch_takes_nothing_says_why_and_goes_on_when_it_has(place: Site, tmp_path: Path) -> None:
+def test_a_worker_without_scratch_says_why_and_resumes_with_it(place: Site, tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     with worker(place, tmp_path, UNDERBUTLER_SCRATCH=scratch) as made:
 
         def reason() -> str | None:
-            return next(row for row in place.context.jobs.workers() if row.id == made.id).unfit_reason
+            return next(row for row in place.context.jobs.workers.known() if row.id == made.id).unfit_reason
 
         eventually(lambda: str(scratch) in (reason() or ""), 30, "the reason in the worker's row")
         assert "worker_unfit" in made.said
@@ -328,7 +313,7 @@ def test_a_worker_without_scratch_takes_nothing_says_why_and_goes_on_when_it_has
         eventually(lambda: reason() is None, 30, "a row without a reason")
 
 
-def test_a_child_that_has_grown_too_large_is_replaced_after_its_target(place: Site, tmp_path: Path) -> None:
+def test_a_child_grown_too_large_is_replaced_after_its_target(place: Site, tmp_path: Path) -> None:
     with worker(place, tmp_path, "-c", "1", UNDERBUTLER_RSS_LIMIT_BYTES=800 * 2**20) as made:
         job = place.completed(place.submit("probeHoard", "demo", *NIGHT_ID))
         assert ends(place, job) == ["done", "done"]
@@ -339,16 +324,14 @@ def test_a_child_that_has_grown_too_large_is_replaced_after_its_target(place: Si
         assert "child_lost" not in made.said
 
 
-def test_on_rabbitmq_too_an_unfit_worker_takes_nothing_and_one_that_ends_gives_back(
-    place: Site, tmp_path: Path, rabbitmq_url: str
-) -> None:
+def test_an_unfit_or_stopping_worker_on_rabbitmq_keeps_nothing(place: Site, tmp_path: Path, rabbitmq_url: str) -> None:
     scratch = tmp_path / "scratch"
     broker = {"UNDERBUTLER_BROKER_URL": rabbitmq_url}
     with worker(place, tmp_path, UNDERBUTLER_SCRATCH=scratch, UNDERBUTLER_SOFT_SHUTDOWN_S=1, **broker) as made:
         eventually(lambda: "worker_unfit" in made.said, 30, "an unfit worker")
         done = place.run("submit", "probeWrite", "demo", *NIGHT_ID, *FOREVER, env=broker)
         assert done.code == 0, done.err
-        job = place.context.jobs.job(done.out.strip())
+        job = place.context.jobs.read.job(done.out.strip())
         inspect = make_app(place.settings.model_copy(update={"broker_url": rabbitmq_url})).control.inspect(timeout=5)
         assert list((inspect.ping() or {}).values()) == [{"ok": "pong"}]
         assert [target.claim_no for target in targets(place, job)] == [0, 0]

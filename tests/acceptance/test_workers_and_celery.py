@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from astropy.io import fits
-from services import eventually
-from site_stack import NIGHT_ID, Site
 
+from tests.support.services import eventually
+from tests.support.stack.site import NIGHT_ID, Site
 from underbutler.broker import make_app
 from underbutler.model.job import Phase, TargetState
 
@@ -50,11 +50,11 @@ def kinds(seen: list[dict[str, Any]], target: object) -> set[str]:
     return {event["type"] for event in seen if str(event.get("uuid", "")).startswith(str(target))}
 
 
-def test_flower_sees_the_science_tasks_name_the_data_id_and_a_failure(site: Site) -> None:
+def test_flower_sees_the_science_task_its_data_id_and_a_failure(site: Site) -> None:
     with events_of(site) as seen:
         good = site.completed(site.submit("probeWrite", "demo", *NIGHT_ID))
         bad = site.ended(site.submit("probeFail", "demo", *NIGHT_ID, "-c", "words=for Flower"))
-        (well, *_), (ill, *_) = site.context.jobs.targets(good.id), site.context.jobs.targets(bad.id)
+        (well, *_), (ill, *_) = site.context.jobs.read.targets(good.id), site.context.jobs.read.targets(bad.id)
         eventually(lambda: "task-succeeded" in kinds(seen, well.id), 20, "the event of a success")
         eventually(lambda: "task-failed" in kinds(seen, ill.id), 20, "the event of a failure")
     assert "task-succeeded" not in kinds(seen, ill.id)
@@ -69,10 +69,10 @@ def test_flower_sees_the_science_tasks_name_the_data_id_and_a_failure(site: Site
 
 
 @pytest.mark.parametrize("kind", ["memory", "reject", "ignore"])
-def test_an_error_that_means_something_to_celery_fails_its_target_and_nothing_else(site: Site, kind: str) -> None:
+def test_an_error_that_celery_knows_fails_its_target_only(site: Site, kind: str) -> None:
     with events_of(site) as seen:
         row = site.ended(site.submit("probeRaise", "demo", *NIGHT_ID, "-c", f"words={kind}"))
-        targets = site.context.jobs.targets(row.id)
+        targets = site.context.jobs.read.targets(row.id)
         for target in targets:
             eventually(lambda one=target: "task-failed" in kinds(seen, one.id), 20, "the event of the failure")  # type: ignore[misc]
     assert {target.state for target in targets} == {TargetState.FAILED}
@@ -83,21 +83,21 @@ def test_an_error_that_means_something_to_celery_fails_its_target_and_nothing_el
 def test_flower_sees_that_a_target_waits_for_a_service(site: Site) -> None:
     with events_of(site) as seen:
         row = site.submit("probeRaise", "demo", *NIGHT_ID, "-c", "words=transient")
-        (target, *_) = site.context.jobs.targets(row.id)
+        (target, *_) = site.context.jobs.read.targets(row.id)
         eventually(lambda: "task-retried" in kinds(seen, target.id), 60, "the event of a target that waits")
         assert site.run("cancel", str(row.id)).code == 0
     assert site.ended(row).phase == Phase.ABORTED
     assert "task-failed" not in kinds(seen, target.id)
 
 
-def test_the_worker_starts_although_a_task_does_not_load_and_says_which(site: Site) -> None:
+def test_a_worker_starts_and_names_the_task_that_does_not_load(site: Site) -> None:
     log = (site.stack.home / "stack" / "worker" / "worker.log").read_text()
     assert "task_does_not_load" in log
     assert "probeBroken" in log
     assert "probe_tasks_that_do_not_exist" in log
 
 
-def test_a_detector_and_filter_that_are_new_are_seen_by_workers_that_run_already(site: Site, tmp_path: Path) -> None:
+def test_new_detectors_and_filters_are_seen_by_running_workers(site: Site, tmp_path: Path) -> None:
     """Instruments, detectors and filters added later stay invisible to a factory's butlers: it is rebuilt, once."""
     site.completed(site.submit("probePixels", "demo", *NIGHT_ID))
     frame = tmp_path / "new.fits"
@@ -110,7 +110,7 @@ def test_a_detector_and_filter_that_are_new_are_seen_by_workers_that_run_already
     assert done.code == 0, done.err
     assert "1 ingested" in done.out
     row = site.completed(site.submit("probePixels", "demo", "--id", "instrument=SIMCAM", "detector=7"))
-    (target,) = site.context.jobs.targets(row.id)
+    (target,) = site.context.jobs.read.targets(row.id)
     assert target.scalars is not None
     assert target.scalars["median"] == 1500 * 2.5
     again = site.run("ingest", "demo", frame)

@@ -12,8 +12,9 @@ from pathlib import Path
 import docker
 import pytest
 import pytest_docker_tools.wrappers.container
-from images import IMAGE, built
-from services import missing
+
+from tests.support.containers.images import IMAGE, built
+from tests.support.services import missing
 
 # It takes a stray /.dockerenv for the proof that it runs in a container, and then joins the wrong ports.
 pytest_docker_tools.wrappers.container.tests_inside_container = lambda: False

@@ -16,13 +16,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from compose_stack import ComposeStack, left_of
-from images import STANDINS, UID
-from services import eventually
 
+from tests.support.containers.compose_stack import ComposeStack, left_of
+from tests.support.containers.images import STANDINS, UID
+from tests.support.services import eventually
 from underbutler.annex import make_client, watch
 from underbutler.catalog import Broker
-from underbutler.context import WorkerContext
+from underbutler.context import ServiceContext
 from underbutler.settings import load_settings
 
 pytestmark = [pytest.mark.xdist_group("compose"), pytest.mark.timeout(400)]
@@ -70,12 +70,12 @@ def stack(image: str, butler: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture
-def context(stack: ComposeStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerContext]:
+def context(stack: ComposeStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServiceContext]:
     """Open what the stack publishes, as a program on the host does."""
     for name, value in stack.settings.items():
         if name.startswith("UNDERBUTLER_") and name != "UNDERBUTLER_HOME":
             monkeypatch.setenv(name, value)
-    with WorkerContext(load_settings()) as opened:
+    with ServiceContext(load_settings()) as opened:
         yield opened
 
 
@@ -84,7 +84,7 @@ def environment(container: dict[str, Any]) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in container["Config"]["Env"])
 
 
-def test_everything_is_healthy_unprivileged_read_only_and_published_for_this_host_only(stack: ComposeStack) -> None:
+def test_all_is_healthy_unprivileged_read_only_and_local(stack: ComposeStack) -> None:
     found = {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in stack.containers()}
     assert set(found) == LASTING | {"check", "migrate"}
     assert len(stack.containers("beat")) == 2
@@ -108,7 +108,7 @@ def test_everything_is_healthy_unprivileged_read_only_and_published_for_this_hos
 
 
 def test_a_job_from_outside_ends_as_object_notice_and_run(
-    stack: ComposeStack, butler: Path, context: WorkerContext
+    stack: ComposeStack, butler: Path, context: ServiceContext
 ) -> None:
     """From the host to the queue `bulk`, and from a container to the queue `quick`."""
     stack.cli("repo", "create", f"{butler}/demo", "--label", "demo")
@@ -122,8 +122,8 @@ def test_a_job_from_outside_ends_as_object_notice_and_run(
             if len(heard) == 2:
                 break
     row = eventually(lambda: _ended(context, job), 60, "the end of the job")
-    assert row.phase == "COMPLETED", context.jobs.claims(row.id)
-    assert {claim.worker.partition("@")[0] for claim in context.jobs.claims(row.id)} == {"bulk"}
+    assert row.phase == "COMPLETED", context.jobs.read.claims(row.id)
+    assert {claim.worker.partition("@")[0] for claim in context.jobs.read.claims(row.id)} == {"bulk"}
     assert {notice.job for notice in heard} == {str(row.id)}
     assert {notice.generator for notice in heard} == {"processCcd.calexp", "processCcd.preview"}
     client = make_client(context.settings)
@@ -138,11 +138,11 @@ def test_a_job_from_outside_ends_as_object_notice_and_run(
 
     again = json.loads(stack.cli("submit", "processCcd", "demo", *NIGHT_ID, *RAW_ONLY, "--wait", "--format", "json"))
     assert again["counts"] == {"done": 1}
-    assert {one.worker.partition("@")[0] for one in context.jobs.claims(UUID(again["job"]))} == {"quick"}
+    assert {one.worker.partition("@")[0] for one in context.jobs.read.claims(UUID(again["job"]))} == {"quick"}
 
 
-def _ended(context: WorkerContext, job: str) -> Any:
-    row = context.jobs.job(UUID(job))
+def _ended(context: ServiceContext, job: str) -> Any:
+    row = context.jobs.read.job(UUID(job))
     return row if row.phase in {"COMPLETED", "ERROR", "ABORTED"} else None
 
 
@@ -168,19 +168,19 @@ def _fetch(url: str, words: str | None) -> tuple[int, str]:
         return error.code, ""
 
 
-def test_a_queue_gets_more_workers_when_it_is_scaled(stack: ComposeStack, context: WorkerContext) -> None:
+def test_a_queue_gets_more_workers_when_it_is_scaled(stack: ComposeStack, context: ServiceContext) -> None:
     stack("up", "--wait", "--no-build", "--no-recreate", "--scale", "worker-bulk=2", "worker-bulk")
     living = eventually(
-        lambda: [one for one in context.jobs.workers(living_within_s=60) if one.queue == "bulk"][1:], 30, "two workers"
+        lambda: [one for one in context.jobs.workers.known(living_within_s=60) if one.queue == "bulk"][1:],
+        30,
+        "two workers",
     )
     assert len(living) == 1
     assert [one["State"]["Health"]["Status"] for one in stack.containers("worker-bulk")] == ["healthy"] * 2
     assert len(stack.containers("worker-quick")) == 1
 
 
-def test_the_examples_passwords_are_refused_where_others_could_try_them(
-    stack: ComposeStack, tmp_path: Path, image: str
-) -> None:
+def test_the_examples_passwords_are_refused_where_others_reach(stack: ComposeStack, tmp_path: Path, image: str) -> None:
     """Nothing is started: no port is open for the time until somebody looks."""
     open_to_all = ComposeStack(
         f"{stack.project}x",

@@ -9,14 +9,10 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-import celery_site
 import pytest
 from celery import Celery
-from celery_site import SETTINGS, NodeSite, make_night
 from docker import DockerClient
 from docker.models.networks import Network
-from images import S3_IMAGE, S3_KEY, UID, built
-from probe_package import install_probes
 from pytest_celery import (
     CeleryTestBroker,
     CeleryTestSetup,
@@ -25,9 +21,13 @@ from pytest_celery import (
     RedisTestBroker,
 )
 from pytest_docker_tools import container, fxtr, network
-from services import eventually
-from worker_containers import KeepingRedis, WorkerContainer, of_postgres, variables
 
+from tests.support import celery_site
+from tests.support.celery_site import SETTINGS, NodeSite, make_night
+from tests.support.containers.images import S3_IMAGE, S3_KEY, UID, built
+from tests.support.containers.worker_containers import KeepingRedis, WorkerContainer, of_postgres, variables
+from tests.support.probes.package import install_probes
+from tests.support.services import eventually
 from underbutler.embedded.process import free_port
 from underbutler.migrations import upgrade
 from underbutler.model.job import TargetState
@@ -246,7 +246,7 @@ def test_a_killed_broker_forgets_nothing(celery_setup: CeleryTestSetup, node_sit
     celery_site.a_killed_broker_forgets_nothing(celery_setup, node_site)
 
 
-def test_a_worker_that_was_cut_off_goes_on_when_the_network_is_back(
+def test_a_worker_that_was_cut_off_resumes_with_the_network(
     celery_setup: CeleryTestSetup, node_site: NodeSite, default_pytest_celery_network: Network
 ) -> None:
     """From broker, records and annex at once, in the middle of a target."""
@@ -256,13 +256,13 @@ def test_a_worker_that_was_cut_off_goes_on_when_the_network_is_back(
     node_site.running(job)
     default_pytest_celery_network.disconnect(worker.container.id)
     time.sleep(3)  # the target's science ends where nobody can be told
-    assert node_site.context.jobs.counts(job.id)[TargetState.DONE] == 0
+    assert node_site.context.jobs.read.counts(job.id)[TargetState.DONE] == 0
     default_pytest_celery_network.connect(worker.container.id)
     node_site.completed(job, timeout=150)
 
 
 @pytest.mark.parametrize("worker_memory", ["700m"])
-def test_a_target_that_needs_more_memory_than_there_is_is_held_after_three_deaths(
+def test_a_target_that_needs_too_much_memory_is_held(
     worker_memory: str, celery_setup: CeleryTestSetup, node_site: NodeSite
 ) -> None:
     """The kernel kills the child, and not the container: its neighbours go on."""
@@ -270,7 +270,7 @@ def test_a_target_that_needs_more_memory_than_there_is_is_held_after_three_death
     held = node_site.swept(lambda: node_site.targets(job)[0].state == TargetState.HELD, 120, "a target that is held")
     assert held
     assert node_site.targets(job)[0].deaths == 3
-    assert [claim.end for claim in node_site.context.jobs.claims(job.id)] == ["died"] * 3
+    assert [claim.end for claim in node_site.context.jobs.read.claims(job.id)] == ["died"] * 3
     assert celery_setup.worker is not None
     celery_setup.worker.container.reload()
     assert celery_setup.worker.container.status == "running"
@@ -312,12 +312,12 @@ def test_workers_are_upgraded_first_and_submitters_after_them(
     words = ["underbutler", "submit", "probeWrite", "demo", *celery_site.NIGHT_ID]
     # A submitter of the next release is too early: there are only workers of this one, and they let its message wait.
     early = docker_client.containers.run(command=words, remove=True, stderr=False, **common).decode().strip()
-    job = node_site.context.jobs.job(early)
+    job = node_site.context.jobs.read.job(early)
     old = celery_setup.worker
     assert old is not None
     old.assert_log_exists("is of version 2; this worker reads [1]")
-    assert node_site.context.jobs.counts(job.id)[TargetState.QUEUED] == 2
-    assert not node_site.context.jobs.parked(), "what this release cannot read is no poison"
+    assert node_site.context.jobs.read.counts(job.id)[TargetState.QUEUED] == 2
+    assert not node_site.context.jobs.quarantine.parked(), "what this release cannot read is not a poison"
     new = docker_client.containers.run(command=WorkerContainer.command(), detach=True, init=True, **common)
     try:
         eventually(lambda: b" ready." in new.logs(), 60, "a worker of the next release")

@@ -7,8 +7,9 @@ import threading
 from urllib.parse import urlsplit
 
 import pytest
-from annex_faults import FaultyS3
-from services import S3Endpoint, eventually
+
+from tests.support.annex_faults import FaultyS3
+from tests.support.services import S3Endpoint, eventually
 
 
 def status_of(proxy: FaultyS3, path: str = "/", timeout: float = 20) -> int:
@@ -33,14 +34,14 @@ def statuses(endpoint: S3Endpoint, seed: int) -> list[int]:
         return [status_of(proxy) for _ in range(40)]
 
 
-def test_random_faults_are_the_same_for_the_same_seed_and_of_the_share_asked_for(moto_endpoint: S3Endpoint) -> None:
+def test_random_faults_repeat_with_their_seed(moto_endpoint: S3Endpoint) -> None:
     first = statuses(moto_endpoint, 1)
     assert first == statuses(moto_endpoint, 1)
     assert first != statuses(moto_endpoint, 2)
     assert 4 <= first.count(500) <= 22, "30 % of 40, give or take three standard deviations"
 
 
-def test_connections_are_refused_and_cut_and_then_taken_again_on_the_same_port(moto_endpoint: S3Endpoint) -> None:
+def test_connections_are_refused_cut_and_accepted_on_one_port(moto_endpoint: S3Endpoint) -> None:
     with FaultyS3(moto_endpoint.url) as proxy:
         before = proxy.url
         place = urlsplit(before)

@@ -9,7 +9,8 @@ import kombu
 import psycopg
 import redis
 from botocore.config import Config
-from services import S3Endpoint
+
+from tests.support.services import S3Endpoint
 
 
 def test_each_test_gets_an_empty_redis_database(redis_url: str) -> None:

@@ -11,18 +11,19 @@ from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from services import eventually
 from sqlalchemy import select
 
+from tests.support.services import eventually
 from underbutler.annex import watch
 from underbutler.broker import Depth, make_app, queue_depth
-from underbutler.context import WorkerContext
+from underbutler.context import ServiceContext
 from underbutler.errors import BrokerUnavailableError
 from underbutler.model.job import Phase, TargetState
 from underbutler.records import JobRow, TargetRow
-from underbutler.records.tables import Notice
+from underbutler.records.tables.jobs import Notice
 from underbutler.sql import read
-from underbutler.submit import prepare, submit
+from underbutler.submission.preparing import prepare
+from underbutler.submission.submit import submit
 from underbutler.sweeper import Sweeper
 
 if TYPE_CHECKING:
@@ -56,16 +57,16 @@ class NodeSite:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.context = WorkerContext(settings)
+        self.context = ServiceContext(settings)
         self.settings = settings
         self.app = make_app(settings)
         self._sweeper = Sweeper(self.context, make_app(settings, "sweeper"))
 
     def close(self) -> None:
         """End what a test left, and close everything."""
-        for job in self.context.jobs.jobs():
+        for job in self.context.jobs.read.jobs():
             if not Phase(job.phase).ended:
-                self.context.jobs.cancel(job.id)
+                self.context.jobs.cancellation.cancel(job.id)
         self.context.close()
 
     def submit(self, task: str, *words: str) -> JobRow:
@@ -76,11 +77,11 @@ class NodeSite:
 
     def targets(self, job: JobRow) -> list[TargetRow]:
         """Return a job's targets."""
-        return self.context.jobs.targets(job.id)
+        return self.context.jobs.read.targets(job.id)
 
     def running(self, job: JobRow) -> None:
         """Wait until a target of a job runs."""
-        eventually(lambda: self.context.jobs.counts(job.id).get(TargetState.RUNNING), 60, "a target that runs")
+        eventually(lambda: self.context.jobs.read.counts(job.id).get(TargetState.RUNNING), 60, "a target that runs")
 
     def swept(self, until: Callable[[], T], timeout: float, what: str) -> T:
         """Wait for something while what died or was lost is found, as beat does."""
@@ -95,13 +96,13 @@ class NodeSite:
         """Wait until a job has ended well, each target done once."""
         row = self.swept(lambda: self._ended(job), timeout, f"the end of job {job.id}")
         assert row is not None
-        assert row.phase == Phase.COMPLETED, [claim.reason for claim in self.context.jobs.claims(row.id)]
-        ends = [(claim.target_id, claim.end) for claim in self.context.jobs.claims(row.id) if claim.end == "done"]
+        assert row.phase == Phase.COMPLETED, [claim.reason for claim in self.context.jobs.read.claims(row.id)]
+        ends = [(claim.target_id, claim.end) for claim in self.context.jobs.read.claims(row.id) if claim.end == "done"]
         assert sorted(ends) == sorted((target.id, "done") for target in self.targets(row)), "each is done once"
         return row
 
     def _ended(self, job: JobRow) -> JobRow | None:
-        row = self.context.jobs.job(job.id)
+        row = self.context.jobs.read.job(job.id)
         return row if Phase(row.phase).ended else None
 
 
@@ -140,7 +141,7 @@ def a_killed_worker_is_followed_by_itself(setup: CeleryTestSetup, site: NodeSite
         setup.worker.kill()
         setup.worker.restart()
         site.completed(job)
-    claims = site.context.jobs.claims(job.id)
+    claims = site.context.jobs.read.claims(job.id)
     assert len(claims) == 3, "the one that died, and two"
     assert len({notice.id for notice in notices}) == 2
 
@@ -183,5 +184,5 @@ def make_night(folder: Path, settings: Settings) -> None:
     create_repository(folder / "repo", "demo", settings)
     make_buckets(settings)
     night = simulate_night(folder / "night", n_bias=1, n_flat=1, n_science=2, shape=(100, 110), seed=3)
-    with WorkerContext(settings) as context:
+    with ServiceContext(settings) as context:
         ingest_files(context.repositories, "demo", night.files)

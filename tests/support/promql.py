@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-DEPLOY = Path(__file__).resolve().parents[1] / "deploy"
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 TOKEN = re.compile(
     r"""(?P<text>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(?P<range>\[[^\]]*\])|(?P<word>[A-Za-z_:$][\w:$]*)"""
     r"""|(?P<number>\d[\w.]*)|(?P<sign>=~|!~|!=|==|>=|<=|[{}(),=<>+\-*/%^])|(?P<gap>\s+)"""

@@ -10,17 +10,17 @@ from functools import cached_property
 from typing import Any
 
 from celery import Celery
-from record_rows import claim_of, let_lease_expire, new_job
 from sqlalchemy import update
 
+from tests.support.records.rows import claim_of, let_lease_expire, new_job
 from underbutler.broker import connection, make_app, queue_depth
-from underbutler.context import WorkerContext
+from underbutler.context import ServiceContext
 from underbutler.migrations import upgrade
 from underbutler.model.job import TargetState
 from underbutler.model.message import HEADER
 from underbutler.records import Claim, JobRow, JobStore, TargetRow
-from underbutler.records.service_tables import SweepState
-from underbutler.records.tables import Target
+from underbutler.records.tables.jobs import Target
+from underbutler.records.tables.service import SweepState
 from underbutler.settings import Settings
 from underbutler.sql import write
 from underbutler.sweeper import Limits, SweepReport, sweep
@@ -34,7 +34,7 @@ class Site:
     """Records and a broker, and a sweeper that has been sweeping all the time."""
 
     settings: Settings
-    context: WorkerContext
+    context: ServiceContext
 
     @cached_property
     def app(self) -> Celery:
@@ -50,15 +50,15 @@ class Site:
 
     def submit(self, targets: int = 1, **fields: Any) -> tuple[JobRow, list[TargetRow]]:
         """Record a job whose messages nobody has sent."""
-        row = self.jobs.create_job(new_job(targets, **fields))
-        return row, self.jobs.targets(row.id)
+        row = self.jobs.submissions.create_job(new_job(targets, **fields))
+        return row, self.jobs.read.targets(row.id)
 
     def claim(self, target: uuid.UUID, **fields: Any) -> Claim:
         """Claim a target as some worker whose message was the last one sent."""
-        return claim_of(self.jobs, target, **({"send_no": self.jobs.target(target).send_no} | fields))
+        return claim_of(self.jobs, target, **({"send_no": self.jobs.read.target(target).send_no} | fields))
 
     def state(self, target: uuid.UUID) -> TargetState:
-        return TargetState(self.jobs.target(target).state)
+        return TargetState(self.jobs.read.target(target).state)
 
     def expire(self, target: uuid.UUID) -> None:
         """Travel to where the lease of a target has run out."""
@@ -94,11 +94,11 @@ def open_site(settings: Settings, **changes: Any) -> Iterator[Site]:
     """Open a site on empty records, in which somebody swept a moment ago."""
     settings = settings.model_copy(update={"outbox_grace_s": 0.0} | changes)
     upgrade(settings.records_url)
-    with WorkerContext(settings) as context:
+    with ServiceContext(settings) as context:
         site = Site(settings, context)
         site.sweep("leases")
         site.age_memory(settings.lease_s + 1)
-        context.jobs.remember("swept", {})
+        context.jobs.sweep.remember("swept", {})
         yield site
 
 

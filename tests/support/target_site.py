@@ -6,37 +6,37 @@ import hashlib
 import io
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from services import S3Endpoint
+import pytest
 from sqlalchemy import select, update
 
+from tests.support.probes.package import install
+from tests.support.services import S3Endpoint
 from underbutler.annex import fetch, make_client
-from underbutler.context import WorkerContext
+from underbutler.context import ServiceContext
 from underbutler.model.job import TargetState
-from underbutler.records import JobRow, NewJob, NewTarget, Outgoing, TargetRow
-from underbutler.records.tables import Target, Upload
+from underbutler.records import JobRow, NewJob, NewStep, NewTarget, Outgoing, TargetRow
+from underbutler.records.tables.jobs import Target, Upload
 from underbutler.settings import Settings
 from underbutler.sql import database_now, read, write
 
-__all__ = ["BOUNDS", "TargetSite", "doing", "install_tasks", "once", "target_of"]
+__all__ = ["BOUNDS", "TargetSite", "doing", "install_tasks", "once", "open_target_site", "target_of"]
 
-PROBES = Path(__file__).parent / "target_probes"
 PNG = b"\x89PNG\r\n\x1a\n"
 BOUNDS: dict[str, Any] = {"max_deaths": 3, "max_worker_deaths": 10}
 
 
 def install_tasks(folder: Path) -> None:
-    """Install the tasks as a distribution of their own, found by its entry points."""
-    names = {"onePicture": "PictureTask", "oneTableTask": "TableTask", "oneNothing": "NothingTask"}
-    (folder / "one_target_tasks.py").write_text((PROBES / "one_target_tasks.py").read_text())
-    info = folder / "one_target-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: one-target\nVersion: 1.0\n")
-    lines = [f"{name} = one_target_tasks:{kind}" for name, kind in names.items()]
-    (info / "entry_points.txt").write_text("[underbutler.tasks]\n" + "\n".join(lines) + "\n")
+    """Install the tasks that run in the process of a test."""
+    install(
+        folder,
+        "one_target_tasks",
+        {"onePicture": "PictureTask", "oneTableTask": "TableTask", "oneNothing": "NothingTask"},
+    )
 
 
 class TargetSite:
@@ -69,7 +69,7 @@ class TargetSite:
             | settings,
         )
         self.settings.home.mkdir(parents=True)
-        self.context = WorkerContext(self.settings)
+        self.context = ServiceContext(self.settings)
         self.s3 = make_client(self.settings.model_copy(update={"s3_endpoint_url": store.url}))
         self._make(folder)
 
@@ -93,27 +93,31 @@ class TargetSite:
         **fields: Any,
     ) -> tuple[JobRow, list[Outgoing]]:
         """Record a job of two targets, one per frame, as a submission does; return it with its messages."""
-        from underbutler.submit import prepare
+        from underbutler.submission.preparing import prepare
 
         args = ["demo", "--id", "instrument=SIMCAM", "detector=0", "--no-versions", *words]
         with prepare(task, args, repositories=self.context.repositories, user="tester") as prepared:
             command = prepared.command
-            prepared.runner.precall_or_raise(command)
-            job = self.context.jobs.create_job(
+            prepared.runner.precall_or_raise(command.parsed_cmd)
+            step = NewStep(
+                label=task,
+                task=task,
+                config=command.config_json,
+                config_digest=command.config_digest,
+                targets=[change(target) for target in prepared.targets],
+                overrides=command.overrides,
+                options=command.options,
+            )
+            job = self.context.jobs.submissions.create_job(
                 NewJob(
                     id=prepared.job,
-                    task=task,
                     repo=command.repo,
                     out=command.out,
                     run=command.run,
                     user="tester",
-                    overrides=command.overrides,
-                    config=command.config_json,
-                    config_digest=command.config_digest,
-                    options=command.options,
+                    steps=[step],
                     collections=list(command.collections),
                     queue="reduce",
-                    targets=[change(target) for target in prepared.targets],
                     **fields,
                 )
             )
@@ -121,8 +125,10 @@ class TargetSite:
 
     def sent(self, job: JobRow) -> list[Outgoing]:
         """Take the messages of a job that are to be sent now, and mark them as sent."""
-        taken = self.context.jobs.take_unsent(job=job.id, limit=1000)
-        self.context.jobs.mark_sent([(one.message.envelope.target, one.message.envelope.send_no) for one in taken])
+        taken = self.context.jobs.outbox.take(job=job.id, limit=1000)
+        self.context.jobs.outbox.mark_sent(
+            [(one.message.envelope.target, one.message.envelope.send_no) for one in taken]
+        )
         return taken
 
     def sent_again(self, target: uuid.UUID) -> Outgoing:
@@ -130,13 +136,13 @@ class TargetSite:
         jobs = self.context.jobs
         with write(self.context.engine) as connection:
             connection.execute(update(Target).where(Target.id == target).values(not_before=database_now() - 1.0))
-        (one,) = [one for one in self.sent(jobs.job(self.target(target).job_id)) if target_of(one) == target]
+        (one,) = [one for one in self.sent(jobs.read.job(self.target(target).job_id)) if target_of(one) == target]
         return one
 
-    def run(self, one: Outgoing, *, worker: str = "w1", context: WorkerContext | None = None) -> TargetState:
+    def run(self, one: Outgoing, *, worker: str = "w1", context: ServiceContext | None = None) -> TargetState:
         """Run a target here and now."""
         from underbutler.pipe import load_task
-        from workers.target import run_target
+        from workers.target.run import run_target
 
         task_class = load_task(one.message.task)
         return run_target(one.message, context or self.context, task_class, worker=worker, pid=os.getpid())
@@ -147,15 +153,17 @@ class TargetSite:
         kept = dict(steps)
         steps.clear()
         number = self.target(target).claim_no
-        assert jobs.end_claim(target, number, end="worker_died", reason="its worker is gone", **BOUNDS) is not None
-        with WorkerContext(self.settings.model_copy(update={"s3_endpoint_url": self.store.url})) as other:
+        assert (
+            jobs.leases.end_claim(target, number, end="worker_died", reason="its worker is gone", **BOUNDS) is not None
+        )
+        with ServiceContext(self.settings.model_copy(update={"s3_endpoint_url": self.store.url})) as other:
             state = self.run(self.sent_again(target), worker="w2", context=other)
         steps.update(kept)
         return state
 
     def target(self, target: uuid.UUID) -> TargetRow:
         """Return a target as recorded."""
-        return self.context.jobs.target(target)
+        return self.context.jobs.read.target(target)
 
     def stored(self, job: JobRow, target: uuid.UUID) -> dict[str, Any]:
         """Return the datasets that a target's data ID has in the job's RUN, by type."""
@@ -181,7 +189,7 @@ class TargetSite:
 
     def announced(self, job: JobRow) -> list[bytes]:
         """Fetch what every notice of a job announces, each checked against its SHA-256; ids are unique."""
-        notices = self.context.jobs.notices(job.id)
+        notices = self.context.jobs.read.notices(job.id)
         assert len({notice.id for notice in notices}) == len(notices)
         bodies = []
         for notice in notices:
@@ -202,23 +210,23 @@ class TargetSite:
 
     def check_one_visible_effect(self, one: Outgoing, words: str = "hello", times: int = 1) -> None:
         """Look that a target of `onePicture` is done once: Butler, products, annex and notices agree."""
-        job = self.context.jobs.job(one.message.envelope.job)
+        job = self.context.jobs.read.job(one.message.envelope.job)
         row = self.target(target_of(one))
         assert row.state is TargetState.DONE
-        ends = [claim.end for claim in self.context.jobs.claims(row.id)]
+        ends = [claim.end for claim in self.context.jobs.read.claims(row.id)]
         assert ends.count("done") == 1
         assert None not in ends
         stored = self.stored(job, row.id)
         assert set(stored) == {"oneTable", "onePicture", "onePicture_metadata"}
         assert stored["oneTable"] == {"words": words}
-        products = self.context.jobs.products_of(row.id)
+        products = self.context.jobs.read.products_of(row.id)
         assert {product.dataset_id for product in products} == self.ids_of(job, row.id)
         assert len(products) == 3
         (picture,) = [product for product in products if product.large]
         assert picture.claim_no == row.claim_no
         assert picture.url is not None
         assert picture.url.endswith(f"-{row.id}.{row.claim_no}.png")
-        notices = [notice for notice in self.context.jobs.notices(job.id) if notice.target == str(row.id)]
+        notices = [notice for notice in self.context.jobs.read.notices(job.id) if notice.target == str(row.id)]
         assert [notice.url for notice in notices] == [picture.url]
         assert PNG + words.encode() * times in self.announced(job)
 
@@ -232,6 +240,18 @@ class TargetSite:
     def close(self) -> None:
         """Close what is open."""
         self.context.close()
+
+
+@contextmanager
+def open_target_site(folders: pytest.TempPathFactory, store: S3Endpoint, **settings: Any) -> Iterator[TargetSite]:
+    """Make such a place, whose tasks can be imported until it is closed."""
+    packages = folders.mktemp("packages")
+    install_tasks(packages)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(packages))
+        made = TargetSite(folders.mktemp("site"), store, **settings)
+        yield made
+        made.close()
 
 
 def target_of(one: Outgoing) -> uuid.UUID:

@@ -12,16 +12,16 @@ from typing import Any
 
 import redis
 from kombu import Connection, Exchange, Queue
-from services import eventually
-from transport_app import QUEUES
 
+from tests.support.programs.transport_app import QUEUES
+from tests.support.services import eventually
 from underbutler.broker import connection, make_app, transport_options
 from underbutler.embedded.process import Guard, Process
 from underbutler.embedded.stack import environment_of
 from underbutler.settings import Settings
-from workers.redis_transport import worker_transport
+from workers.transport.transport import worker_transport
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
@@ -99,7 +99,7 @@ def worker(
     settings: Settings,
     folder: Path,
     *options: str,
-    app: str = "transport_app",
+    app: str = "tests.support.programs.transport_app",
     queues: Sequence[str] = (),
     wait: bool = True,
     name: str = "worker",
@@ -110,7 +110,7 @@ def worker(
         **environment_of(settings),
         "UNDERBUTLER_HOME": str(settings.home),
         "PYTHONUNBUFFERED": "1",
-        "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
     }
     if queues:
         environment[QUEUES] = ",".join(queues)
@@ -128,7 +128,7 @@ def worker(
 
 def all_said(folder: Path, n_words: int, timeout: float = 60) -> list[str]:
     """Wait until so many different words were said, and return what was said."""
-    from transport_app import said
+    from tests.support.programs.transport_app import said
 
     eventually(lambda: len(set(said(folder))) >= n_words, timeout, f"{n_words} words")
     return said(folder)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,28 +11,6 @@ import underbutler
 from underbutler.lazy import lazy_names
 
 ROOT = Path(__file__).parents[2]
-
-
-def test_the_import_arrows_hold() -> None:
-    done = subprocess.run(
-        [str(Path(sys.executable).parent / "lint-imports"), "--config", "pyproject.toml"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stdout
-
-
-def test_importing_the_library_loads_nothing_heavy() -> None:
-    code = (
-        "import sys, underbutler, underbutler.pipe, underbutler.butlers, underbutler.annex, underbutler.catalog\n"
-        "heavy = {'lsst', 'boto3', 'botocore', 'celery', 'kombu', 'sqlalchemy', 'astropy', 'numpy', 'moto'}\n"
-        "print(sorted(heavy & {name.partition('.')[0] for name in sys.modules}))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize(

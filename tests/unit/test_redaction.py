@@ -15,10 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from underbutler import logs, redaction
+from underbutler import redaction
 from underbutler.errors import UnknownNameError, UsageError
 from underbutler.redaction import BLOT, hide, redacted, redacted_error, redacted_text
 from underbutler.settings import load_settings
+from underbutler.telemetry import logs
 
 TOKEN = "tok-0123456789abcdef"  # no real one
 
@@ -43,7 +44,7 @@ def test_no_spelling_of_a_secret_is_left_in_a_text(secret: str, before: str, aft
         assert redacted_text(spelled) == BLOT
 
 
-def test_a_short_word_is_not_taken_for_a_secret_and_a_longer_one_is_taken_whole() -> None:
+def test_a_short_word_is_no_secret_and_a_longer_one_is_hidden() -> None:
     hide("reduce", "abcdefgh", "abcdefgh-longer", None)
     assert redacted_text("reduce abcdefgh-longer") == f"reduce {BLOT}"
 
@@ -57,7 +58,7 @@ def test_a_short_word_is_not_taken_for_a_secret_and_a_longer_one_is_taken_whole(
         ("redis://host:6379/0 mail@example.org", "redis://host:6379/0 mail@example.org"),
     ],
 )
-def test_a_password_in_a_url_is_blotted_out_although_nobody_told_it(text: str, shown: str) -> None:
+def test_a_password_in_a_url_is_hidden_even_if_nobody_told_it(text: str, shown: str) -> None:
     assert redacted_text(text) == shown
 
 
@@ -87,7 +88,7 @@ def test_an_error_without_a_secret_stays_the_same_object() -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_an_error_keeps_its_type_and_loses_the_secret_also_when_pickled(error: BaseException) -> None:
+def test_an_error_keeps_its_type_and_loses_the_secret(error: BaseException) -> None:
     hide(TOKEN)
     clean = redacted_error(error)
     assert type(clean) is type(error)
@@ -107,7 +108,7 @@ class Stubborn(RuntimeError):
         return "-".join(self.words)
 
 
-def test_an_error_that_cannot_be_made_again_becomes_one_of_the_same_name() -> None:
+def test_an_error_that_cannot_be_made_again_keeps_its_name() -> None:
     hide(TOKEN)
     clean = redacted_error(Stubborn("a", TOKEN))
     assert type(clean).__name__ == "Stubborn"
@@ -196,7 +197,7 @@ def test_a_password_that_is_its_users_name_is_no_secret(tmp_path: Path) -> None:
     assert redacted_text("postgresql://postgres:postgres@h/db") == "postgresql://postgres:***@h/db"
 
 
-def test_what_a_process_is_configured_with_is_never_forgotten_and_old_tokens_are(
+def test_configured_secrets_are_never_forgotten_old_tokens_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(redaction, "KEPT", 30)

@@ -19,9 +19,7 @@ def test_defaults_need_nothing_but_a_home(tmp_path: Path) -> None:
     assert settings.index_uri == str(tmp_path / "repositories.yaml")
 
 
-def test_a_running_stack_is_found_and_the_environment_comes_before_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_running_stack_is_found_after_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "stack.env").write_text("UNDERBUTLER_BROKER_URL=redis://stack/0\nUNDERBUTLER_QUEUE=stacked\n")
     assert load_settings(home=tmp_path).broker_url == "redis://stack/0"
     monkeypatch.setenv("UNDERBUTLER_BROKER_URL", "redis://environment/0")

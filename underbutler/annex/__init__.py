@@ -1,4 +1,4 @@
-"""The large file annex: bucket, delivery, notices. May import broker, model and what is below.
+"""The large file annex: bucket, delivery, notices.
 
 The modules behind the names load at first use: a publisher of notices does not pay for boto3, nor a bucket for kombu.
 """
@@ -11,11 +11,11 @@ from underbutler.lazy import lazy_names
 
 if TYPE_CHECKING:
     from underbutler.model.notice import LargeFileObjectAvailable as LargeFileObjectAvailable
+    from underbutler.s3 import make_client as make_client
 
-    from .bucket import AsyncS3Bucket as AsyncS3Bucket
-    from .client import bucket_for as bucket_for
-    from .client import ensure_bucket as ensure_bucket
-    from .client import make_client as make_client
+    from .async_bucket import AsyncS3Bucket as AsyncS3Bucket
+    from .buckets import bucket_for as bucket_for
+    from .buckets import ensure_bucket as ensure_bucket
     from .consumer import NoticeConsumer as NoticeConsumer
     from .delivery import DeliveredObject as DeliveredObject
     from .delivery import deliver as deliver
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from .watcher import watch as watch
 
 _HOME_OF = {
-    "AsyncS3Bucket": "underbutler.annex.bucket",
+    "AsyncS3Bucket": "underbutler.annex.async_bucket",
     "DeliveredObject": "underbutler.annex.delivery",
     "LargeFileObjectAvailable": "underbutler.model.notice",
     "NoticeConsumer": "underbutler.annex.consumer",
     "NoticePublisher": "underbutler.annex.publisher",
-    "bucket_for": "underbutler.annex.client",
+    "bucket_for": "underbutler.annex.buckets",
     "deliver": "underbutler.annex.delivery",
-    "ensure_bucket": "underbutler.annex.client",
+    "ensure_bucket": "underbutler.annex.buckets",
     "fetch": "underbutler.annex.retrieval",
-    "make_client": "underbutler.annex.client",
+    "make_client": "underbutler.s3",
     "watch": "underbutler.annex.watcher",
 }
 

@@ -1,4 +1,4 @@
-"""`AsyncS3Bucket`: the asyncio face of one S3 bucket, as the seed documents it. May import model and settings."""
+"""`AsyncS3Bucket`: the asyncio face of one S3 bucket, as the seed documents it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from underbutler.model import naming
+from underbutler.s3 import client_config, connect_arguments, translate_s3_errors
 from underbutler.settings import Settings, load_settings
 
-from .client import answering, client_config, connect_arguments, ensure_bucket
+from .buckets import ensure_bucket
 
 if TYPE_CHECKING:
     from astropy.time import Time
@@ -151,7 +152,7 @@ class AsyncS3Bucket:
         try:
             return await asyncio.to_thread(function)
         except BotoCoreError:
-            with answering(self.service_resource.meta.client, bucket=self.name, key=key):
+            with translate_s3_errors(self.service_resource.meta.client, bucket=self.name, key=key):
                 raise
 
 
@@ -193,7 +194,7 @@ def _arguments(settings: Settings, domock: bool) -> dict[str, Any]:
 
 
 def _started_mock() -> _Mock:
-    import moto  # only for simulation: moto is no dependency of production
+    import moto  # only for simulation: moto is not a dependency of production
 
     mock: _Mock = moto.mock_aws()
     mock.start()

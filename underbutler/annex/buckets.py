@@ -1,4 +1,4 @@
-"""The annex's buckets, and the client by which they are reached. May import s3, model, settings and errors."""
+"""The annex's buckets: what they are called, and how one is made."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from botocore.exceptions import ClientError
 
 from underbutler.errors import ConflictError
 from underbutler.model.naming import bucket_of
-from underbutler.s3 import S3Client, answering, client_config, connect_arguments, error_code, make_client
+from underbutler.s3 import S3Client, error_code, translate_s3_errors
 from underbutler.settings import Settings
 
-__all__ = ["S3Client", "answering", "bucket_for", "client_config", "connect_arguments", "ensure_bucket", "make_client"]
+__all__ = ["bucket_for", "ensure_bucket"]
 
 
 def bucket_for(settings: Settings, instrument: str) -> str:
@@ -40,7 +40,7 @@ def ensure_bucket(client: S3Client, name: str) -> bool:
     """
     region = client.meta.region_name
     place = {} if region in {None, "us-east-1"} else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-    with answering(client, bucket=name):
+    with translate_s3_errors(client, bucket=name):
         try:
             client.create_bucket(Bucket=name, **place)
         except ClientError as error:

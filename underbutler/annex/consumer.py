@@ -1,7 +1,4 @@
-"""Consuming notices: registered by name, acknowledged by hand, nothing lost to a faulty handler.
-
-May import broker, model and settings.
-"""
+"""Consuming notices: registered by name, acknowledged by hand, nothing lost to a faulty handler."""
 
 from __future__ import annotations
 
@@ -13,11 +10,14 @@ from dataclasses import dataclass
 
 from kombu import Message
 from kombu.exceptions import ContentDisallowed, DecodeError
+from tenacity import stop_after_delay, stop_when_event_set
+from tenacity.stop import stop_base
 
 from underbutler.errors import BrokerUnavailableError, MessageError
-from underbutler.logs import get_logger
 from underbutler.model.notice import LargeFileObjectAvailable
+from underbutler.retry import BROKER_OF_NOTICES
 from underbutler.settings import Settings
+from underbutler.telemetry.logs import get_logger
 
 from .queues import QUEUE_LIMIT, consumer_queue, parked_queue
 from .subscription import Subscription
@@ -198,14 +198,10 @@ class NoticeConsumer:
     def _subscribe_again(self, error: BrokerUnavailableError, stop: threading.Event | None) -> Subscription:
         """Try for a minute to find the broker again; the queue is durable and keeps what comes meanwhile."""
         _log.warning("broker_away", reason=str(error))
-        deadline = time.monotonic() + _AWAY_S
-        while True:
-            try:
-                return self._subscribe()
-            except BrokerUnavailableError:
-                if time.monotonic() > deadline or (stop and stop.is_set()):
-                    raise
-                time.sleep(_TICK_S)
+        last: stop_base = stop_after_delay(_AWAY_S)
+        if stop is not None:
+            last |= stop_when_event_set(stop)
+        return BROKER_OF_NOTICES.retrying(BrokerUnavailableError, stop=last)(self._subscribe)
 
     def _take(self, subscription: Subscription, message: Message) -> int:
         """Handle one message, and acknowledge it when its fate is settled; return whether the handler took it."""
@@ -274,14 +270,14 @@ def read_notice(message: Message) -> LargeFileObjectAvailable:
     Raises
     ------
     MessageError
-        If it is no notice in JSON.
+        If it is not a notice in JSON.
     """
     if message.content_type != "application/json":
         raise MessageError(f"A notice is application/json, not {message.content_type}.")
     try:
         document = message.decode()
     except (DecodeError, ContentDisallowed, ValueError) as error:
-        raise MessageError(f"The message is no JSON: {error}") from error
+        raise MessageError(f"The message is not JSON: {error}") from error
     return LargeFileObjectAvailable.from_json(document)
 
 

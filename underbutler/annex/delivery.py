@@ -1,4 +1,4 @@
-"""Delivery: a Butler artifact goes to S3 in one pass, and what arrived is proven. May import model and settings.
+"""Delivery: a Butler artifact goes to S3 in one pass, and what arrived is proven.
 
 Nothing of the object is on disk here and at most `BUFFER_BYTES` of it in memory. While one part is read and hashed,
 others are on the wire. Every part carries Content-MD5, which every store checks; a HEAD then compares size, ETag and,
@@ -22,10 +22,10 @@ from typing import Any, BinaryIO
 from botocore.exceptions import ClientError
 
 from underbutler.errors import IntegrityError, LostDatasetError, UnderbutlerError
-from underbutler.logs import get_logger
 from underbutler.model.naming import check_key, s3_url
+from underbutler.s3 import S3Client, translate_s3_errors
+from underbutler.telemetry.logs import get_logger
 
-from .client import S3Client, answering
 from .parts import MIB, PartDigest, check_end, composite_crc32, multipart_etag, part_size, read_into
 
 __all__ = ["BUFFER_BYTES", "PART_BYTES", "DeliveredObject", "deliver"]
@@ -164,7 +164,7 @@ def _put_at_once(shipment: _Shipment, source: BinaryIO) -> _Sent:
     got = read_into(body, source, shipment.size, sha256)
     check_end(source, got=got, size=shipment.size, name=shipment.url)
     digest = PartDigest.of(body)
-    with answering(shipment.client, bucket=shipment.bucket, key=shipment.key):
+    with translate_s3_errors(shipment.client, bucket=shipment.bucket, key=shipment.key):
         shipment.client.put_object(
             **shipment.place,
             Body=body,
@@ -178,7 +178,7 @@ def _put_at_once(shipment: _Shipment, source: BinaryIO) -> _Sent:
 
 def _put_in_parts(shipment: _Shipment, source: BinaryIO, part: int) -> _Sent:
     checksums = {"ChecksumAlgorithm": "CRC32"} if shipment.adds_checksums else {}
-    with answering(shipment.client, bucket=shipment.bucket, key=shipment.key):
+    with translate_s3_errors(shipment.client, bucket=shipment.bucket, key=shipment.key):
         created = shipment.client.create_multipart_upload(
             **shipment.place, ContentType=shipment.mime_type, Metadata=shipment.metadata, **checksums
         )
@@ -246,7 +246,7 @@ class _PartUpload:
         shipment = self.shipment
         try:
             digest = PartDigest.of(buffer)
-            with answering(shipment.client, bucket=shipment.bucket, key=shipment.key):
+            with translate_s3_errors(shipment.client, bucket=shipment.bucket, key=shipment.key):
                 answer = shipment.client.upload_part(
                     **shipment.place,
                     UploadId=self.upload_id,
@@ -267,7 +267,7 @@ class _PartUpload:
     def complete(self) -> None:
         """Make one object of the parts."""
         shipment = self.shipment
-        with answering(shipment.client, bucket=shipment.bucket, key=shipment.key):
+        with translate_s3_errors(shipment.client, bucket=shipment.bucket, key=shipment.key):
             try:
                 shipment.client.complete_multipart_upload(
                     **shipment.place, UploadId=self.upload_id, MultipartUpload={"Parts": self.parts}
@@ -281,7 +281,7 @@ class _PartUpload:
         """Have the store drop the parts; best effort, because what went wrong is told already."""
         shipment = self.shipment
         try:
-            with answering(shipment.client, bucket=shipment.bucket, key=shipment.key):
+            with translate_s3_errors(shipment.client, bucket=shipment.bucket, key=shipment.key):
                 shipment.client.abort_multipart_upload(**shipment.place, UploadId=self.upload_id)
         except UnderbutlerError as error:
             _log.warning("multipart_not_aborted", url=shipment.url, upload_id=self.upload_id, reason=str(error))
@@ -289,7 +289,7 @@ class _PartUpload:
 
 def _verify(shipment: _Shipment, sent: _Sent) -> str:
     """Compare what the store says of the object with what was sent, and return the store's ETag."""
-    with answering(shipment.client, bucket=shipment.bucket, key=shipment.key):
+    with translate_s3_errors(shipment.client, bucket=shipment.bucket, key=shipment.key):
         try:
             head = shipment.client.head_object(**shipment.place, ChecksumMode="ENABLED")
         except ClientError as error:
@@ -317,14 +317,14 @@ def _verify(shipment: _Shipment, sent: _Sent) -> str:
 
 
 def _etag_is_md5(head: Mapping[str, Any]) -> bool:
-    """Objects under a key of KMS or of the customer have an ETag that is no MD5: there the CRC-32 decides."""
+    """Objects under a key of KMS or of the customer have an ETag that is not an MD5: there the CRC-32 decides."""
     return not str(head.get("ServerSideEncryption", "")).startswith("aws:kms") and "SSECustomerAlgorithm" not in head
 
 
 def _discard(shipment: _Shipment) -> None:
     """Remove an object that is not what was sent; best effort, no notice will name it."""
     try:
-        with answering(shipment.client, bucket=shipment.bucket, key=shipment.key):
+        with translate_s3_errors(shipment.client, bucket=shipment.bucket, key=shipment.key):
             shipment.client.delete_object(**shipment.place)
     except LostDatasetError:
         return

@@ -1,7 +1,7 @@
 """One pass over a stream, in parts of bounded size: who is cut how, and what the store should say of it.
 
 The ETag of a multipart object is the MD5 of the parts' MD5s, with ``-N``; its composite CRC-32 is the CRC-32 of the
-parts' CRC-32s. May import errors.
+parts' CRC-32s.
 """
 
 from __future__ import annotations

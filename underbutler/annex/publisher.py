@@ -1,4 +1,4 @@
-"""Publishing notices, confirmed by the broker. May import broker, model and settings."""
+"""Publishing notices, confirmed by the broker."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import os
 import threading
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from kombu import Connection, Producer
 from kombu.exceptions import BatchPublishError  # type: ignore[attr-defined]  # not in the stubs
 
-from underbutler.broker import reachable
+from underbutler.broker import translate_broker_errors
 from underbutler.errors import BrokerUnavailableError
 from underbutler.model.notice import LargeFileObjectAvailable
 from underbutler.settings import Settings
 
+from .closing import Closing
 from .queues import RedisQueues, notice_exchange
 from .subscription import is_redis, open_connection
 
@@ -26,7 +26,7 @@ _BATCH = 500
 _CONFIRM_S = 30.0
 
 
-class NoticePublisher:
+class NoticePublisher(Closing):
     """Publishes notices to all who are bound to their topic; keeps one connection, opened at the first notice.
 
     Parameters
@@ -65,7 +65,7 @@ class NoticePublisher:
         with self._lock:
             while batch := list(islice(rest, _BATCH)):
                 try:
-                    with reachable(self._settings):
+                    with translate_broker_errors(self._settings):
                         self._send_with_one_retry(batch)
                 except BrokerUnavailableError as error:
                     error.fields["published"] = confirmed
@@ -82,14 +82,6 @@ class NoticePublisher:
             self._inherited.append(link)  # its sockets are the parent's too: to close them here would end them there
         else:
             link.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _send_with_one_retry(self, batch: Sequence[LargeFileObjectAvailable]) -> None:
         kept = self._link is not None and self._owner == os.getpid()
@@ -145,7 +137,7 @@ class NoticePublisher:
                             message_id=notice.id,
                         )
         except BatchPublishError as error:
-            raise error.__cause__ or error from None  # what Redis said: `reachable` knows it
+            raise error.__cause__ or error from None  # what Redis said: `translate_broker_errors` knows it
         queues.cut(written)
 
     def _abandon(self) -> None:

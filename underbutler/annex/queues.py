@@ -1,7 +1,7 @@
 """Where notices go: one topic exchange, a durable queue per registered consumer, a passing one per watcher.
 
 What RabbitMQ does itself is done by us on Redis, where kombu has a list per queue and a set of bindings per exchange:
-the bound of a queue, and the end of a watcher that went away without a word. May import settings and errors.
+the bound of a queue, and the end of a watcher that went away without a word.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from uuid import uuid4
 from kombu import Exchange, Queue, binding
 
 from underbutler.errors import UsageError
-from underbutler.logs import get_logger
 from underbutler.settings import Settings
+from underbutler.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
     import redis

@@ -1,4 +1,4 @@
-"""Retrieval: an object comes out of the annex and is proven to be the announced one. May import model and settings."""
+"""Retrieval: an object comes out of the annex and is proven to be the announced one."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import BinaryIO
 from underbutler.errors import IntegrityError, UsageError
 from underbutler.model.naming import parse_s3_url
 from underbutler.model.notice import LargeFileObjectAvailable
+from underbutler.s3 import S3Client, translate_s3_errors
 
-from .client import S3Client, answering
 from .parts import MIB
 
 __all__ = ["fetch"]
@@ -75,10 +75,10 @@ def _copy(client: S3Client, url: str, fileobj: BinaryIO, size: int, sha256: str)
     bucket, key = parse_s3_url(url)
     digest = hashlib.sha256()
     got = 0
-    with answering(client, bucket=bucket, key=key):
+    with translate_s3_errors(client, bucket=bucket, key=key):
         body = client.get_object(Bucket=bucket, Key=key)["Body"]
     while True:
-        with answering(client, bucket=bucket, key=key):
+        with translate_s3_errors(client, bucket=bucket, key=key):
             data = body.read(MIB)
         if not data:
             break

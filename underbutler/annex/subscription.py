@@ -1,21 +1,18 @@
-"""One open queue at the broker: messages come out one at a time, and are sent on to other queues.
-
-May import broker, settings and errors.
-"""
+"""One open queue at the broker: messages come out one at a time, and are sent on to other queues."""
 
 from __future__ import annotations
 
 from collections import deque
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from kombu import Connection, Consumer, Message, Producer, Queue
 
-from underbutler.broker import connection, reachable
+from underbutler.broker import connection, translate_broker_errors
 from underbutler.errors import ConflictError
-from underbutler.logs import get_logger
 from underbutler.settings import Settings
+from underbutler.telemetry.logs import get_logger
 
+from .closing import Closing
 from .queues import RedisQueues
 
 __all__ = ["Subscription", "is_redis", "open_connection"]
@@ -31,7 +28,7 @@ def is_redis(link: Connection) -> bool:
 
 
 def open_connection(settings: Settings) -> Connection:
-    """Open a connection now, so that a broker that is away is told here; call it inside `reachable`."""
+    """Open a connection now, so that a broker that is away is told here; call it inside `translate_broker_errors`."""
     link = connection(settings)
     try:
         link.connect()
@@ -41,7 +38,7 @@ def open_connection(settings: Settings) -> Connection:
     return link
 
 
-class Subscription:
+class Subscription(Closing):
     """A declared queue with a consumer on it, one unacknowledged message at a time.
 
     Parameters
@@ -76,7 +73,7 @@ class Subscription:
     ) -> None:
         self.settings = settings
         self._received: deque[Message] = deque()
-        with reachable(settings):
+        with translate_broker_errors(settings):
             self._link = open_connection(settings)
             try:
                 self._channel: Any = self._link.channel()
@@ -105,7 +102,7 @@ class Subscription:
         BrokerUnavailableError
             If the broker went away. Make a new subscription.
         """
-        with reachable(self.settings):
+        with translate_broker_errors(self.settings):
             if not self._received:
                 try:
                     self._link.drain_events(timeout=timeout_s)
@@ -117,17 +114,17 @@ class Subscription:
 
     def get(self, queue: Queue) -> Message | None:
         """Take one message of another queue, or None when it is empty."""
-        with reachable(self.settings):
+        with translate_broker_errors(self.settings):
             return queue(self._channel).get()
 
     def acknowledge(self, message: Message) -> None:
         """Tell the broker that a message is done with."""
-        with reachable(self.settings):
+        with translate_broker_errors(self.settings):
             message.ack()
 
     def send_on(self, message: Message, queue: str, headers: dict[str, Any]) -> None:
         """Put a copy of a message into a queue, and only there, with headers added; confirmed by the broker."""
-        with reachable(self.settings):
+        with translate_broker_errors(self.settings):
             self._producer.publish(
                 message.body,
                 routing_key=queue,
@@ -140,14 +137,14 @@ class Subscription:
 
     def length(self, queue: Queue) -> int:
         """Return how many messages are ready in a declared queue."""
-        with reachable(self.settings):
+        with translate_broker_errors(self.settings):
             if self.redis is not None:
                 return int(self._channel._size(queue.name))  # a passive declare fails on an empty list of Redis
             return int(self._channel.queue_declare(queue.name, passive=True).message_count)
 
     def delete(self) -> None:
         """Remove the queue and its bindings."""
-        with reachable(self.settings):
+        with translate_broker_errors(self.settings):
             if self.redis is not None:
                 self.redis.drop(self.queue.name)
             else:
@@ -160,14 +157,6 @@ class Subscription:
             self._link.release()
         except gone as error:
             _log.debug("broker_gone_at_close", reason=repr(error))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _declare(self, queue: Queue) -> Any:
         bound = queue(self._channel)

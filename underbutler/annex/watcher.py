@@ -1,18 +1,19 @@
-"""Watching notices as they come: a queue that ends with its watcher. May import broker, model and settings."""
+"""Watching notices as they come: a queue that ends with its watcher."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Self
 
 from underbutler.errors import BrokerUnavailableError, MessageError
-from underbutler.logs import get_logger
 from underbutler.model.notice import LargeFileObjectAvailable
+from underbutler.retry import BROKER_OF_NOTICES
 from underbutler.settings import Settings
+from underbutler.telemetry.logs import get_logger
 
+from .closing import Closing
 from .consumer import RecentIds, read_notice
 from .queues import WATCH_EXPIRES_S, watch_queue
 from .subscription import Subscription
@@ -58,7 +59,7 @@ def watch(
     return Watch(settings, bindings, stop=stop, timeout_s=timeout_s)
 
 
-class Watch:
+class Watch(Closing):
     """An iterator of notices; close it, or use it in ``with``, to end its queue at once. See `watch`."""
 
     def __init__(
@@ -108,14 +109,6 @@ class Watch:
         finally:
             subscription.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def _receive(self, subscription: Subscription, timeout_s: float) -> LargeFileObjectAvailable | None:
         self._keep_alive(subscription)
         message = subscription.receive(timeout_s)
@@ -142,7 +135,7 @@ class Watch:
             self._subscription.close()
             self._subscription = None
         deadline = time.monotonic() + _AWAY_S
-        while not self._stop.wait(_TICK_S):
+        while not self._stop.wait(BROKER_OF_NOTICES.first_s):
             try:
                 self._subscription = self._subscribe()
             except BrokerUnavailableError:

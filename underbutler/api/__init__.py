@@ -1,4 +1,4 @@
-"""HTTP: runs for programs on other machines. May import everything of the library but cli and embedded.
+"""HTTP: runs for programs on other machines.
 
 Needs Starlette, which the extra ``api`` installs; it is imported at first use.
 """

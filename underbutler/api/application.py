@@ -1,4 +1,4 @@
-"""The catalogue as an ASGI application of its own. May import everything of the library but cli and embedded."""
+"""The catalogue as an ASGI application of its own."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .answers import refusal
-from .refusals import NoSuchPlaceError
+from .error_responses import NoSuchPlaceError
+from .responses import refusal
 from .runs import Catalog, catalog_routes
 
 __all__ = ["catalog_app"]

@@ -1,4 +1,4 @@
-"""Requests that are refused, and the status that an error is answered with. May import catalog and errors."""
+"""Requests that are refused, and the status that an error is answered with."""
 
 from __future__ import annotations
 

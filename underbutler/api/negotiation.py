@@ -1,10 +1,10 @@
-"""Which form of an answer a client wants, by its ``Accept``. May import catalog and errors."""
+"""Which form of an answer a client wants, by its ``Accept``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from .refusals import NotAcceptableError
+from .error_responses import NotAcceptableError
 
 __all__ = ["chosen"]
 

@@ -1,106 +1,112 @@
-"""Query parameters, read strictly: what is misspelt is refused, not passed over. May import catalog and errors."""
+"""Query parameters of each route, read strictly: what is misspelt is refused, not passed over."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection
-from typing import Any
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, ValidationError
 from starlette.datastructures import QueryParams
 
 from underbutler.errors import suggest
 
-from .refusals import ParameterError
+from .error_responses import ParameterError
 
-__all__ = ["OF_RUNS", "Parameters"]
+__all__ = ["DocumentParameters", "ListParameters", "Parameters", "PartitionDocumentParameters", "PartitionParameters"]
 
-OF_RUNS = frozenset({"partition_size"})
-"""Parameters that every request about a run takes, whether it matters there or not."""
+RUNS: Final = 100
+MOST_RUNS: Final = 1000
+"""Runs of a page: those that are given without a wish, and the most that are."""
 
 
-class Parameters:
-    """The query parameters of one request.
+def _is_yes(given: str) -> bool | str:
+    return {"yes": True, "no": False}.get(given, given)
 
-    Parameters
-    ----------
-    given
-        As they came.
-    known
-        Names that the request may have.
 
-    Raises
-    ------
-    ParameterError
-        If another is given.
+def _not_empty(given: list[str]) -> list[str]:
+    return [one for one in given if one]
+
+
+# pydantic's own reading is wider: 5.0 is an integer to it, and "on" is true.
+Whole: TypeAlias = Annotated[int, BeforeValidator(int)]
+Skip: TypeAlias = Annotated[Whole, Field(ge=0, description="an integer from 0 on")]
+YesOrNo: TypeAlias = Annotated[bool, BeforeValidator(_is_yes), Field(strict=True, description="yes or no")]
+Names: TypeAlias = Annotated[list[str] | None, BeforeValidator(_not_empty)]
+"""What is given once or more often; None if it is not; an empty list if all that is given is empty."""
+
+
+class Parameters(BaseModel):
+    """Parameters that every request about runs takes, whether they matter there or not.
+
+    A field's description says how its value is written: a refusal tells it.
     """
 
-    def __init__(self, given: QueryParams, known: Collection[str]) -> None:
-        self._given = given
-        for name in given:
-            if name not in known:
-                raise ParameterError(
-                    f"No parameter is called {name!r} here.{suggest(name, known)} "
-                    f"Known: {', '.join(sorted(known)) or 'none'}.",
-                    parameter=name,
-                    cure=f"Leave {name} out.",
-                )
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    def text(self, name: str) -> str | None:
-        """Return a text; None if it is not given."""
-        return self._given.get(name)
-
-    def number(self, name: str, default: int, least: int = 0, most: int | None = None) -> int:
-        """Return an integer in a range."""
-        given = self._given.get(name)
-        if given is None:
-            return default
-        return self.integer(name, given, least, most)
-
-    def size(self, name: str) -> int | str:
-        """Return a positive integer, or ``auto``."""
-        given = self._given.get(name, "auto")
-        return given if given == "auto" else self.integer(name, given, 1)
-
-    def yes(self, name: str, *, default: bool) -> bool:
-        """Return whether it says ``yes``."""
-        return self.one_of(name, ("yes", "no"), "yes" if default else "no") == "yes"
-
-    def one_of(self, name: str, words: tuple[str, ...], default: str) -> str:
-        """Return one of some words."""
-        given = self._given.get(name, default)
-        if given not in words:
-            raise self._wrong(name, given, " or ".join(words))
-        return given
-
-    def names(self, name: str) -> list[str] | None:
-        """Return what is given once or more often; None if it is not; an empty list if all that is given is empty."""
-        given = self._given.getlist(name)
-        return [one for one in given if one] if given else None
-
-    def mapping(self, name: str) -> dict[str, Any]:
-        """Return a mapping that is written as JSON."""
-        given = self._given.get(name, "{}")
-        try:
-            value = json.loads(given)
-        except (ValueError, RecursionError) as error:
-            raise self._wrong(name, given, f'a mapping in JSON, {{"task": "processCcd"}} ({error})') from error
-        if not isinstance(value, dict):
-            raise self._wrong(name, given, 'a mapping in JSON, {"task": "processCcd"}')
-        return value
+    partition_size: Literal["auto"] | Annotated[Whole, Field(ge=1)] = Field(
+        "auto", description="auto or an integer from 1 on"
+    )
 
     @classmethod
-    def integer(cls, name: str, given: str, least: int, most: int | None = None) -> int:
-        """Return an integer in a range."""
-        try:
-            value = int(given)
-        except ValueError:
-            value = least - 1
-        if value < least or (most is not None and value > most):
-            bounds = f"an integer from {least} on" if most is None else f"an integer from {least} to {most}"
-            raise cls._wrong(name, given, bounds)
-        return value
+    def read(cls, given: QueryParams) -> Self:
+        """Return the parameters of one request.
 
-    @staticmethod
-    def _wrong(name: str, given: str, wanted: str) -> ParameterError:
-        cure = f"Write {name} as {wanted}."
-        return ParameterError(f"{name}={given!r} is not understood. {cure}", parameter=name, cure=cure)
+        Raises
+        ------
+        ParameterError
+            If one is not known, or its value is not understood.
+        """
+        # Those with Names are given once or more often; of another one the last counts.
+        several = {name for name, field in cls.model_fields.items() if field.annotation == list[str] | None}
+        try:
+            return cls.model_validate({name: given.getlist(name) if name in several else given[name] for name in given})
+        except ValidationError as error:
+            raise cls._refusal(given, error) from error
+
+    @classmethod
+    def _refusal(cls, given: QueryParams, error: ValidationError) -> ParameterError:
+        faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+        name = str(faults[0]["loc"][0])
+        if name not in cls.model_fields:
+            return ParameterError(
+                f"No parameter is called {name!r} here.{suggest(name, cls.model_fields)} "
+                f"Known: {', '.join(sorted(cls.model_fields))}.",
+                parameter=name,
+                cure=f"Leave {name} out.",
+            )
+        why = f" ({faults[0]['msg']})" if faults[0]["type"] == "json_invalid" else ""
+        cure = f"Write {name} as {cls.model_fields[name].description}{why}."
+        return ParameterError(f"{name}={given[name]!r} is not understood. {cure}", parameter=name, cure=cure)
+
+
+class ListParameters(Parameters):
+    """Parameters of a list of runs."""
+
+    where: Json[dict[str, Any]] = Field({}, description='a mapping in JSON, {"task": "processCcd"}')
+    limit: Whole = Field(RUNS, ge=0, le=MOST_RUNS, description=f"an integer from 0 to {MOST_RUNS}")
+    skip: Skip = 0
+    before: str | None = None
+    count: YesOrNo = False
+
+
+class DocumentParameters(Parameters):
+    """Parameters of the documents of a run."""
+
+    fill: YesOrNo = False
+    strict_order: YesOrNo = True
+
+
+class PartitionDocumentParameters(Parameters):
+    """Parameters of the documents of a partition."""
+
+    fill: YesOrNo = False
+
+
+class PartitionParameters(Parameters):
+    """Parameters of the columns and arrays of a partition."""
+
+    skip: Skip = 0
+    descriptor: str | None = None
+    include: Names = None
+    exclude: Names = None
+    sub_dict: Literal["data", "timestamps"] = Field("data", description="data or timestamps")
+    fill: YesOrNo = True

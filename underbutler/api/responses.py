@@ -1,4 +1,4 @@
-"""Answers: values, documents that are streamed, and errors. May import catalog and errors."""
+"""Answers: values, documents that are streamed, and errors."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any, Final, TypeAlias
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from underbutler.catalog.remote_errors import described
-from underbutler.catalog.remote_format import JSON_LINES, MSGPACK, VERSION, VERSION_HEADER, json_line, pack
+from underbutler.catalog.remote.errors import described
+from underbutler.catalog.remote.wire_format import JSON_LINES, MSGPACK, VERSION, VERSION_HEADER, json_line, pack
 from underbutler.errors import FatalError, UnderbutlerError
-from underbutler.logs import get_logger
+from underbutler.telemetry.logs import get_logger
 
+from .error_responses import NotAcceptableError, status_of
 from .negotiation import chosen
-from .refusals import NotAcceptableError, status_of
 
 __all__ = ["JSON", "answer", "answered", "refusal", "streamed"]
 

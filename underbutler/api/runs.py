@@ -1,4 +1,4 @@
-"""The catalogue over HTTP: lists of runs, runs, their documents and arrays. May import catalog and errors."""
+"""The catalogue over HTTP: lists of runs, runs, their documents and arrays."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import ItemsView, Mapping
 from functools import partial
 from itertools import chain, islice
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -14,18 +14,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from underbutler.catalog import BlueskyEventStream, BlueskyRun
-from underbutler.catalog.remote_format import MSGPACK, VERSION
-from underbutler.catalog.remote_partitions import Choice, check_partition, columns_of, references_of, run_summary
+from underbutler.catalog.remote.partitions import Choice, check_partition, columns_of, references_of, run_summary
+from underbutler.catalog.remote.wire_format import MSGPACK, VERSION
 
-from .answers import answer, answered, streamed
-from .parameters import OF_RUNS, Parameters
-from .refusals import ParameterError
+from .error_responses import ParameterError
+from .parameters import DocumentParameters, ListParameters, Parameters, PartitionDocumentParameters, PartitionParameters
+from .responses import answer, answered, streamed
 
 __all__ = ["Catalog", "catalog_routes"]
-
-RUNS: Final = 100
-MOST_RUNS: Final = 1000
-"""Runs of a page: those that are given without a wish, and the most that are."""
 
 
 class Catalog(Protocol):
@@ -74,64 +70,60 @@ def catalog_routes(catalog: Catalog, prefix: str = "/runs") -> list[Route]:
 
 
 def _runs(catalog: Catalog, request: Request) -> Response:
-    asked = Parameters(request.query_params, {"where", "limit", "skip", "before", "count"} | OF_RUNS)
-    limit, before = asked.number("limit", RUNS, most=MOST_RUNS), asked.text("before")
-    where = asked.mapping("where")
-    found = catalog.search(where) if where else catalog
+    asked = ListParameters.read(request.query_params)
+    found = catalog.search(asked.where) if asked.where else catalog
     page: dict[str, Any] = {"version": VERSION}
-    if asked.yes("count", default=False):
+    if asked.count:
         page["count"] = len(found)
-    if before is not None:
-        found = found.search(_older(before))
-    skip = asked.number("skip", 0)
-    runs = [run for _, run in islice(found.items(), skip, skip + limit)] if limit else []
+    if asked.before is not None:
+        found = found.search(_older(asked.before))
+    runs = [run for _, run in islice(found.items(), asked.skip, asked.skip + asked.limit)] if asked.limit else []
     page["runs"] = [{"uid": run.uid, "start": run.start, "stop": run.stop} for run in runs]
-    more = len(runs) == limit and limit > 0
+    more = len(runs) == asked.limit and asked.limit > 0
     page["before"] = f"{float(runs[-1].start['time'])!r},{runs[-1].uid}" if more else None
     page["next"] = f"?{_next(request, page['before'])}" if more else None
     return answer(request, page)
 
 
 def _run(catalog: Catalog, request: Request) -> Response:
-    asked = Parameters(request.query_params, OF_RUNS)
+    asked = Parameters.read(request.query_params)
     run = _found(catalog, request)
-    return answer(request, {"version": VERSION, "uid": run.uid, **run_summary(run, asked.size("partition_size"))})
+    return answer(request, {"version": VERSION, "uid": run.uid, **run_summary(run, asked.partition_size)})
 
 
 def _documents(catalog: Catalog, request: Request) -> Response:
-    asked = Parameters(request.query_params, {"fill", "strict_order"} | OF_RUNS)
-    fill = asked.one_of("fill", ("no", "yes"), "no")
-    documents = _found(catalog, request).documents(fill=fill, strict_order=asked.yes("strict_order", default=True))
-    return streamed(request, chain(list(islice(documents, 1)), documents), arrays=fill == "yes")
+    asked = DocumentParameters.read(request.query_params)
+    fill = "yes" if asked.fill else "no"
+    documents = _found(catalog, request).documents(fill=fill, strict_order=asked.strict_order)
+    return streamed(request, chain(list(islice(documents, 1)), documents), arrays=asked.fill)
 
 
 def _references(catalog: Catalog, request: Request) -> Response:
-    Parameters(request.query_params, OF_RUNS)
+    Parameters.read(request.query_params)
     return streamed(request, references_of(_found(catalog, request)), arrays=False)
 
 
 def _partition(catalog: Catalog, request: Request) -> Response:
-    known = {"include", "exclude", "sub_dict", "fill", "descriptor", "skip"}
-    asked = Parameters(request.query_params, known | OF_RUNS)
+    asked = PartitionParameters.read(request.query_params)
     choice = Choice(
-        size=asked.size("partition_size"),
-        skip=asked.number("skip", 0),
-        descriptor=asked.text("descriptor"),
-        include=asked.names("include"),
-        exclude=asked.names("exclude"),
-        sub_dict=asked.one_of("sub_dict", ("data", "timestamps"), "data"),
-        fill=asked.yes("fill", default=True),
+        size=asked.partition_size,
+        skip=asked.skip,
+        descriptor=asked.descriptor,
+        include=asked.include,
+        exclude=asked.exclude,
+        sub_dict=asked.sub_dict,
+        fill=asked.fill,
     )
     return answer(request, columns_of(_stream(catalog, request), _index(request), choice), (MSGPACK,))
 
 
 def _partition_documents(catalog: Catalog, request: Request) -> Response:
-    asked = Parameters(request.query_params, {"fill"} | OF_RUNS)
-    fill, size = asked.one_of("fill", ("no", "yes"), "no"), asked.size("partition_size")
+    asked = PartitionDocumentParameters.read(request.query_params)
     stream, index = _stream(catalog, request), _index(request)
-    check_partition(stream, index, size)
-    pairs = stream.read_partition({"index": index, "fill": fill, "partition_size": size})
-    return streamed(request, pairs, arrays=fill == "yes")
+    check_partition(stream, index, asked.partition_size)
+    fill = "yes" if asked.fill else "no"
+    pairs = stream.read_partition({"index": index, "fill": fill, "partition_size": asked.partition_size})
+    return streamed(request, pairs, arrays=asked.fill)
 
 
 def _found(catalog: Catalog, request: Request) -> BlueskyRun:
@@ -148,7 +140,7 @@ def _index(request: Request) -> int:
         return int(given)
     except ValueError as error:
         raise ParameterError(
-            f"{given!r} is no number of a partition. They are counted from 0.", cure="Write 0, 1, 2 …"
+            f"{given!r} is not a partition number. They are counted from 0.", cure="Write 0, 1, 2 …"
         ) from error
 
 
@@ -161,7 +153,7 @@ def _older(before: str) -> dict[str, Any]:
         time = math.nan
     if not uid or not math.isfinite(time):
         raise ParameterError(
-            f"before={before!r} is no place in a list of runs.",
+            f"before={before!r} is not a position in a list of runs.",
             cure="Give what the page before said as 'before', or leave it out.",
         )
     return {"time": {"$lte": time}, "$or": [{"time": {"$lt": time}}, {"uid": {"$lt": uid}}]}

@@ -1,4 +1,4 @@
-"""The Butler, per process: factory, bound references, repositories, ingest. May import model and what is below.
+"""The Butler, per process: factory, bound references, repositories, ingest.
 
 The names load at first use: importing the Butler itself takes 2 s and 150 MiB, and only who opens one should pay.
 """

@@ -6,9 +6,9 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from underbutler import tracing
 from underbutler.errors import ConflictError, LostDatasetError, UsageError, suggest
 from underbutler.model.dataref import DataIdValue, DataRef, human_data_id
+from underbutler.telemetry import tracing
 
 from .calibration_cache import CalibrationCache
 from .data_ids import find_data_ids, key_type, unknown_collection

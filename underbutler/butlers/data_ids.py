@@ -91,7 +91,7 @@ def cast_data_id(universe: DimensionUniverse, data_id: Mapping[str, DataIdValue]
     Raises
     ------
     UnknownNameError
-        If a key is no dimension.
+        If a key is not a dimension.
     UsageError
         If a value does not cast, naming dimension, value and expected type.
     """
@@ -104,7 +104,7 @@ def cast_value(universe: DimensionUniverse, name: str, value: DataIdValue) -> Da
     Raises
     ------
     UnknownNameError
-        If `name` is no dimension.
+        If `name` is not a dimension.
     UsageError
         If the value does not cast.
     """
@@ -120,7 +120,7 @@ def cast_value(universe: DimensionUniverse, name: str, value: DataIdValue) -> Da
             if number == value or isinstance(value, str):
                 return _within_64_bits(name, number)
     raise UsageError(
-        f"Dimension {name}: the value {value!r} is no {expected.__name__}. Give {_EXAMPLE[expected]}.",
+        f"Dimension {name}: the value {value!r} is not of type {expected.__name__}. Give {_EXAMPLE[expected]}.",
         dimension=name,
         value=value,
         expected=expected.__name__,
@@ -133,7 +133,7 @@ def key_type(universe: DimensionUniverse, name: str) -> type[int] | type[str]:
     Raises
     ------
     UnknownNameError
-        If `name` is no dimension.
+        If `name` is not a dimension.
     """
     dimensions = universe.dimensions
     if name not in dimensions.names:

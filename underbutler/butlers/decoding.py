@@ -54,7 +54,7 @@ def decode_refs(documents: Sequence[Mapping[str, Any]], universe: DimensionUnive
     Raises
     ------
     MessageError
-        If an element is no reference of this universe, naming its place.
+        If an element is not a reference of this universe, naming its place.
     """
     return decode(_decode_each, documents, universe)
 
@@ -83,7 +83,7 @@ def _decode_each(documents: Sequence[Mapping[str, Any]], universe: DimensionUniv
             refs.append(DatasetRef.from_simple(SerializedDatasetRef.model_validate(document), universe=universe))
         except (ValueError, LookupError, TypeError) as error:
             raise MessageError(
-                f"Element {index} of the list is no dataset reference of this repository: {error}", index=index
+                f"Element {index} of the list is not a dataset reference of this repository: {error}", index=index
             ) from error
     return refs
 

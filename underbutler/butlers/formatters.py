@@ -83,6 +83,6 @@ class PngFormatter(FormatterV2):
         content = bytes(in_memory_dataset)
         if not content.startswith(_PNG_SIGNATURE):
             raise UsageError(
-                f"The picture of {self.dataset_ref.datasetType.name} is no PNG: put the bytes of a PNG file."
+                f"The picture of {self.dataset_ref.datasetType.name} is not a PNG: put the bytes of a PNG file."
             )
         return content

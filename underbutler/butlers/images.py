@@ -83,7 +83,7 @@ class CcdImage:
         self.variance = np.asarray(self.variance, dtype=np.float32)
         self.mask = np.asarray(self.mask)
         self.header = without_structure(self.header)
-        self.unit = Unit(self.unit).to_string()  # "electron" is no unit of the FITS standard; astropy reads it
+        self.unit = Unit(self.unit).to_string()  # "electron" is not a unit of the FITS standard; astropy reads it
         self.mask_planes = dict(self.mask_planes)
         self._check()
 
@@ -210,7 +210,7 @@ def opened_fits(source: BinaryIO | str | Path) -> Iterator[fits.HDUList]:
     Raises
     ------
     UsageError
-        If it is no FITS, is cut short, or lacks a part that is asked for.
+        If it is not a FITS, is cut short, or lacks a part that is asked for.
     """
     name = getattr(source, "name", source) if not isinstance(source, str | Path) else source
     try:
@@ -223,7 +223,7 @@ def opened_fits(source: BinaryIO | str | Path) -> Iterator[fits.HDUList]:
         raise
     except (OSError, KeyError, ValueError, TypeError, IndexError, EOFError, Warning, fits.VerifyError) as error:
         detail = str(error.args[0] if error.args else error)
-        raise UsageError(f"{name} is no readable FITS file: {detail} Replace it with a whole one.") from error
+        raise UsageError(f"{name} is not a readable FITS file: {detail} Replace it with a whole one.") from error
 
 
 def native(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

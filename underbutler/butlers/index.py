@@ -36,7 +36,7 @@ class RepositoryIndex:
         Raises
         ------
         UsageError
-            If it cannot be read, or is no mapping of texts.
+            If it cannot be read, or is not a mapping of texts.
         """
         version = self._version()
         if fresh or self._read is None or self._read[0] != version:

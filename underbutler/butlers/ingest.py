@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from underbutler.errors import ConflictError, UnderbutlerError, UsageError
-from underbutler.logs import get_logger
 from underbutler.model.dataref import DataIdValue, human_data_id
+from underbutler.telemetry.logs import get_logger
 
 from .instrument_map import InstrumentMap, choose_map
 from .observation import Observation, next_second, read_observation
@@ -109,7 +109,7 @@ def ingest_files(
         If the repository is unknown or remote, or the instrument map contradicts it.
     """
     if repositories.is_remote(label):
-        raise UsageError(f"The repository {label!r} is remote, which can be read and not written. Ingest where it is.")
+        raise UsageError(f"The repository {label!r} is remote and read-only. Ingest where it is.")
     report = IngestReport()
     with repositories.butler(label, writeable=True) as butler:
         frames = _Frames(butler, repositories.uri(label), instrument_map, transfer)

@@ -62,7 +62,7 @@ class ExposureRule(_Table):
             try:
                 groups = re.compile(value).groups
             except re.error as error:
-                raise ValueError(f"is no regular expression: {error}") from error
+                raise ValueError(f"is not a regular expression: {error}") from error
             if groups < 1:
                 raise ValueError("needs a group around the integer, for example a(\\d+)")
         return value
@@ -174,16 +174,16 @@ def parse_instrument_map(text: str, source: str) -> InstrumentMap:
     Raises
     ------
     UsageError
-        If it is no map, naming the place and what is wrong there.
+        If it is not a map, naming the place and what is wrong there.
     """
     try:
         return InstrumentMap.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"The instrument map {source} is no TOML: {error}", path=source) from error
+        raise UsageError(f"The instrument map {source} is not TOML: {error}", path=source) from error
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors())
         raise UsageError(
-            f"The instrument map {source} does not hold up: {faults}. Compare the shipped ones: "
+            f"The instrument map {source} is not valid: {faults}. Compare the shipped ones: "
             f"{', '.join(one.name for one in shipped_maps())}.",
             path=source,
         ) from error

@@ -16,7 +16,7 @@ from underbutler.model.dataref import DataIdValue, human_data_id
 from .calibration_cache import CalibrationCache
 from .data_ids import cast_data_id
 from .pruning import prune_datasets
-from .translation import asking, our_errors
+from .translation import translate_butler_errors, unwrap_formatter_errors
 
 if TYPE_CHECKING:
     from lsst.daf.butler import Butler, DataCoordinate, DatasetRef, DatasetType
@@ -87,7 +87,7 @@ class Lookup:
         key = tuple(sorted(data_id.items()))
         if key not in self._coordinates:
             try:
-                with asking(self.label):
+                with translate_butler_errors(self.label):
                     self._coordinates[key] = self.fresh(lambda: self.butler.registry.expandDataId(dict(data_id)))
             except DataIdValueError as error:
                 raise LostDatasetError(
@@ -147,7 +147,7 @@ class Lookup:
         if dataset_type.isCalibration():
             options["timespan"] = self._timespan(data_id)
         try:
-            with asking(self.label):
+            with translate_butler_errors(self.label):
                 return self.butler.find_dataset(dataset_type, coordinate, collections=list(collections), **options)
         except MissingCollectionError:
             return self._find_in_existing(dataset_type, coordinate, collections, options)
@@ -177,7 +177,7 @@ class Lookup:
         UsageError
             If its formatter refuses the object.
         """
-        with our_errors(), asking(self.label):
+        with unwrap_formatter_errors(), translate_butler_errors(self.label):
             self.butler.put(obj, ref)
 
     def is_stored(self, ref: DatasetRef) -> bool:
@@ -216,7 +216,7 @@ class Lookup:
                 "butler.transaction(): a rollback would bring back the row and not the file. Put it outside.",
                 dataset=str(ref.id),
             ) from cause
-        with asking(self.label):
+        with translate_butler_errors(self.label):
             prune_datasets(self.butler, [ref])
 
     def fresh(self, ask: Callable[[], T]) -> T:
@@ -263,7 +263,7 @@ class Lookup:
 
     def _read(self, ref: DatasetRef) -> Any:
         try:
-            with our_errors(), asking(self.label):
+            with unwrap_formatter_errors(), translate_butler_errors(self.label):
                 return self.fresh(lambda: self.butler.get(ref))
         except FileNotFoundError as error:
             raise LostDatasetError(

@@ -137,7 +137,7 @@ def _begin(header: Mapping[str, Any], instrument: InstrumentMap) -> Time:
         return Time(text.rstrip("Z"), format="isot", scale="utc")
     except ValueError as error:
         names = rule.date if rule.time is None else f"{rule.date} and {rule.time}"
-        raise UsageError(f"{names} say {text!r}, which is no UTC date and time (2013-07-13T00:57:33).") from error
+        raise UsageError(f"{names} say {text!r}, which is not a UTC date and time (2013-07-13T00:57:33).") from error
 
 
 def _exposure(header: Mapping[str, Any], stem: str, instrument: InstrumentMap, begin: Time) -> tuple[int, bool]:
@@ -157,7 +157,7 @@ def _identity(value: object, source: str) -> int:
     except ValueError:
         number = -1
     if not 0 <= number <= _LARGEST_ID:
-        raise UsageError(f"{source} says {value!r}, which is no exposure id: give an integer from 0 to 2^63-1.")
+        raise UsageError(f"{source} says {value!r}, which is not an exposure id: give an integer from 0 to 2^63-1.")
     return number
 
 
@@ -174,7 +174,7 @@ def _detector(header: Mapping[str, Any], instrument: InstrumentMap) -> int:
     except (TypeError, ValueError):
         number = -1
     if number < 0:
-        raise UsageError(f"{keyword} says {value!r}, which is no detector. Known: {by_name}, or a number from 0.")
+        raise UsageError(f"{keyword} says {value!r}, which is not a detector. Known: {by_name}, or a number from 0.")
     return number
 
 
@@ -185,7 +185,7 @@ def _seconds(header: Mapping[str, Any], instrument: InstrumentMap) -> float:
     except (TypeError, ValueError):
         seconds = -1.0
     if not 0 <= seconds < 1e7:
-        raise UsageError(f"{keyword} says {header[keyword]!r}, which is no exposure time in seconds.")
+        raise UsageError(f"{keyword} says {header[keyword]!r}, which is not an exposure time in seconds.")
     return seconds
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from underbutler.logs import get_logger
+from underbutler.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
     from lsst.daf.butler import Butler, DatasetRef

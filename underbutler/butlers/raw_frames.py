@@ -25,7 +25,7 @@ def read_raw_frame(source: BinaryIO | str | Path) -> CCDData:
     Raises
     ------
     UsageError
-        If the file is no whole FITS file, or holds no image.
+        If the file is not a whole FITS file, or holds no image.
     """
     from astropy.nddata import CCDData
 
@@ -40,7 +40,7 @@ def raw_header(source: BinaryIO | str | Path) -> fits.Header:
     Raises
     ------
     UsageError
-        If the file is no whole FITS file, or holds no image.
+        If the file is not a whole FITS file, or holds no image or an empty one.
     """
     with opened_fits(source) as hdus:
         hdu = _image_hdu(hdus)

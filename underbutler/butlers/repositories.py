@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from underbutler import metrics
 from underbutler.errors import UnknownNameError, UsageError
-from underbutler.logs import get_logger
 from underbutler.model.dataref import DataRef
+from underbutler.telemetry.logs import get_logger
 
 from .bound import BoundDataRef, PutJournal, bind
 from .calibration_cache import CalibrationCache
 from .index import RepositoryIndex
-from .translation import asking
+from .translation import translate_butler_errors
 
 if TYPE_CHECKING:
     from lsst.daf.butler import Butler, DimensionUniverse, LabeledButlerFactory
@@ -115,7 +115,7 @@ class Repositories:
         opened = self._create(label, writeable, access_token)
         try:
             if run is not None or collections:
-                with asking(label):  # a RUN is looked up, or registered
+                with translate_butler_errors(label):  # a RUN is looked up, or registered
                     clone = opened.clone(run=run, collections=tuple(collections), inferDefaults=False)
                 template, opened = opened, clone
                 template.close()
@@ -178,7 +178,7 @@ class Repositories:
         """
         if ref.run is not None and self.is_remote(ref.out):
             raise UsageError(
-                f"The repository {ref.out!r} is remote, which can be read and not written. Give the reference a "
+                f"The repository {ref.out!r} is remote and read-only. Give the reference a "
                 f"writeable repository for its outputs: out=LABEL, one of {', '.join(self._writeable_labels())}.",
                 repo=ref.repo,
                 out=ref.out,
@@ -285,7 +285,7 @@ class Repositories:
 def _opening(label: str, uri: str) -> Iterator[None]:
     """Translate what goes wrong when a repository is opened."""
     try:
-        with asking(label, uri):
+        with translate_butler_errors(label, uri):
             yield
     except FileNotFoundError as error:
         raise UsageError(

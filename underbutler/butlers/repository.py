@@ -16,7 +16,7 @@ from underbutler.errors import ConflictError, UsageError
 
 from .index import RepositoryIndex
 from .instrument_map import InstrumentMap, shipped_maps
-from .translation import asking
+from .translation import translate_butler_errors
 
 if TYPE_CHECKING:
     from lsst.daf.butler import Butler, Config
@@ -80,7 +80,7 @@ def create_repository(
     making = _made_locally if target.isLocal else _made_remotely
     if not target.isLocal and registry_url is None:
         raise UsageError(
-            f"{target} is no local folder: give the registry a database, registry_url=postgresql+psycopg://…"
+            f"{target} is not a local folder: give the registry a database, registry_url=postgresql+psycopg://…"
         )
     with making(target) as folder:
         _fill(folder, label, maps, registry_url)
@@ -229,7 +229,7 @@ def _fill(folder: ResourcePath, label: str, maps: Sequence[InstrumentMap], regis
     config = _our_config()
     if not folder.isLocal:
         config["datastore", "root"] = folder.geturl()
-    with asking(label):
+    with translate_butler_errors(label):
         if registry_url is not None:
             config["registry", "db"] = _prepared_database(registry_url)
         Butler.makeRepo(folder, config=config, forceConfigRoot=folder.isLocal and registry_url is None)

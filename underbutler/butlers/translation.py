@@ -8,14 +8,14 @@ from typing import Any
 
 from underbutler.errors import TransientError, UnderbutlerError
 
-__all__ = ["asking", "our_errors"]
+__all__ = ["translate_butler_errors", "unwrap_formatter_errors"]
 
 _SERVER_ERRORS = 500
 _TOO_MANY = 429
 
 
 @contextlib.contextmanager
-def asking(label: str, uri: str = "") -> Iterator[None]:
+def translate_butler_errors(label: str, uri: str = "") -> Iterator[None]:
     """Translate a registry or a datastore that does not answer.
 
     Raises
@@ -61,7 +61,7 @@ def _store_that_is_away(error: BaseException) -> BaseException | None:
 
 
 @contextlib.contextmanager
-def our_errors() -> Iterator[None]:
+def unwrap_formatter_errors() -> Iterator[None]:
     """Let an error that one of our formatters raised pass as it is: the datastore wraps it into one of its own."""
     try:
         yield

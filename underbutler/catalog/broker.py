@@ -1,4 +1,4 @@
-"""The catalogue as its users meet it: a mapping of runs, newest first. May import sql."""
+"""The catalogue as its users meet it: a mapping of runs, newest first."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import event_model
 
 from underbutler.errors import UsageError
 
+from .arrays.filling import FillerFactory
 from .entry import Entry
-from .filling import FillerFactory
-from .handlers import Handler, HandlerRegistry, default_registry
+from .handlers.registry import Handler, HandlerRegistry, default_registry
 from .import_path import load_object
+from .locations import Place, open_shelf
 from .lookup import AmbiguousRunError, both, find, find_of_dataset
-from .places import Place, open_shelf
-from .questions import parse
+from .query.questions import parse
 from .run import BlueskyRun
-from .shelf import RunHeader
+from .run_store import RunHeader
 from .transforms import Transform, parse_transforms
 
 if TYPE_CHECKING:
@@ -111,10 +111,8 @@ class Broker(Entry, Mapping[Any, BlueskyRun]):
 
         Raises
         ------
-        UnknownNameError
-            If no file describes it.
-        SourceError
-            If its description cannot be understood.
+        UnknownNameError, SourceError
+            If no file describes it, or not so that it is understood.
         """
         from .search_path import broker_arguments
 
@@ -159,17 +157,13 @@ class Broker(Entry, Mapping[Any, BlueskyRun]):
 
         Parameters
         ----------
-        spec
-            The spec that resources carry.
-        handler
-            The handler class, or its import path.
-        overwrite
-            Whether it takes another one's place.
+        spec, handler, overwrite
+            As `HandlerRegistry.register` takes them.
 
         Raises
         ------
         DuplicateHandler
-            If the spec has another handler, and ``overwrite`` is not set.
+            As there.
         """
         self._own_handlers().register(spec, handler, overwrite)
 

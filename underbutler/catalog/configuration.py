@@ -1,19 +1,30 @@
-"""How the objects of a stream were configured. May import errors."""
+"""How the objects of a stream were configured."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol, Self, TypeVar
 
 from underbutler.errors import UnknownNameError
 
-if TYPE_CHECKING:
-    from .stream import BlueskyEventStream
-
-__all__ = ["Configuration"]
+__all__ = ["Configuration", "ConfiguredStream"]
 
 
-class Configuration(Mapping[str, "BlueskyEventStream"]):
+class ConfiguredStream(Protocol):
+    """A stream whose objects have configurations."""
+
+    @property
+    def descriptors(self) -> Sequence[Mapping[str, Any]]:
+        """Its descriptors."""
+
+    def configure_new(self, **kwargs: Any) -> Self:
+        """Return another that differs in some parameters."""
+
+
+StreamT = TypeVar("StreamT", bound=ConfiguredStream)
+
+
+class Configuration(Mapping[str, StreamT]):
     """The configuration of a stream's objects, also as attributes.
 
     Parameters
@@ -24,16 +35,16 @@ class Configuration(Mapping[str, "BlueskyEventStream"]):
         ``data`` or ``timestamps``.
     """
 
-    def __init__(self, stream: BlueskyEventStream, sub_dict: str) -> None:
+    def __init__(self, stream: StreamT, sub_dict: str) -> None:
         self._stream, self._sub_dict = stream, sub_dict
 
-    def __getitem__(self, device: str) -> BlueskyEventStream:
+    def __getitem__(self, device: str) -> StreamT:
         names = list(self)
         if device not in names:
             raise UnknownNameError.of("configured object", device, names)
         return self._stream.configure_new(sub_dict=self._sub_dict, configuration_for=device, include=None, exclude=None)
 
-    def __getattr__(self, device: str) -> BlueskyEventStream:
+    def __getattr__(self, device: str) -> StreamT:
         if device.startswith("_"):
             raise AttributeError(device)
         try:

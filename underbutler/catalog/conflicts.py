@@ -1,19 +1,23 @@
-"""What is said of documents that cannot be kept beside those that are there. May import errors."""
+"""When two documents are the same one, and what is said of those that cannot be kept beside others."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from underbutler.errors import ConflictError, LostDatasetError
 
-from .searched import canonical
-
-__all__ = ["MissingDocumentError", "closed", "compare", "missing"]
+__all__ = ["MissingDocumentError", "canonical", "closed", "compare", "missing"]
 
 
 class MissingDocumentError(LostDatasetError):
     """A document refers to another one that was not written before it."""
+
+
+def canonical(document: Any) -> str:
+    """Return the text by which equal documents are known: the order of keys does not count, NaN is NaN."""
+    return json.dumps(document, sort_keys=True)
 
 
 def compare(kind: str, document: Mapping[str, Any], stored: Any) -> None:

@@ -1,4 +1,4 @@
-"""The documents of a run: dictionaries that cannot be changed, one class per kind. May import errors."""
+"""The documents of a run: dictionaries that cannot be changed, one class per kind."""
 
 from __future__ import annotations
 

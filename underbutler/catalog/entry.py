@@ -1,4 +1,4 @@
-"""What runs, streams and catalogues have of intake's ways, which databroker's users know. May import errors."""
+"""What runs, streams and catalogues have of intake's ways, which databroker's users know."""
 
 from __future__ import annotations
 

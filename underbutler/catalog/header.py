@@ -1,17 +1,17 @@
-"""A run as version 1 of the interface shows it. May import errors."""
+"""A run as version 1 of the interface shows it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from underbutler.errors import UnknownNameError
 
 from .documents import Descriptor, Start, Stop
-from .memory import rows_of
+from .files.document_source import rows_of
 from .presentation import run_html
-from .queries import zone_of
+from .query.queries import zone_of
 from .run import BlueskyRun
 from .source import Page, unpacked
 from .stream import SelectionError
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from .v1 import Broker
-
-__all__ = ["ALL", "FieldNames", "Header"]
+__all__ = ["ALL", "FieldNames", "Header", "HeaderSource"]
 
 ALL: Final = "*"
 """Every stream."""
@@ -31,6 +29,17 @@ FieldNames: TypeAlias = Iterable[str] | None
 """Regular expressions of whole names of fields; None: all fields of the stream."""
 
 _KEYS: Final = ("start", "descriptors", "stop")
+
+
+class HeaderSource(Protocol):
+    """Where headers come from: a `v1.Broker`."""
+
+    @property
+    def name(self) -> str | None:
+        """What the catalogue is called."""
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return the header of a run, or a list of them."""
 
 
 class Header:
@@ -46,7 +55,7 @@ class Header:
         The run.
     """
 
-    def __init__(self, db: Broker, run: BlueskyRun) -> None:
+    def __init__(self, db: HeaderSource, run: BlueskyRun) -> None:
         self.db = db
         self._run = run
 
@@ -153,12 +162,8 @@ class Header:
 
         Parameters
         ----------
-        stream_name
-            Of which stream.
-        fields
-            Regular expressions of the fields that are wanted; all when None.
-        fill
-            Whether external values are loaded.
+        stream_name, fields, fill
+            As `documents` takes them.
         timezone
             Zone in which times are shown; default UTC.
         convert_times
@@ -230,14 +235,14 @@ class Header:
         run = self._run
         if not fill or type(run) is not BlueskyRun or (fields is None and len(chosen) == len(run.descriptors)):
             return run
-        source = run._source
+        source = run.source
 
         def descriptors() -> list[Descriptor]:
             all_of_them = source.get_event_descriptors()
             return [chosen[one["uid"]].of_descriptor(one) for one in all_of_them if one["uid"] in chosen]
 
         def pages(descriptor_uid: str, skip: int = 0, limit: int | None = None) -> Iterator[Page]:
-            return map(chosen[descriptor_uid].of_fields, source.event_pages(descriptor_uid, skip, limit))
+            return map(chosen[descriptor_uid].of_fields, source.get_event_pages(descriptor_uid, skip, limit))
 
         return run.configure_new(get_event_descriptors=descriptors, get_event_pages=pages, get_columns=None)
 

@@ -1,4 +1,4 @@
-"""Objects named by a string: ``package.module.Name``. May import errors."""
+"""Objects named by a string: ``package.module.Name``."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def load_object(path: str, purpose: str) -> object:
     module_name, _, name = path.rpartition(".")
     if not module_name or not name:
         raise ImportPathError(
-            f"{path!r} is no import path of {purpose}. Write 'package.module.Name', or give the object itself.",
+            f"{path!r} is not an import path of {purpose}. Write 'package.module.Name', or give the object itself.",
             path=path,
         )
     try:

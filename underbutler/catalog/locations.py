@@ -1,4 +1,4 @@
-"""Which kind of place keeps the runs: told by how it is written. May import sql."""
+"""Which kind of place keeps the runs: told by how it is written."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TypeAlias
 
 from underbutler.errors import UsageError
 
-from .shelf import Shelf
+from .run_store import RunStore
 
 __all__ = ["Place", "open_shelf"]
 
-Place: TypeAlias = str | PathLike[str] | Sequence[str | PathLike[str]] | Shelf
+Place: TypeAlias = str | PathLike[str] | Sequence[str | PathLike[str]] | RunStore
 """A URL, a folder, patterns of files, or what keeps runs itself."""
 
 
@@ -23,7 +23,7 @@ _CURE = (
 )
 
 
-def open_shelf(place: Place) -> Shelf:
+def open_shelf(place: Place) -> RunStore:
     """Return what keeps the runs of a place.
 
     Parameters
@@ -53,14 +53,14 @@ def open_shelf(place: Place) -> Shelf:
     return place
 
 
-def _open_url(url: str) -> Shelf:
+def _open_url(url: str) -> RunStore:
     scheme = url.partition("://")[0].partition("+")[0].lower()
     if scheme in {"http", "https"}:
-        from .remote_shelf import RemoteShelf
+        from .remote.run_store import RemoteShelf
 
         return RemoteShelf(url)
     if scheme in {"sqlite", "postgresql", "postgres"}:
-        from .store import CatalogStore
+        from .database.store import CatalogStore
 
         return CatalogStore.open(url)
     if scheme == "file":
@@ -68,15 +68,15 @@ def _open_url(url: str) -> Shelf:
     raise UsageError(f"No catalogue can be read from {scheme}://. {_CURE}", scheme=scheme)
 
 
-def _open_files(patterns: Sequence[str]) -> Shelf:
-    from .file_forms import FORMS
-    from .files import RunFiles
+def _open_files(patterns: Sequence[str]) -> RunStore:
+    from .files.file_forms import FORMS
+    from .files.run_store import RunFiles
 
     for pattern in patterns:
         path = Path(pattern)
         if path.suffix.removeprefix(".") not in FORMS and path.is_file():
             as_database = f" It is a database: write sqlite:///{path.absolute()}." if _is_sqlite(path) else ""
-            raise UsageError(f"{pattern} is no file of a run.{as_database} {_CURE}", path=pattern)
+            raise UsageError(f"{pattern} is not a file of a run.{as_database} {_CURE}", path=pattern)
     return RunFiles(patterns)
 
 

@@ -1,15 +1,17 @@
-"""Finding one run by what people call it: newest, scan id, uid, the beginning of a uid. May import errors."""
+"""Finding one run by what people call it: newest, scan id, uid, the beginning or the end of a uid."""
 
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
 from underbutler.errors import UnknownNameError, UsageError
+from underbutler.model.identity import SHORTEST_END
 
-from .shelf import RunHeader, Shelf
+from .run_store import RunHeader, RunStore
 
 __all__ = ["AmbiguousRunError", "RunIndexError", "UnknownRunError", "find", "find_of_dataset"]
 
@@ -29,10 +31,10 @@ class RunIndexError(UsageError, IndexError):
 
 
 class AmbiguousRunError(UsageError, ValueError):
-    """Several uids begin like this."""
+    """Several uids begin or end like this."""
 
 
-def find(shelf: Shelf, query: Mapping[str, Any], key: object) -> RunHeader:
+def find(shelf: RunStore, query: Mapping[str, Any], key: object) -> RunHeader:
     """Return one of the runs that a query finds.
 
     Parameters
@@ -43,7 +45,7 @@ def find(shelf: Shelf, query: Mapping[str, Any], key: object) -> RunHeader:
         Among which runs.
     key
         ``-1`` is the newest, ``-2`` the one before; any other number a ``scan_id``, of which the newest run counts; a
-        text a uid or the beginning of one, or else one of these numbers.
+        text a uid, or the beginning or the end of one, or else one of these numbers.
 
     Raises
     ------
@@ -67,7 +69,7 @@ def find(shelf: Shelf, query: Mapping[str, Any], key: object) -> RunHeader:
     return _by_number(shelf, query, number)
 
 
-def find_of_dataset(shelf: Shelf, query: Mapping[str, Any], dataset: str) -> RunHeader:
+def find_of_dataset(shelf: RunStore, query: Mapping[str, Any], dataset: str) -> RunHeader:
     """Return the run that tells of a dataset in a Butler repository, among those that a query finds.
 
     A database knows it as soon as its event is written; of other places a run is found by its stop document.
@@ -89,7 +91,7 @@ def find_of_dataset(shelf: Shelf, query: Mapping[str, Any], dataset: str) -> Run
     return header
 
 
-def _by_number(shelf: Shelf, query: Mapping[str, Any], number: int) -> RunHeader:
+def _by_number(shelf: RunStore, query: Mapping[str, Any], number: int) -> RunHeader:
     if number >= 0:
         header = _first(shelf, both(query, {"scan_id": number}))
         if header is None:
@@ -102,25 +104,33 @@ def _by_number(shelf: Shelf, query: Mapping[str, Any], number: int) -> RunHeader
     return header
 
 
-def _by_uid(shelf: Shelf, query: Mapping[str, Any], text: str) -> RunHeader:
+def _by_uid(shelf: RunStore, query: Mapping[str, Any], text: str) -> RunHeader:
     header = _first(shelf, both(query, {"uid": text}))
     if header is not None:
         return header
-    begins = {"uid": {"$gte": text, "$lt": text + _LAST}}
-    found = list(shelf.headers(both(query, begins), limit=_SHOWN + 1)) if text else []
+    found = _by_part(shelf, query, text)
     if len(found) == 1:
         return found[0]
     if found:
         shown = ", ".join(header.uid for header in found[:_SHOWN])
         more = ", …" if len(found) > _SHOWN else ""
         raise AmbiguousRunError(
-            f"Several runs begin with {text!r}: {shown}{more}. Write more of the uid.",
+            f"Several runs begin or end with {text!r}: {shown}{more}. Write more of the uid.",
             prefix=text,
             candidates=[header.uid for header in found],
         )
     if text.removeprefix("-").isdecimal() and text.isascii():
         return _by_number(shelf, query, int(text))
-    raise UnknownRunError(f"No run of {shelf.place} has a uid that begins with {text!r}.", uid=text)
+    raise UnknownRunError(f"No run of {shelf.place} has a uid that begins or ends with {text!r}.", uid=text)
+
+
+def _by_part(shelf: RunStore, query: Mapping[str, Any], text: str) -> list[RunHeader]:
+    """Return the first runs whose uid begins with a text, or ends with one that is long enough."""
+    parts: list[Mapping[str, Any]] = [{"uid": {"$gte": text, "$lt": text + _LAST}}] if text else []
+    if len(text) >= SHORTEST_END:
+        parts.append({"uid": {"$regex": re.escape(text) + "$"}})
+    found = {header.uid: header for part in parts for header in shelf.headers(both(query, part), limit=_SHOWN + 1)}
+    return list(found.values())[: _SHOWN + 1]
 
 
 def both(query: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -131,5 +141,5 @@ def both(query: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping[str, Any
     return {"$and": [*parts, other]}
 
 
-def _first(shelf: Shelf, query: Mapping[str, Any], skip: int = 0) -> RunHeader | None:
+def _first(shelf: RunStore, query: Mapping[str, Any], skip: int = 0) -> RunHeader | None:
     return next(iter(shelf.headers(query, skip=skip, limit=1)), None)

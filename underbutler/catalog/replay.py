@@ -1,4 +1,4 @@
-"""The documents of a run, one after the other. May import errors."""
+"""The documents of a run, one after the other."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, repeat
 from typing import Any, TypeAlias
 
-from .declared import Declared, in_a_stream
+from .arrays.external import ExternalData, Place, no_handler
+from .arrays.field_types import Declared, in_a_stream
+from .arrays.filling import Fill, delays_itself, is_delayed, known_specs
+from .arrays.lazy_columns import READERS, ExternalColumn, is_external
 from .documents import Descriptor
-from .external import ExternalData, Place, no_handler
-from .filling import Fill, delays_itself, is_delayed, known_specs
-from .source import Page, RunSource, cut, rows_of
-from .stored import READERS, ExternalColumn, is_external
+from .source import Page, RunSource, cut, datums_of, rows_of
 
 __all__ = ["Replay"]
 
@@ -79,7 +79,7 @@ class Replay:
             Whether the events of all descriptors come in order of time; else one descriptor's after the other's.
         """
         self._warn_of_streams()
-        streams = [self._source.event_pages(descriptor["uid"]) for descriptor in self._descriptors]
+        streams = [self._source.get_event_pages(descriptor["uid"]) for descriptor in self._descriptors]
         pages = _by_time([self._once(pages) for pages in streams]) if strict_order else self._chained(streams)
         for page in pages:
             yield from self.page(page)
@@ -167,7 +167,7 @@ class Replay:
         yield from _datum_pages((datum_id, datum.resource, datum.kwargs) for datum_id, datum in found.items())
 
     def _datum_pages_of(self, uid: str) -> Iterator[Pair]:
-        new = {datum_id: kwargs for datum_id, kwargs in self._source.datums(uid) if datum_id not in self._datums}
+        new = {datum_id: kwargs for datum_id, kwargs in datums_of(self._source, uid) if datum_id not in self._datums}
         self._datums.update(new)
         yield from _datum_pages((datum_id, uid, kwargs) for datum_id, kwargs in new.items())
 

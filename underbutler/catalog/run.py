@@ -1,21 +1,23 @@
-"""A run: one job's documents, and its streams as arrays. May import errors."""
+"""A run: one job's documents, and its streams as arrays."""
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from underbutler.errors import UnknownNameError, UsageError
 
+from .arrays.external import ExternalData, location, no_handler
+from .arrays.filling import Fill, Fillers, check_fill, known_specs
+from .callables import CALLABLES, CallableSource
 from .documents import Descriptor, Resource, Start, Stop
 from .entry import Entry, NotPersistedError
-from .external import ExternalData, location, no_handler
-from .filling import Fill, Fillers, check_fill, known_specs
 from .presentation import run_html, run_text
 from .replay import Replay
-from .source import GetColumns, RunSource
+from .source import GetColumns, GetDatums, RunSource, datums_of
 from .stream import BlueskyEventStream
 from .transforms import Transform, parse_transforms, transformed
 
@@ -78,16 +80,14 @@ class BlueskyRun(Entry, Mapping[str, BlueskyEventStream]):
         *,
         metadata: Mapping[str, Any] | None = None,
         get_columns: GetColumns | None = None,
-        get_datums: Callable[..., Iterable[Mapping[str, Any]]] | None = None,
+        get_datums: GetDatums | None = None,
         **kwargs: Any,
     ) -> None:
-        self._arguments = {key: value for key, value in locals().items() if key not in {"self", "kwargs", "__class__"}}
-        self._take_options(kwargs)
-        self._source = RunSource(
+        source = CallableSource(
             get_run_start=get_run_start,
             get_run_stop=get_run_stop,
             get_event_descriptors=get_event_descriptors,
-            get_event_pages=get_event_pages,
+            get_event_pages=get_event_pages,  # type: ignore[arg-type]  # whatever it yields becomes pages there
             get_event_count=get_event_count,
             get_resource=get_resource,
             get_resources=get_resources,
@@ -96,10 +96,7 @@ class BlueskyRun(Entry, Mapping[str, BlueskyEventStream]):
             get_columns=get_columns,
             get_datums=get_datums,
         )
-        self.fillers = Fillers(get_filler)
-        self._transforms = parse_transforms(transforms)
-        self._metadata = dict(metadata or {})
-        self._external = ExternalData(self._source, self.fillers, self._transforms["resource"])
+        self._read_from(source, get_filler, transforms, metadata, kwargs)
 
     @classmethod
     def of(
@@ -107,34 +104,54 @@ class BlueskyRun(Entry, Mapping[str, BlueskyEventStream]):
         source: RunSource,
         get_filler: Callable[..., Any] | None = None,
         transforms: Mapping[str, Transform | str] | None = None,
+        *,
+        metadata: Mapping[str, Any] | None = None,
         **kwargs: Any,
-    ) -> BlueskyRun:
+    ) -> Self:
         """Return the run that a store gives.
 
         Parameters
         ----------
         source
-            The store's callables.
-        get_filler, transforms, **kwargs
+            Where the run's documents come from.
+        get_filler, transforms, metadata, **kwargs
             As those of the class.
         """
-        return cls(**vars(source), get_filler=get_filler, transforms=transforms, **kwargs)
+        run = cls.__new__(cls)
+        run._read_from(source, get_filler, transforms, metadata, kwargs)
+        return run
+
+    def _read_from(
+        self,
+        source: RunSource,
+        get_filler: Callable[..., Any] | None = None,
+        transforms: Mapping[str, Transform | str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._take_options(dict(options or {}))
+        self._arguments: dict[str, Any] = {"get_filler": get_filler, "transforms": transforms, "metadata": metadata}
+        self.source = source
+        self.fillers = Fillers(get_filler)
+        self._transforms = parse_transforms(transforms)
+        self._metadata = dict(metadata or {})
+        self.external = ExternalData(source, self.fillers, self._transforms["resource"])
 
     @property
     def start(self) -> Start:
         """The start document, as its transform makes it."""
-        return transformed(self._source.get_run_start(), Start, self._transforms["start"])
+        return transformed(self.source.get_run_start(), Start, self._transforms["start"])
 
     @property
     def stop(self) -> Stop | None:
         """The stop document, as its transform makes it; None while the run is open."""
-        stop = self._source.get_run_stop()
+        stop = self.source.get_run_stop()
         return None if stop is None else transformed(stop, Stop, self._transforms["stop"])
 
     @property
     def uid(self) -> str:
         """The uid of the start document."""
-        return str(self._source.get_run_start()["uid"])
+        return str(self.source.get_run_start()["uid"])
 
     @property
     def name(self) -> str:
@@ -151,7 +168,7 @@ class BlueskyRun(Entry, Mapping[str, BlueskyEventStream]):
         """The descriptors of all streams, the earliest first, as their transform makes them."""
         found = {
             document["uid"]: transformed(document, Descriptor, self._transforms["descriptor"])
-            for document in self._source.get_event_descriptors()
+            for document in self.source.get_event_descriptors()
         }
         return sorted(found.values(), key=lambda descriptor: descriptor.get("time", 0.0))
 
@@ -159,10 +176,8 @@ class BlueskyRun(Entry, Mapping[str, BlueskyEventStream]):
         streams = list(self)
         if name not in streams:
             raise UnknownNameError.of("stream of this run", name, streams)
-        given = vars(self._source).copy()
-        del given["get_run_start"]
         return BlueskyEventStream(
-            name, **given, fillers=self.fillers, transforms=self._transforms, metadata=self.metadata
+            name, self.source, fillers=self.fillers, transforms=self._transforms, metadata=self.metadata
         )
 
     def __getattr__(self, name: str) -> BlueskyEventStream:
@@ -203,7 +218,7 @@ class BlueskyRun(Entry, Mapping[str, BlueskyEventStream]):
         Raises
         ------
         FillChoiceError
-            At once, if ``fill`` is no choice (also a `ValueError`).
+            At once, if ``fill`` is not a valid choice (also a `ValueError`).
         """
         check_fill(fill)
         return self._documents(fill, strict_order)
@@ -215,7 +230,7 @@ class BlueskyRun(Entry, Mapping[str, BlueskyEventStream]):
         descriptors = self.descriptors
         for descriptor in descriptors:
             yield "descriptor", descriptor
-        replay = Replay(self._source, self._external, descriptors, fill)
+        replay = Replay(self.source, self.external, descriptors, fill)
         yield from replay.references()
         yield from replay.events(strict_order=strict_order)
         yield from replay.unmentioned()
@@ -246,15 +261,15 @@ class BlueskyRun(Entry, Mapping[str, BlueskyEventStream]):
         Raises
         ------
         NoResourceError
-            If it is no resource document (also a `ValueError`).
+            If it is not a resource document (also a `ValueError`).
         NoHandlerError
             If its spec has no handler.
         NoFileListError
-            If its handler does not say which files it reads, and the resource is no file itself.
+            If its handler does not say which files it reads, and the resource is not a file itself.
         """
         if not isinstance(resource, Mapping) or not {"uid", "spec", "resource_path"} <= resource.keys():
             raise NoResourceError(
-                f"{resource!r} is no resource document. Take one of the run: "
+                f"{resource!r} is not a resource document. Take one of the run: "
                 "[doc for name, doc in run.documents(fill='no') if name == 'resource'].",
             )
         patched = transformed(resource, Resource, self._transforms["resource"])
@@ -263,17 +278,17 @@ class BlueskyRun(Entry, Mapping[str, BlueskyEventStream]):
             raise no_handler(filler, patched, None)
         handler = filler.get_handler(patched)
         if hasattr(handler, "get_file_list"):
-            return list(handler.get_file_list(kwargs for _, kwargs in self._source.datums(patched["uid"])))
+            return list(handler.get_file_list(kwargs for _, kwargs in datums_of(self.source, patched["uid"])))
         path = location(patched, getattr(filler, "root_map", {}))
         if Path(path).is_file():
             return [path]
         raise NoFileListError(
-            f"The handler of spec {spec!r} has no get_file_list, and {path} is no file here: which files belong to "
+            f"The handler of spec {spec!r} has no get_file_list, and {path} is not a file here: which files belong to "
             f"resource {patched['uid']} is not known.",
             spec=spec,
         )
 
-    def configure_new(self, **kwargs: Any) -> BlueskyRun:
+    def configure_new(self, **kwargs: Any) -> Self:
         """Return this run; or, if there are arguments, another that differs in them.
 
         Parameters
@@ -281,9 +296,19 @@ class BlueskyRun(Entry, Mapping[str, BlueskyEventStream]):
         **kwargs
             Parameters of the class: ``transforms={"descriptor": patch}``.
         """
-        return type(self)(**{**self._arguments, **self._options, **kwargs}) if kwargs else self
+        if not kwargs:
+            return self
+        return self._new(**{**self._arguments, **self._options, **kwargs})
 
     get = __call__ = configure_new  # type: ignore[assignment]  # the seed's `get`, not that of a mapping
+
+    def _new(self, **kwargs: Any) -> Self:
+        callables = {name: kwargs.pop(name) for name in CALLABLES if name in kwargs}
+        known = {name: kwargs.pop(name) for name in self._arguments}
+        source = CallableSource.of(self.source, **callables) if callables else self.source
+        run = copy.copy(self)
+        run._read_from(source, **known, options=kwargs)
+        return run
 
     def read(self) -> NoReturn:
         """Refuse: a run has no arrays, its streams have.

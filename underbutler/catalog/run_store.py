@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from underbutler.errors import UnknownNameError
+
 from .source import RunSource
 
-__all__ = ["RunHeader", "Shelf"]
+__all__ = ["RunHeader", "RunStore"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,20 @@ class RunHeader:
         """The run's uid."""
         return str(self.start["uid"])
 
+    def has_no(self, kind: str, name: str) -> UnknownNameError:
+        """Return the error (also a `KeyError`) of a document that the run does not have.
 
-class Shelf(Protocol):
+        Parameters
+        ----------
+        kind
+            ``resource`` or ``datum``.
+        name
+            Its uid, or id.
+        """
+        return UnknownNameError(f"Run {self.uid!r} has no {kind} {name!r}.", **{kind: name})
+
+
+class RunStore(Protocol):
     """A place that keeps runs."""
 
     @property

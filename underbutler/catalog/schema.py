@@ -1,4 +1,4 @@
-"""What a document may look like: event-model's schemas, and what can be written at all. May import errors."""
+"""What a document may look like: event-model's schemas, and what can be written at all."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _STREAMS: Final = " External values are kept event by event: have them written a
 _INSTEAD: Final[Mapping[str, str]] = {
     "stream_resource": _STREAMS,
     "stream_datum": _STREAMS,
-    "bulk_events": " They are an old form: write event_page documents.",
-    "bulk_datum": " They are an old form: write datum_page documents.",
+    "bulk_events": " This form is outdated: write event_page documents.",
+    "bulk_datum": " This form is outdated: write datum_page documents.",
 }
 """What is written instead of documents of some other kinds."""
 
@@ -37,7 +37,7 @@ def plain(name: str, document: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     DocumentError
-        If it is no document of a known kind, or holds what JSON cannot.
+        If it is not a document of a known kind, or holds what JSON cannot.
     """
     if name not in WRITABLE:
         near = _INSTEAD.get(name) or suggest(str(name), WRITABLE)
@@ -46,12 +46,12 @@ def plain(name: str, document: Mapping[str, Any]) -> dict[str, Any]:
             kind=name,
         )
     try:
-        copied = json.loads(json.dumps(document, default=_without_numpy))
+        copied = json.loads(json.dumps(document, default=without_numpy))
     except (TypeError, ValueError, RecursionError) as error:
         path, reason = _unwritable(document) or ("$", str(error))
         raise _broken(name, document, path, reason) from error
     if not isinstance(copied, dict):
-        raise _broken(name, {}, "$", f"a {type(document).__name__} is no document")
+        raise _broken(name, {}, "$", f"a {type(document).__name__} is not a document")
     return copied
 
 
@@ -121,7 +121,14 @@ def _broken(name: str, document: Mapping[str, Any], path: str, reason: str) -> D
     )
 
 
-def _without_numpy(value: object) -> object:
+def without_numpy(value: object) -> object:
+    """Return what JSON knows of an array, a scalar of NumPy or a mapping.
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    """
     if isinstance(value, np.ndarray):
         return value.tolist()
     if isinstance(value, np.generic):

@@ -1,4 +1,4 @@
-"""Catalogues by name: YAML files of sources, as databroker's users have them. May import errors.
+"""Catalogues by name: YAML files of sources, as databroker's users have them.
 
 .. code-block:: yaml
 
@@ -95,7 +95,7 @@ def _sources() -> Iterator[tuple[Path, str, Mapping[str, Any]]]:
             try:
                 content = yaml.safe_load(path.read_text(encoding="utf-8"))
             except (OSError, ValueError, yaml.YAMLError) as error:
-                warnings.warn(f"{path} is left out, it is no YAML: {error}", stacklevel=4)
+                warnings.warn(f"{path} is left out, it is not YAML: {error}", stacklevel=4)
                 continue
             sources = content.get("sources") if isinstance(content, dict) else None
             for name, source in (sources if isinstance(sources, dict) else {}).items():

@@ -1,29 +1,29 @@
-"""One stream of a run: what is read into arrays. May import errors."""
+"""One stream of a run: what is read into arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from underbutler.errors import UsageError
+from underbutler.model.identity import short_id
 
+from .arrays.conversion import Selection, to_dataset
+from .arrays.external import ExternalData
+from .arrays.filling import Fill, Fillers, check_fill
+from .arrays.partitions import Partition, cut_into_partitions, nominal_rows
 from .configuration import Configuration
-from .conversion import Selection, to_dataset
 from .documents import Descriptor, Start, Stop
 from .entry import Entry, NotPersistedError
-from .external import ExternalData
-from .filling import Fill, Fillers, check_fill
-from .partitions import Partition, PartitionIndexError, PartitionSizeError, cut_into_partitions, nominal_rows
 from .presentation import stream_html, stream_text
 from .replay import Replay
-from .source import GetColumns, RunSource
+from .source import RunSource
 from .transforms import Transform, parse_transforms, transformed, unchanged
 
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["BlueskyEventStream", "Configuration", "PartitionIndexError", "PartitionSizeError", "SelectionError"]
+__all__ = ["BlueskyEventStream", "SelectionError"]
 
 
 class SelectionError(UsageError, ValueError):
@@ -37,10 +37,8 @@ class BlueskyEventStream(Entry):
     ----------
     stream_name
         Such as ``primary``.
-    get_run_stop, get_event_descriptors, get_event_pages, get_event_count, get_resource, get_resources
-        See `RunSource`.
-    lookup_resource_for_datum, get_datum_pages
-        See `RunSource`.
+    source
+        Where the run's documents come from.
     fillers
         Fillers by ``yes``, ``no`` and ``delayed``; made of all known handlers when None.
     transforms
@@ -53,8 +51,6 @@ class BlueskyEventStream(Entry):
         ``data`` or ``timestamps``.
     configuration_for
         Read the configuration of this object instead of the stream's fields.
-    get_columns, get_datums
-        Short ways that a store may offer: see `RunSource`.
     **kwargs
         ``name``, ``description`` and other words of intake's catalogues; kept, and not used.
 
@@ -67,14 +63,7 @@ class BlueskyEventStream(Entry):
     def __init__(
         self,
         stream_name: str,
-        get_run_stop: Callable[[], Mapping[str, Any] | None],
-        get_event_descriptors: Callable[[], Iterable[Mapping[str, Any]]],
-        get_event_pages: Callable[..., Iterable[Mapping[str, Any]]],
-        get_event_count: Callable[[str], int],
-        get_resource: Callable[[str], Mapping[str, Any] | None],
-        get_resources: Callable[[], Iterable[Mapping[str, Any]]],
-        lookup_resource_for_datum: Callable[[str], str | None],
-        get_datum_pages: Callable[[str], Iterable[Mapping[str, Any]]],
+        source: RunSource,
         fillers: Mapping[str, Any] | None = None,
         transforms: Mapping[str, Transform | str] | None = None,
         metadata: Mapping[str, Any] | None = None,
@@ -82,9 +71,6 @@ class BlueskyEventStream(Entry):
         exclude: Collection[str] | None = None,
         sub_dict: str = "data",
         configuration_for: str | None = None,
-        *,
-        get_columns: GetColumns | None = None,
-        get_datums: Callable[..., Iterable[Mapping[str, Any]]] | None = None,
         **kwargs: Any,
     ) -> None:
         self._arguments = {key: value for key, value in locals().items() if key not in {"self", "kwargs", "__class__"}}
@@ -95,21 +81,9 @@ class BlueskyEventStream(Entry):
         self.fillers = Fillers.adopt(fillers)
         self._transforms = parse_transforms(transforms)
         self._metadata = dict(metadata or {})
-        self._source = RunSource(
-            get_run_start=partial(_start_of, self._metadata),
-            get_run_stop=get_run_stop,
-            get_event_descriptors=get_event_descriptors,
-            get_event_pages=get_event_pages,
-            get_event_count=get_event_count,
-            get_resource=get_resource,
-            get_resources=get_resources,
-            lookup_resource_for_datum=lookup_resource_for_datum,
-            get_datum_pages=get_datum_pages,
-            get_columns=get_columns,
-            get_datums=get_datums,
-        )
-        self._external = ExternalData(self._source, self.fillers, self._transforms["resource"])
-        self._selection = Selection(
+        self.source = source
+        self.external = ExternalData(self.source, self.fillers, self._transforms["resource"])
+        self.selection = Selection(
             stream=stream_name,
             run=str(_start_of(self._metadata).get("uid", "")),
             include=None if include is None else frozenset(include),
@@ -127,7 +101,7 @@ class BlueskyEventStream(Entry):
     def descriptors(self) -> list[Descriptor]:
         """The stream's descriptors, the earliest first, as their transform makes them."""
         found = {}
-        for document in self._source.get_event_descriptors():
+        for document in self.source.get_event_descriptors():
             if document.get("name", "primary") == self.stream_name:
                 found[document["uid"]] = transformed(document, Descriptor, self._transforms["descriptor"])
         return sorted(found.values(), key=lambda descriptor: descriptor.get("time", 0.0))
@@ -135,7 +109,7 @@ class BlueskyEventStream(Entry):
     @property
     def metadata(self) -> dict[str, Any]:
         """What is known of the stream: ``start``, ``stop`` (None while the run is open), ``descriptors``."""
-        stop = self._source.get_run_stop()
+        stop = self.source.get_run_stop()
         return {
             **self._metadata,
             "stop": None if stop is None else transformed(stop, Stop, self._transforms["stop"]),
@@ -163,24 +137,24 @@ class BlueskyEventStream(Entry):
         return self._dataset(lazy=True)
 
     @property
-    def config(self) -> Configuration:
+    def config(self) -> Configuration[Self]:
         """The configuration of each object, as streams: ``stream.config["camera"].read()``."""
         return Configuration(self, "data")
 
     @property
-    def config_timestamps(self) -> Configuration:
+    def config_timestamps(self) -> Configuration[Self]:
         """When the configuration of each object was read, as streams."""
         return Configuration(self, "timestamps")
 
     @property
-    def timestamps(self) -> BlueskyEventStream:
+    def timestamps(self) -> Self:
         """When each field was read, as a stream."""
         return self._new(sub_dict="timestamps")
 
     @property
     def npartitions(self) -> int:
         """How many partitions `read_partition` has, of the size that it chooses."""
-        return len(self._partitions(self._partition_size("auto")))
+        return len(self._partitions(self.rows_per_partition("auto")))
 
     def read_partition(
         self, partition: int | Mapping[str, Any], *, fill: Fill = "yes", partition_size: int | str = "auto"
@@ -207,28 +181,28 @@ class BlueskyEventStream(Entry):
         PartitionSizeError
             If the size is not a positive number (also a `ValueError`).
         FillChoiceError
-            If ``fill`` is no choice (also a `ValueError`).
+            If ``fill`` is not a valid choice (also a `ValueError`).
         """
         asked = Partition.of(partition, fill, partition_size)
         check_fill(asked.fill)
-        partitions = self._partitions(self._partition_size(asked.size or "auto"))
+        partitions = self._partitions(self.rows_per_partition(asked.size or "auto"))
         if not 0 <= asked.index < len(partitions):
             if asked.lenient:
                 return []
-            raise asked.there_is_none(self._selection, len(partitions))
+            raise asked.there_is_none(self.selection, len(partitions))
         descriptors = self.descriptors
-        replay = Replay(self._source, self._external, descriptors, asked.fill)
+        replay = Replay(self.source, self.external, descriptors, asked.fill)
         pairs: list[tuple[str, Any]] = []
         if asked.index == 0:
             start = _start_of(self._metadata)
             pairs = [("start", start)] if start else []
             pairs += [("descriptor", descriptor) for descriptor in descriptors]
         for uid, skip, limit in partitions[asked.index]:
-            for page in self._source.event_pages(uid, skip, limit):
+            for page in self.source.get_event_pages(uid, skip, limit):
                 pairs.extend(replay.page(page))
         return pairs
 
-    def configure_new(self, **kwargs: Any) -> BlueskyEventStream:
+    def configure_new(self, **kwargs: Any) -> Self:
         """Return this stream; or, if there are arguments, another that differs in them.
 
         Parameters
@@ -251,15 +225,15 @@ class BlueskyEventStream(Entry):
         """
         del args, kwargs
         raise NotPersistedError(
-            f"{self._selection} is not saved alone. Save its run: underbutler runs export {self._selection.run}"
+            f"{self.selection} is not saved alone. Save its run: underbutler runs export {self.selection.run}"
         )
 
     def _dataset(self, *, lazy: bool) -> xarray.Dataset:
-        if self._source.get_run_stop() is None:
+        if self.source.get_run_stop() is None:
             self.fillers.forget_handlers()
-        return to_dataset(self._source, self._external, self.descriptors, self._selection, lazy=lazy)
+        return to_dataset(self.source, self.external, self.descriptors, self.selection, lazy=lazy)
 
-    def _new(self, **kwargs: Any) -> BlueskyEventStream:
+    def _new(self, **kwargs: Any) -> Self:
         inherited = dict(self._arguments) | self._options
         if kwargs.get("include") is not None and "exclude" not in kwargs:
             inherited["exclude"] = None
@@ -268,15 +242,27 @@ class BlueskyEventStream(Entry):
         inherited["fillers"] = self.fillers
         return type(self)(**{**inherited, **kwargs})
 
-    def _partition_size(self, partition_size: int | str) -> int:
+    def rows_per_partition(self, partition_size: int | str = "auto") -> int:
+        """Return how many events are in one partition of a size.
+
+        Parameters
+        ----------
+        partition_size
+            That number, or ``auto``.
+
+        Raises
+        ------
+        PartitionSizeError
+            If the size is not a positive number (also a `ValueError`).
+        """
         return Partition.size_of(partition_size) or nominal_rows(self.descriptors)
 
     def _partitions(self, size: int) -> list[list[tuple[str, int, int]]]:
-        count = self._source.get_event_count
+        count = self.source.get_event_count
         return cut_into_partitions([(one["uid"], count(one["uid"])) for one in self.descriptors], size)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.stream_name!r} from Run {self._selection.run[:8]}...>"
+        return f"<{type(self).__name__} {self.stream_name!r} from Run {short_id(self.selection.run)}...>"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(repr(self) if cycle else stream_text(self))
@@ -286,7 +272,7 @@ class BlueskyEventStream(Entry):
 
     def event_count(self) -> int:
         """Return how many events there are now."""
-        return sum(self._source.get_event_count(descriptor["uid"]) for descriptor in self.descriptors)
+        return sum(self.source.get_event_count(descriptor["uid"]) for descriptor in self.descriptors)
 
 
 def _check_selection(include: object, exclude: object, sub_dict: str) -> None:
@@ -296,7 +282,7 @@ def _check_selection(include: object, exclude: object, sub_dict: str) -> None:
         if isinstance(given, str):
             raise SelectionError(f"{name}={given!r} is one name. Write a list: {name}=[{given!r}].")
     if sub_dict not in {"data", "timestamps"}:
-        raise SelectionError(f"sub_dict={sub_dict!r} is no part of an event. Say 'data' or 'timestamps'.")
+        raise SelectionError(f"sub_dict={sub_dict!r} is not a part of an event. Choose 'data' or 'timestamps'.")
 
 
 def _start_of(metadata: Mapping[str, Any]) -> Start:

@@ -1,4 +1,4 @@
-"""Transforms: what patches the documents of a run while they are read. May import errors."""
+"""Transforms: what patches the documents of a run while they are read."""
 
 from __future__ import annotations
 

@@ -1,25 +1,46 @@
-"""Version 1 of the interface: ``db[-1]``, ``db(task="processCcd")``, tables. May import errors."""
+"""Version 1 of the interface: ``db[-1]``, ``db(task="processCcd")``, tables."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from underbutler.errors import UsageError
 
 from .header import ALL, FieldNames, Header
-from .queries import timestamp
+from .query.queries import timestamp
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .broker import Broker as V2Broker
+    from .run import BlueskyRun
 
-__all__ = ["ALL", "Broker", "Header", "Results", "SliceError"]
+__all__ = ["Broker", "Results", "RunCatalog", "SliceError"]
 
 
 class SliceError(UsageError, ValueError):
     """Slices of runs count back from the newest."""
+
+
+class RunCatalog(Protocol):
+    """The catalogue whose runs are shown as headers: a `Broker` of version 2."""
+
+    @property
+    def name(self) -> str | None:
+        """What it is called."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: object) -> BlueskyRun: ...
+
+    def values(self) -> Iterable[BlueskyRun]:
+        """Return the runs, newest first."""
+
+    def search(self, query: Mapping[str, Any]) -> RunCatalog:
+        """Return the catalogue of those runs that a query finds."""
+
+    def insert(self, name: str, document: Mapping[str, Any]) -> None:
+        """Write a document."""
 
 
 class Broker:
@@ -31,7 +52,7 @@ class Broker:
         The catalogue; ``catalog.v1`` is this.
     """
 
-    def __init__(self, catalog: V2Broker) -> None:
+    def __init__(self, catalog: RunCatalog) -> None:
         self._catalog = catalog
 
     @property
@@ -40,7 +61,7 @@ class Broker:
         return self
 
     @property
-    def v2(self) -> V2Broker:
+    def v2(self) -> RunCatalog:
         """The same runs by version 2 of the interface."""
         return self._catalog
 
@@ -180,7 +201,7 @@ class Results:
         A field that one of a run's streams must have; any when None.
     """
 
-    def __init__(self, broker: Broker, catalog: V2Broker, data_key: str | None) -> None:
+    def __init__(self, broker: Broker, catalog: RunCatalog, data_key: str | None) -> None:
         self._broker, self._catalog, self._data_key = broker, catalog, data_key
 
     def __iter__(self) -> Iterator[Header]:

@@ -1,4 +1,4 @@
-"""Version 2 of the interface, by the name that databroker has for it: ``v2.Broker``. May import sql."""
+"""Version 2 of the interface, by the name that databroker has for it: ``v2.Broker``."""
 
 from .broker import Broker
 

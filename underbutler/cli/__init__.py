@@ -1,4 +1,4 @@
-"""The command line. May import submit, context, terminal, migrations and what is below."""
+"""The command line."""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from underbutler.terminal import answers, findings_table, sayings, steps
+from underbutler.terminal import findings_table, stderr_console, stdout_console, steps
+from underbutler.wording import counted
 
 from .main import json_option
 from .session import open_records
@@ -29,7 +30,7 @@ DAY_S = 86400.0
 
 @click.group()
 def annex() -> None:
-    """Look after the large file annex (the S3 bucket).
+    """Manage the large file annex (the S3 bucket).
 
     \b
     Examples:
@@ -40,13 +41,13 @@ def annex() -> None:
 
 @annex.command(short_help="Compare records, bucket, notices and Butler.")
 @click.argument("job", required=False)
-@click.option("--repair", is_flag=True, help="Put in order what can be.")
-@click.option("--deep", is_flag=True, help="Read every object and dataset whole and compare their SHA-256.")
+@click.option("--repair", is_flag=True, help="Repair what can be repaired.")
+@click.option("--deep", is_flag=True, help="Read every object and dataset and compare their SHA-256.")
 @click.option(
     "--since",
     type=click.FloatRange(min=0, min_open=True),
     metavar="DAYS",
-    help="Only what ended, or was written, since.",
+    help="Check only what ended, or was written, since then.",
 )
 @json_option()
 def verify(job: str | None, repair: bool, deep: bool, since: float | None, form: str) -> int:
@@ -69,10 +70,10 @@ def verify(job: str | None, repair: bool, deep: bool, since: float | None, form:
     from underbutler.sweeper.annex_check import check_annex
 
     with open_records() as context:
-        row = None if job is None else context.jobs.job(job)
+        row = None if job is None else context.jobs.read.job(job)
         of_job = None if row is None else row.id
         since_s = None if since is None else since * DAY_S
-        total = context.jobs.count_deliveries(job=of_job, since_s=since_s)
+        total = context.jobs.deliveries.count(job=of_job, since_s=since_s)
         check = partial(check_annex, context, job=of_job, since_s=since_s, deep=deep, repair=repair)
         if form == "json":
             counts = _tell_json(check())
@@ -98,9 +99,9 @@ def _gathered(findings: Iterator[Finding]) -> tuple[list[Finding], Counts]:
 
 def _tell(shown: list[Finding], counts: Counts) -> None:
     if shown:
-        answers().print(findings_table(shown))
+        stdout_console().print(findings_table(shown))
     if counts.total() > len(shown):
-        sayings().print(f"… {counts.total() - len(shown)} more; all of them with --format json.")
+        stderr_console().print(f"… {counts.total() - len(shown)} more; all of them with --format json.")
 
 
 def _tell_json(findings: Iterator[Finding]) -> Counts:
@@ -116,12 +117,12 @@ def _tell_json(findings: Iterator[Finding]) -> Counts:
 
 
 def _sum_up(total: int, counts: Counts, *, left: int, may_repair: bool) -> None:
-    say = sayings().print
-    objects = f"{total} {'object' if total == 1 else 'objects'}"
+    say = stderr_console().print
+    objects = counted(total, "object")
     if not counts:
-        say(f"{objects} compared with records, notices and Butler: all in order.")
+        say(f"{objects} compared with records, notices and Butler: no findings.")
         return
     for (kind, repaired), number in sorted(counts.items()):
         say(f"{number} × {kind}{', repaired' if repaired else ''}", highlight=False)
-    cure = " Put in order what can be: `underbutler annex verify --repair`." if left and may_repair else ""
-    say(f"{objects} compared; {left} {'finding remains' if left == 1 else 'findings remain'}.{cure}")
+    cure = " Repair what can be repaired: `underbutler annex verify --repair`." if left and may_repair else ""
+    say(f"{objects} compared; {counted(left, 'finding remains', 'findings remain')}.{cure}")

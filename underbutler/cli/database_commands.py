@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import click
 
-from underbutler.terminal import sayings
+from underbutler.terminal import stderr_console
 
 __all__ = ["db"]
 
 
 @click.group()
 def db() -> None:
-    """Look after the records' database."""
+    """Manage the job database."""
 
 
 @db.command()
 def upgrade() -> None:
-    """Bring the schema to this release: once, before its workers and submitters start.
+    """Upgrade the schema to this release: once, before its workers and submitters start.
 
     \b
     Examples:
@@ -27,7 +27,7 @@ def upgrade() -> None:
     from underbutler.settings import load_settings
 
     settings = load_settings()
-    say = sayings().print
+    say = stderr_console().print
     if settings.records_url.startswith("sqlite"):
         settings.home.mkdir(parents=True, exist_ok=True)
     elif is_current(settings.records_url):

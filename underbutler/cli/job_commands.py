@@ -10,19 +10,23 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from underbutler.errors import TransientError, UnknownNameError, UsageError
+from underbutler.model.identity import is_named, short_id
 from underbutler.model.job import Phase, TargetState
+from underbutler.model.status import status_of
 from underbutler.terminal import (
     ClaimsView,
-    answers,
-    concerns_of,
-    concerns_text,
     follow_job,
     jobs_table,
     notices_table,
-    sayings,
+    problems_of,
+    problems_text,
+    stderr_console,
+    stdout_console,
     steps,
+    steps_table,
     targets_table,
 )
+from underbutler.wording import counted
 
 from .main import json_option
 from .quarantine_commands import Rate, run_targets_again
@@ -30,7 +34,7 @@ from .session import answer_json, counts_json, open_records
 from .token_options import read_access_token, token_options
 
 if TYPE_CHECKING:
-    from underbutler.context import WorkerContext
+    from underbutler.context import ServiceContext
     from underbutler.records import JobRow, TargetRow
 
 __all__ = ["cancel", "destroy", "retry", "status"]
@@ -39,73 +43,76 @@ SHOWN_TARGETS = 200
 RETRIED = ("failed", "held", "aborted")
 
 
-@click.command(short_help="Show jobs, newest first, and what is not well; or one job.")
+@click.command(short_help="List jobs and problems, or show one job.")
 @click.argument("job", required=False)
-@click.option("-n", "--last", default=20, show_default=True, help="How many jobs to list.")
-@click.option("-v", "--verbose", is_flag=True, help="With JOB: also ids, and claims: worker, start, end and reason.")
+@click.option("-n", "--last", default=20, show_default=True, help="Number of jobs to list.")
+@click.option("-v", "--verbose", is_flag=True, help="With JOB: also ids, and attempts: worker, start, end and reason.")
 @json_option()
 def status(job: str | None, last: int, verbose: bool, form: str) -> None:
-    """Show jobs, newest first, and what is not well; or one JOB with its targets, products and notices.
+    """List jobs and problems, or show one JOB with its targets, products and notices.
 
-    JOB is a job's id or its first characters. Not well are: workers that take nothing or were not seen, repositories
-    that are left alone after failures, targets that wait, what is in quarantine, and that nobody sweeps.
+    JOB is a job's id or its first or last characters. Problems are: workers that take nothing or have no heartbeat,
+    repositories whose circuit breaker is open, targets that wait, what is in quarantine, and that no sweep runs.
 
     \b
     Examples:
       underbutler status
       underbutler status 1a2b3c4d
       underbutler status 1a2b3c4d -v
-      underbutler status --format json | jq '.jobs[0].phase, .concerns'
+      underbutler status --format json | jq '.jobs[0].phase, .problems'
     """
     with open_records() as context:
         if job is None:
             _list_jobs(context, last, form)
         else:
-            _show_job(context, context.jobs.job(job), verbose, form)
+            _show_job(context, context.jobs.read.job(job), verbose, form)
 
 
-def _list_jobs(context: WorkerContext, last: int, form: str) -> None:
-    found = context.jobs.jobs(limit=last)
-    counts = context.jobs.counts_of_jobs(row.id for row in found)
-    overview = context.jobs.overview()
-    concerns = concerns_of(overview, context.settings)
+def _list_jobs(context: ServiceContext, last: int, form: str) -> None:
+    found = context.jobs.read.jobs(limit=last)
+    counts = context.jobs.read.counts_of_jobs(row.id for row in found)
+    overview = context.jobs.overview.take()
+    problems = problems_of(overview, context.settings)
     if form == "json":
         answer_json(
             {
                 "jobs": [_job_json(row, counts[row.id]) for row in found],
                 "workers": [asdict(worker) for worker in overview.workers],
-                "concerns": [asdict(concern) for concern in concerns],
+                "problems": [asdict(problem) for problem in problems],
             }
         )
         return
-    console = answers()
+    console = stdout_console()
     if found:
         console.print(jobs_table([(row, counts[row.id]) for row in found]))
     else:
-        sayings().print("No jobs yet. Submit one: `underbutler submit --help`.")
-    if concerns:
+        stderr_console().print("No jobs yet. Submit one: `underbutler submit --help`.")
+    if problems:
         console.print()
-        console.print(concerns_text(concerns))
+        console.print(problems_text(problems))
 
 
-def _show_job(context: WorkerContext, row: JobRow, verbose: bool, form: str) -> None:
-    counts = context.jobs.counts(row.id)
-    targets = context.jobs.targets(row.id, limit=None if form == "json" else SHOWN_TARGETS)
-    notices = context.jobs.notices(row.id)
-    claims = context.jobs.claims(row.id) if verbose else []
+def _show_job(context: ServiceContext, row: JobRow, verbose: bool, form: str) -> None:
+    counts = context.jobs.read.counts(row.id)
+    targets = context.jobs.read.targets(row.id, limit=None if form == "json" else SHOWN_TARGETS)
+    notices = context.jobs.read.notices(row.id)
+    claims = context.jobs.read.claims(row.id) if verbose else []
     if form == "json":
         document = _job_json(row, counts) | {
             "targets": [asdict(target) for target in targets],
-            "products": [asdict(product) for product in context.jobs.products(row.id)],
+            "products": [asdict(product) for product in context.jobs.read.products(row.id)],
             "notices": [notice.to_json() for notice in notices],
         }
         answer_json(document | ({"claims": [asdict(claim) for claim in claims]} if verbose else {}))
         return
-    console = answers()
+    console = stdout_console()
     console.print(jobs_table([(row, counts)]))
     console.print()
     for name, value in _facts(row, targets):
         console.print(f"{name:<16}{value}", highlight=False, soft_wrap=True)
+    if len(row.steps) > 1:
+        console.print()
+        console.print(steps_table(row.steps, context.jobs.read.counts_of_steps(row.id)))
     if row.error:
         console.print(f"{'error':<16}{row.error}", style="red", markup=False)
     console.print()
@@ -122,10 +129,12 @@ def _show_job(context: WorkerContext, row: JobRow, verbose: bool, form: str) -> 
 
 
 def _facts(row: JobRow, targets: list[TargetRow]) -> list[tuple[str, str]]:
-    facts = [("RUN collection", row.run), ("config digest", row.config_digest[:16])]
+    facts = [("RUN collection", row.run)]
+    if len(row.steps) == 1:
+        facts.append(("config digest", row.steps[0].config_digest[:16]))
     if row.parent_id is not None:
-        facts.append(("runs again", f"targets of job {str(row.parent_id)[:8]}"))
-    again = dict.fromkeys(str(target.replayed_as)[:8] for target in targets if target.replayed_as is not None)
+        facts.append(("runs again", f"targets of job {short_id(row.parent_id)}"))
+    again = dict.fromkeys(short_id(target.replayed_as) for target in targets if target.replayed_as is not None)
     if again:
         facts.append(("run again by", f"job {', '.join(again)}"))
     if row.cancel_requested and not Phase(row.phase).ended:
@@ -134,7 +143,7 @@ def _facts(row: JobRow, targets: list[TargetRow]) -> list[tuple[str, str]]:
 
 
 def _say_what_to_do(row: JobRow, counts: Mapping[TargetState, int], targets: list[TargetRow]) -> None:
-    say, short = sayings().print, str(row.id)[:8]
+    say, short = stderr_console().print, short_id(row.id)
     if any(
         target.state is TargetState.HELD and target.discarded_at is None and target.replayed_as is None
         for target in targets
@@ -145,17 +154,25 @@ def _say_what_to_do(row: JobRow, counts: Mapping[TargetState, int], targets: lis
     if counts.get(TargetState.FAILED) or counts.get(TargetState.HELD):
         say(f"See why: `underbutler logs {short}`.")
     if counts.get(TargetState.FAILED) and not any(target.replayed_as for target in targets):
-        say(f"Run what failed again: `underbutler retry {short}`.")
+        say(f"Run failed targets again: `underbutler retry {short}`.")
 
 
 def _job_json(row: JobRow, counts: Mapping[TargetState, int]) -> dict[str, Any]:
-    return asdict(row) | {"counts": counts_json(counts)}
+    """Return a job as JSON; what is of its step stands with the job itself too, if it has only one."""
+    step = row.steps[0]
+    of_step = {
+        "overrides": step.overrides,
+        "config": step.config,
+        "config_digest": step.config_digest,
+        "options": step.options,
+    }
+    return asdict(row) | (of_step if len(row.steps) == 1 else {}) | {"counts": counts_json(counts)}
 
 
 @click.command(short_help="Cancel a job, or one target of it.")
 @click.argument("job")
-@click.option("--target", metavar="ID", help="Only this target of the job: its id or the first characters of it.")
-@click.option("--wait", is_flag=True, help="Follow it until nothing runs any more.")
+@click.option("--target", metavar="ID", help="Only this target of the job, by its id or an abbreviation.")
+@click.option("--wait", is_flag=True, help="Wait until nothing runs any more.")
 @click.pass_context
 def cancel(ctx: click.Context, job: str, target: str | None, wait: bool) -> None:
     """Cancel a JOB: what is queued never runs, what runs is stopped within seconds and leaves nothing visible.
@@ -170,65 +187,67 @@ def cancel(ctx: click.Context, job: str, target: str | None, wait: bool) -> None
       underbutler cancel 1a2b3c4d --target 9f8e7d6c
     """
     with open_records() as context:
-        row = context.jobs.job(job)
-        say, short = sayings().print, str(row.id)[:8]
+        row = context.jobs.read.job(job)
+        say, short = stderr_console().print, short_id(row.id)
         if Phase(row.phase).ended:
-            say(f"Job {short} has ended already: {row.phase}.")
+            say(f"Job {short} has ended already: {status_of(row.phase)}.")
             return
         if target is not None:
             _cancel_target(context, row, target, wait=wait)
             return
-        before = context.jobs.counts(row.id)[TargetState.ABORTED]
-        context.jobs.cancel(row.id)
-        counts = context.jobs.counts(row.id)
+        before = context.jobs.read.counts(row.id)[TargetState.ABORTED]
+        context.jobs.cancellation.cancel(row.id)
+        counts = context.jobs.read.counts(row.id)
         stopping = counts[TargetState.RUNNING] + counts[TargetState.DELIVERING]
         aborted = counts[TargetState.ABORTED] - before
-        say(f"Job {short}: {aborted} {'target' if aborted == 1 else 'targets'} aborted, {stopping} being stopped.")
-        row = context.jobs.job(row.id)
+        say(f"Job {short}: {counted(aborted, 'target')} aborted, {stopping} being stopped.")
+        row = context.jobs.read.job(row.id)
         if wait and not Phase(row.phase).ended:
             row = follow_job(context.jobs, row.id, label="stopping")
         if Phase(row.phase).ended:
-            say(f"Job {short} is {row.phase}.")
+            say(f"Job {short} is {status_of(row.phase)}.")
             if wait and row.phase != Phase.ABORTED:
                 ctx.exit(1)
 
 
-def _cancel_target(context: WorkerContext, row: JobRow, name: str, *, wait: bool) -> None:
-    found = [one for one in context.jobs.targets(row.id) if str(one.id).startswith(name.strip().lower())]
+def _cancel_target(context: ServiceContext, row: JobRow, name: str, *, wait: bool) -> None:
+    found = [one for one in context.jobs.read.targets(row.id) if is_named(one.id, name)]
     if not found:
         raise UnknownNameError(
-            f"Job {str(row.id)[:8]} has no target whose id is or begins with {name!r}. List them: `underbutler status "
-            f"{str(row.id)[:8]} -v`.",
+            f"Job {short_id(row.id)} has no target whose id is, begins or ends with {name!r}. List them: "
+            f"`underbutler status {short_id(row.id)} -v`.",
             name=name,
         )
     if len(found) > 1:
-        raise UsageError(f"{len(found)} targets have ids that begin with {name!r}. Give more characters.", name=name)
-    say, short = sayings().print, str(found[0].id)[:8]
+        raise UsageError(
+            f"{len(found)} targets have ids that begin or end with {name!r}. Give more characters.", name=name
+        )
+    say, short = stderr_console().print, short_id(found[0].id)
     if found[0].state.ended:
         say(f"Target {short} has ended already: {found[0].state.value}.")
         return
-    state = context.jobs.cancel_target(found[0].id)
+    state = context.jobs.cancellation.cancel_target(found[0].id)
     if wait and not state.ended:
         state = _wait_for_target(context, found[0])
     say(f"Target {short} is {state.value}{'.' if state.ended else ' and is being stopped.'}")
 
 
-def _wait_for_target(context: WorkerContext, target: TargetRow) -> TargetState:
+def _wait_for_target(context: ServiceContext, target: TargetRow) -> TargetState:
     import time
 
-    while not (state := context.jobs.target(target.id).state).ended:
+    while not (state := context.jobs.read.target(target.id).state).ended:
         time.sleep(0.25)
     return state
 
 
-@click.command(short_help="Run targets of a job that ended badly again.")
+@click.command(short_help="Run the failed targets of a job again.")
 @click.argument("job")
 @click.option(
     "--states",
     default=",".join(RETRIED),
     show_default=True,
     metavar="A,B",
-    help="Targets in these states are run again.",
+    help="Run targets in these states again.",
 )
 @click.option(
     "-c",
@@ -238,8 +257,8 @@ def _wait_for_target(context: WorkerContext, target: TargetRow) -> TargetState:
     metavar="PATH=VALUE",
     help="Config override, after those of JOB.",
 )
-@click.option("--rate", type=Rate(), help="Send so many messages per second: 5/s, 30/min. Default: all at once.")
-@click.option("--wait", is_flag=True, help="Follow the new job to its end; exit 1 if a target failed.")
+@click.option("--rate", type=Rate(), help="Send at this rate: 5/s, 30/min. Default: all at once.")
+@click.option("--wait", is_flag=True, help="Wait for the new job to end; exit 1 if a target failed.")
 @token_options
 @json_option()
 @click.pass_context
@@ -254,7 +273,7 @@ def retry(
     token_lifetime: float | None,
     form: str,
 ) -> None:
-    """Run targets of a JOB that ended badly again: as a new job, linked to the old one.
+    """Run the failed targets of a JOB again: as a new job, linked to the old one.
 
     The new job has the config and options of the old one and a RUN collection of its own; the old job stays as it is.
     A target is run again once: if that fails too, retry the new job.
@@ -267,8 +286,8 @@ def retry(
     wanted = _states(states)
     token = read_access_token(access_token_file, token_lifetime)
     with open_records() as context:
-        row = context.jobs.job(job)
-        targets = context.jobs.targets(row.id, states=wanted)
+        row = context.jobs.read.job(job)
+        targets = context.jobs.read.targets(row.id, states=wanted)
         free = [target for target in targets if target.replayed_as is None]
         if not free:
             raise _nothing_to_retry(row, targets, states)
@@ -277,7 +296,7 @@ def retry(
             return
         again = follow_job(context.jobs, again.id)
         if form == "text":
-            answers().print(targets_table(context.jobs.targets(again.id)))
+            stdout_console().print(targets_table(context.jobs.read.targets(again.id)))
         if again.phase != Phase.COMPLETED:
             ctx.exit(1)
 
@@ -294,12 +313,12 @@ def _states(words: str) -> list[TargetState]:
 
 
 def _nothing_to_retry(row: JobRow, targets: list[TargetRow], states: str) -> UsageError:
-    short = str(row.id)[:8]
+    short = short_id(row.id)
     if not targets:
         return UsageError(
-            f"Job {short} ({row.phase}) has no target that is {' or '.join(states.split(','))}.", job=short
+            f"Job {short} ({status_of(row.phase)}) has no target that is {' or '.join(states.split(','))}.", job=short
         )
-    jobs = ", ".join(dict.fromkeys(str(target.replayed_as)[:8] for target in targets))
+    jobs = ", ".join(dict.fromkeys(short_id(str(target.replayed_as)) for target in targets))
     return UsageError(
         f"These targets of job {short} were run again already, by job {jobs}. If they failed too, retry that one.",
         job=short,
@@ -310,7 +329,7 @@ def _nothing_to_retry(row: JobRow, targets: list[TargetRow], states: str) -> Usa
 @click.argument("job")
 @click.option("--datasets", is_flag=True, help="Remove its datasets from the Butler too.")
 @click.option("--objects", is_flag=True, help="Remove its objects from the annex too.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def destroy(job: str, datasets: bool, objects: bool, yes: bool) -> None:
     """Remove an ended JOB's targets, claims, logs and notices now; its own row stays, ARCHIVED.
 
@@ -323,25 +342,26 @@ def destroy(job: str, datasets: bool, objects: bool, yes: bool) -> None:
       underbutler destroy 1a2b3c4d --datasets --objects --yes
     """
     with open_records() as context:
-        row = context.jobs.job(job)
+        row = context.jobs.read.job(job)
         _refuse_destruction(context, row, everything=datasets or objects)
         if not yes:
-            what = [f"rows and logs of job {str(row.id)[:8]} ({row.task}, {row.n_targets} targets)"]
+            what = [f"rows and logs of job {short_id(row.id)} ({row.task}, {counted(row.n_targets, 'target')})"]
             what += [f"its datasets in RUN {row.run} of {row.out}"] if datasets else []
             what += ["its objects in the annex"] if objects else []
             click.confirm(f"Remove {', '.join(what)}?", abort=True, err=True)
         _destroy(context, row, datasets=datasets, objects=objects)
 
 
-def _refuse_destruction(context: WorkerContext, row: JobRow, *, everything: bool) -> None:
-    short = str(row.id)[:8]
+def _refuse_destruction(context: ServiceContext, row: JobRow, *, everything: bool) -> None:
+    short = short_id(row.id)
     if row.phase == Phase.ARCHIVED:
         raise UsageError(f"Job {short} was destroyed before; its row stays.", job=str(row.id))
     if not Phase(row.phase).ended:
         raise UsageError(
-            f"Job {short} is {row.phase}. Cancel it first: `underbutler cancel {short} --wait`.", job=str(row.id)
+            f"Job {short} is {status_of(row.phase)}. Cancel it first: `underbutler cancel {short} --wait`.",
+            job=str(row.id),
         )
-    if everything and not context.jobs.may_be_destroyed(row.id):
+    if everything and not context.jobs.lifetimes.may_be_destroyed(row.id):
         raise TransientError(
             f"Job {short} has notices that were not sent yet, or datasets that were not compared with the registry. "
             "Let the sweeper do it (`underbutler sweep`), then destroy the job.",
@@ -349,19 +369,21 @@ def _refuse_destruction(context: WorkerContext, row: JobRow, *, everything: bool
         )
 
 
-def _destroy(context: WorkerContext, row: JobRow, *, datasets: bool, objects: bool) -> None:
+def _destroy(context: ServiceContext, row: JobRow, *, datasets: bool, objects: bool) -> None:
     """Remove what was asked for; the rows come last, because they say what else there is to remove."""
     from underbutler.sweeper.removal import remove_datasets, remove_objects
 
-    say, short = sayings().print, str(row.id)[:8]
+    say, short = stderr_console().print, short_id(row.id)
     if objects:
-        with steps("removing objects", context.jobs.count_deliveries(job=row.id)) as removed:
+        with steps("removing objects", context.jobs.deliveries.count(job=row.id)) as removed:
             number = remove_objects(context, row, removed)
-        say(f"{number} {'object' if number == 1 else 'objects'} removed from the annex.")
+        say(f"{counted(number, 'object')} removed from the annex.")
     if datasets:
         pruned = remove_datasets(context, row)
-        say(f"RUN {row.run} removed." if pruned is None else f"{pruned} datasets removed from RUN {row.run}.")
-    if context.jobs.destroy(row.id):
-        say(f"Job {short} is ARCHIVED: its rows and logs are removed.")
+        say(
+            f"RUN {row.run} removed." if pruned is None else f"{counted(pruned, 'dataset')} removed from RUN {row.run}."
+        )
+    if context.jobs.lifetimes.destroy(row.id):
+        say(f"Job {short} is archived: its rows and logs are removed.")
     else:
         say(f"Job {short} goes as soon as its notices are sent and its datasets compared: the sweeper does it.")

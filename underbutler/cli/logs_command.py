@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from underbutler import black_box
 from underbutler.errors import UnknownNameError, UsageError
 from underbutler.model.fingerprint import fingerprint_of
+from underbutler.model.identity import SHORTEST_END, is_named, short_id
 from underbutler.model.job import Phase, TargetState
-from underbutler.terminal import LEVELS, attempt_text, log_lines, sayings, target_text
+from underbutler.telemetry import claim_log_file as black_box
+from underbutler.terminal import LEVELS, attempt_text, log_lines, stderr_console, target_text
 
 from .session import open_records
 
 if TYPE_CHECKING:
-    from underbutler.context import WorkerContext
+    from underbutler.context import ServiceContext
     from underbutler.records import ClaimRow, JobRow, TargetRow
 
 __all__ = ["logs"]
@@ -44,19 +45,19 @@ class _Chosen:
     alike: int = 0
 
 
-@click.command(short_help="Show what targets said while they ran: why they failed.")
+@click.command(short_help="Show the logs of targets: why they failed.")
 @click.argument("job")
 @click.argument("target", nargs=-1)
-@click.option("--attempt", type=click.IntRange(min=1), metavar="N", help="This attempt; default the last one.")
+@click.option("--attempt", type=click.IntRange(min=1), metavar="N", help="Show this attempt. Default: the last one.")
 @click.option("--level", type=click.Choice(list(LEVELS), case_sensitive=False), default="trace", metavar="LEVEL",
-              help="Only lines of this level or above: info, warning, error.")  # fmt: skip
-@click.option("-f", "--follow", is_flag=True, help="Go on until what is shown has ended.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per attempt and line, with its lines.")
+              help="Show lines of this level or above: info, warning, error.")  # fmt: skip
+@click.option("-f", "--follow", is_flag=True, help="Follow until what is shown has ended.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per attempt and line, with its lines.")
 def logs(job: str, target: tuple[str, ...], attempt: int | None, level: str, follow: bool, as_json: bool) -> None:
     """Show the log of each attempt at the targets of a JOB: of what failed first, one target for each kind of failure.
 
-    JOB is a job's id or its first characters. TARGET is one of its targets: its place in `underbutler status JOB`
-    (1 is the first), its id or at least 4 characters of it, or words of its data ID (exposure=42 detector=0).
+    JOB is a job's id or its first or last characters. TARGET is one of its targets: its place in `underbutler status
+    JOB` (1 is the first), its id or at least 4 characters of it, or words of its data ID (exposure=42 detector=0).
 
     A log is kept when its attempt ends, also when its process was killed or crashed. Of an attempt that runs on this
     machine it is shown as far as it is. On a terminal a long answer goes through $PAGER.
@@ -70,9 +71,9 @@ def logs(job: str, target: tuple[str, ...], attempt: int | None, level: str, fol
       underbutler logs 1a2b3c4d --json | jq -r '.lines[] | select(.level == "error").text'
     """
     with open_records() as context:
-        row = context.jobs.job(job)
+        row = context.jobs.read.job(job)
         if row.phase == Phase.ARCHIVED:
-            raise UsageError(f"Job {str(row.id)[:8]} was destroyed, and its logs with it.", job=str(row.id))
+            raise UsageError(f"Job {short_id(row.id)} was destroyed, and its logs with it.", job=str(row.id))
         show = _Show(context, row, level.lower(), attempt, as_json)
         if follow:
             show.follow(target)
@@ -84,7 +85,7 @@ def logs(job: str, target: tuple[str, ...], attempt: int | None, level: str, fol
 class _Show:
     """How logs are shown."""
 
-    context: WorkerContext
+    context: ServiceContext
     job: JobRow
     level: str
     attempt: int | None
@@ -97,14 +98,14 @@ class _Show:
 
     def text(self, one: _Chosen) -> str:
         """Return what is shown of one target."""
-        claims = self.context.jobs.claims(one.target.id)
+        claims = self.context.jobs.read.claims(one.target.id)
         claim = self._claim(one.target, claims)
         log = None if claim is None else self.log_of(claim)
         if self.as_json:
             return json.dumps(_document(one.target, claim, log, self.level), default=str)
         parts = [target_text(one.target, self.job.n_targets)]
         if one.alike:
-            parts[0] += f"\n  and {one.alike} more alike: `underbutler status {str(self.job.id)[:8]}` lists them"
+            parts[0] += f"\n  and {one.alike} more alike: `underbutler status {short_id(self.job.id)}` lists them"
         parts.append("  not tried yet" if claim is None else attempt_text(claim, claims, log, self.level))
         return "\n".join(parts) + "\n"
 
@@ -131,9 +132,9 @@ class _Show:
         """Show each attempt as it goes on and ends, until every target that was asked for has ended."""
         said: dict[tuple[uuid.UUID, int], int] = {}
         over: set[tuple[uuid.UUID, int]] = set()
-        wanted = {one.id for one in _named(self.context.jobs.targets(self.job.id), self.job, words)}
+        wanted = {one.id for one in _named(self.context.jobs.read.targets(self.job.id), self.job, words)}
         while True:
-            targets = [one for one in self.context.jobs.targets(self.job.id) if one.id in wanted]
+            targets = [one for one in self.context.jobs.read.targets(self.job.id) if one.id in wanted]
             for target in targets:
                 if target.claim_no and (target.id, target.claim_no) not in over:
                     self._go_on(target, said, over)
@@ -147,7 +148,7 @@ class _Show:
         said: dict[tuple[uuid.UUID, int], int],
         over: set[tuple[uuid.UUID, int]],
     ) -> None:
-        claims = self.context.jobs.claims(target.id)
+        claims = self.context.jobs.read.claims(target.id)
         for claim in claims:
             key = (claim.target_id, claim.claim_no)
             if key in over or (self.attempt is not None and claim.claim_no != self.attempt):
@@ -176,17 +177,17 @@ class _Show:
             click.echo(f"{click.style(head, fg='cyan')}  {click.style(str(claim.end), bold=True)}{reason}")
 
 
-def _chosen(context: WorkerContext, job: JobRow, words: Sequence[str]) -> list[_Chosen]:
+def _chosen(context: ServiceContext, job: JobRow, words: Sequence[str]) -> list[_Chosen]:
     """Return the targets that are shown: those that were named; of many one for each kind of failure."""
     if words and not _is_data_id(words):
-        return [_Chosen(one) for one in _named(context.jobs.targets(job.id), job, words)]
-    bad = _named(context.jobs.targets(job.id, states=BAD), job, words, may_be_none=True)
+        return [_Chosen(one) for one in _named(context.jobs.read.targets(job.id), job, words)]
+    bad = _named(context.jobs.read.targets(job.id, states=BAD), job, words, may_be_none=True)
     if bad:
         return _one_of_each_kind(bad)
-    found = _named(context.jobs.targets(job.id), job, words)
+    found = _named(context.jobs.read.targets(job.id), job, words)
     if len(found) > SHOWN:
         say = f"None of these {len(found)} targets has failed; the first {SHOWN} are shown. Name others by data ID."
-        sayings().print(say, soft_wrap=True)
+        stderr_console().print(say, soft_wrap=True)
     return [_Chosen(one) for one in found[:SHOWN]]
 
 
@@ -196,7 +197,9 @@ def _one_of_each_kind(bad: Sequence[TargetRow]) -> list[_Chosen]:
         kinds.setdefault(fingerprint_of(target.error_type or "", target.error_text or ""), []).append(target)
     largest = sorted(kinds.values(), key=len, reverse=True)
     if len(largest) > KINDS:
-        sayings().print(f"{len(bad)} targets failed in {len(largest)} ways; the {KINDS} most frequent are shown.")
+        stderr_console().print(
+            f"{len(bad)} targets failed in {len(largest)} ways; the {KINDS} most frequent are shown."
+        )
     return [_Chosen(alike[0], len(alike) - 1) for alike in largest[:KINDS]]
 
 
@@ -210,15 +213,15 @@ def _named(
     UnknownNameError
         If they name none.
     UsageError
-        If the beginning of an id is that of several.
+        If a part of an id is that of several.
     """
     if not words:
         return list(targets)
     found = _by_data_id(targets, words) if _is_data_id(words) else _by_name(targets, words)
     if not found and not may_be_none:
         raise UnknownNameError(
-            f"Job {str(job.id)[:8]} has no target {' '.join(words)!r}. List its {job.n_targets}: `underbutler status "
-            f"{str(job.id)[:8]} -v`.",
+            f"Job {short_id(job.id)} has no target {' '.join(words)!r}. List its {job.n_targets}: `underbutler status "
+            f"{short_id(job.id)} -v`.",
             name=" ".join(words),
         )
     return found
@@ -235,15 +238,19 @@ def _by_data_id(targets: Sequence[TargetRow], words: Sequence[str]) -> list[Targ
 
 def _by_name(targets: Sequence[TargetRow], words: Sequence[str]) -> list[TargetRow]:
     if len(words) > 1:
-        raise UsageError(f"{' '.join(words)!r} is no target: say its place, its id, or KEY=VALUE words of its data ID.")
+        raise UsageError(
+            f"{' '.join(words)!r} is not a target: say its place, its id, or KEY=VALUE words of its data ID."
+        )
     name = words[0].strip().lower().removeprefix("#")
     if re.fullmatch(r"\d{1,7}", name):
         place = [one for one in targets if one.ordinal + 1 == int(name)]
         if place or len(name) < 4:
             return place
-    found = [one for one in targets if len(name) >= 4 and str(one.id).startswith(name)]
+    found = [one for one in targets if len(name) >= SHORTEST_END and is_named(one.id, name)]
     if len(found) > 1:
-        raise UsageError(f"{len(found)} targets have ids that begin with {name!r}. Give more characters.", name=name)
+        raise UsageError(
+            f"{len(found)} targets have ids that begin or end with {name!r}. Give more characters.", name=name
+        )
     return found
 
 

@@ -85,7 +85,7 @@ class LazyGroup(click.Group):
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of records, index and running stack. Default: $UNDERBUTLER_HOME, else the user's data folder.",
 )
-@click.option("-v", "--verbose", count=True, help="Say more on stderr; twice for every detail.")
+@click.option("-v", "--verbose", count=True, help="Log more on stderr; twice for every detail.")
 @click.version_option(__version__, prog_name="underbutler")
 def group(home: Path | None, verbose: int) -> None:
     """Reduce CCD frames as a service: submit tasks on data IDs, get verified pictures, notices and a record of all.
@@ -99,7 +99,7 @@ def group(home: Path | None, verbose: int) -> None:
       underbutler submit processCcd demo --id instrument=STE3 detector=0 --wait
       underbutler status                                jobs, newest first
     """
-    from underbutler import logs
+    from underbutler.telemetry import logs
 
     if home is not None:
         os.environ["UNDERBUTLER_HOME"] = str(home.expanduser().absolute())
@@ -152,5 +152,5 @@ def json_option() -> Callable[[F], F]:
         "form",
         type=click.Choice(["text", "json"]),
         default="text",
-        help="json: one machine-readable answer.",
+        help="json: machine-readable output.",
     )

@@ -13,10 +13,10 @@ from .session import open_records
 __all__ = ["metrics"]
 
 
-@click.command(short_help="Print the service in numbers, as Prometheus reads it.")
+@click.command(short_help="Print metrics in Prometheus text format.")
 @click.option("--serve", metavar="HOST:PORT", help="Serve it over HTTP until Ctrl-C.")
 def metrics(serve: str | None) -> None:
-    """Print the service in numbers, as Prometheus reads it: what waits, runs, is held or unsent, and who works.
+    """Print metrics in Prometheus text format: what waits, runs, is held or unsent, and who works.
 
     It is read from the records; beat serves the same on UNDERBUTLER_METRICS_PORT, together with what it counts. What
     workers count (run times, deliveries, deaths) each of them serves on its own UNDERBUTLER_METRICS_PORT.
@@ -27,8 +27,8 @@ def metrics(serve: str | None) -> None:
       underbutler metrics > u.prom && mv u.prom /var/lib/prometheus/node-exporter/underbutler.prom
       underbutler metrics --serve 127.0.0.1:9464
     """
-    from underbutler.exposition import RecordsCollector
     from underbutler.metrics import Exporter, exposition
+    from underbutler.records_collector import RecordsCollector
 
     host, port = (None, 0) if serve is None else _address(serve)
     with open_records() as context:

@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from underbutler.errors import UsageError
+from underbutler.model.identity import short_id
 from underbutler.records import ParkedRow, TargetRow
-from underbutler.terminal import answers, each_view, groups_view, held_view, parked_view, sayings, steps
+from underbutler.terminal import each_view, groups_view, held_view, parked_view, stderr_console, stdout_console, steps
+from underbutler.wording import counted
 
 from .main import json_option
 from .session import answer_json, open_records
 from .token_options import read_access_token, token_options
 
 if TYPE_CHECKING:
-    from underbutler.context import WorkerContext
+    from underbutler.context import ServiceContext
     from underbutler.records import JobRow
 
 __all__ = ["Rate", "quarantine", "run_targets_again"]
@@ -37,13 +39,13 @@ class Rate(click.ParamType[float]):
         """Return messages per second."""
         found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:/\s*(s|min|h))?\s*", str(value))
         if found is None or float(found[1]) == 0:
-            self.fail(f"{value!r} is no rate. Write 5/s, 30/min or 100/h.", param, ctx)
+            self.fail(f"{value!r} is not a rate. Write 5/s, 30/min or 100/h.", param, ctx)
         return float(found[1]) / self._units[found[2] or "s"]
 
 
 @click.group()
 def quarantine() -> None:
-    """See what is held or parked, run it again, or put it aside.
+    """List, replay or discard held targets and parked messages.
 
     A target is held when its child died several times, when no worker could run it, or when its access token expired.
     A message is parked when it cannot be decoded or Underbutler did not send it. Nothing of either is lost.
@@ -79,27 +81,29 @@ def list_quarantine(each: bool, group: str | None, last: int, form: str) -> None
         if each or group is not None:
             _list_each(context, group, last, form)
             return
-        groups = context.jobs.quarantine_groups()
+        groups = context.jobs.quarantine.groups()
         if form == "json":
             answer_json([asdict(one) for one in groups])
         elif groups:
-            answers().print(groups_view(groups, context.jobs.overview().now))
-            sayings().print("Look at one: `underbutler quarantine show SAMPLE`.")
+            stdout_console().print(groups_view(groups, context.jobs.overview.take().now))
+            stderr_console().print("Look at one: `underbutler quarantine show SAMPLE`.")
         else:
-            sayings().print("Nothing is in quarantine.")
+            stderr_console().print("Nothing is in quarantine.")
 
 
-def _list_each(context: WorkerContext, group: str | None, last: int, form: str) -> None:
-    targets = context.jobs.held(fingerprint=group, limit=last)
-    messages = context.jobs.parked(fingerprint=group, limit=last)
+def _list_each(context: ServiceContext, group: str | None, last: int, form: str) -> None:
+    targets = context.jobs.quarantine.held(fingerprint=group, limit=last)
+    messages = context.jobs.quarantine.parked(fingerprint=group, limit=last)
     if form == "json":
         answer_json([_held_json(target) for target in targets] + [_parked_json(message) for message in messages])
     elif targets or messages:
-        answers().print(each_view(targets, messages))
+        stdout_console().print(each_view(targets, messages))
         if last in {len(targets), len(messages)}:
-            sayings().print(f"Only the last {last} of a kind are shown; more with --last N.")
+            stderr_console().print(f"Only the last {last} of a kind are shown; more with --last N.")
     else:
-        sayings().print("Nothing is in quarantine." if group is None else f"Nothing is held or parked in {group!r}.")
+        stderr_console().print(
+            "Nothing is in quarantine." if group is None else f"Nothing is held or parked in {group!r}."
+        )
 
 
 @quarantine.command(short_help="Show one held target or parked message.")
@@ -108,7 +112,7 @@ def _list_each(context: WorkerContext, group: str | None, last: int, form: str) 
 def show(name: str, form: str) -> None:
     """Show everything about one held target or parked message: reason, claims, the ends of their logs, raw bytes.
 
-    ID is its id or the first characters of it.
+    ID is its id, or its first or last characters.
 
     \b
     Examples:
@@ -118,22 +122,22 @@ def show(name: str, form: str) -> None:
     from underbutler.sweeper.quarantine import advice_on
 
     with open_records() as context:
-        found = context.jobs.quarantined(name)
+        found = context.jobs.quarantine.find(name)
         if isinstance(found, ParkedRow):
             advice = advice_on(context.jobs, found)
             if form == "json":
                 answer_json(_parked_json(found) | {"advice": advice})
             else:
-                answers().print(parked_view(found, advice))
+                stdout_console().print(parked_view(found, advice))
             return
-        claims = context.jobs.claims(found.id)
+        claims = context.jobs.read.claims(found.id)
         if form == "json":
             answer_json(_held_json(found) | {"claims": [asdict(claim) for claim in claims]})
             return
         kwargs = found.args[1] if len(found.args) > 1 else None
-        answers().print(held_view(found, context.jobs.job(found.job_id), claims, kwargs))
+        stdout_console().print(held_view(found, context.jobs.read.job(found.job_id), claims, kwargs))
         if found.replayed_as is None:
-            sayings().print(f"Run it again: `underbutler quarantine replay {str(found.id)[:8]}`.")
+            stderr_console().print(f"Run it again: `underbutler quarantine replay {short_id(found.id)}`.")
 
 
 @quarantine.command(short_help="Run held targets again, as new jobs.")
@@ -145,7 +149,7 @@ def show(name: str, form: str) -> None:
     metavar="KWARGS.JSON",
     help="Run them with these keyword arguments instead of their own: a JSON object.",
 )
-@click.option("--rate", type=Rate(), help="Send so many messages per second: 5/s, 30/min. Default: all at once.")
+@click.option("--rate", type=Rate(), help="Send at this rate: 5/s, 30/min. Default: all at once.")
 @token_options
 @json_option()
 def replay(
@@ -159,10 +163,10 @@ def replay(
 ) -> None:
     """Run held targets again: one new job for each job that they come from, linked to it.
 
-    ID is a target (its id or the first characters of it), the fingerprint of a group, or a job, which means all of its
-    held targets. The new job has the config and options of the old one and a RUN collection of its own. Each target is
-    replayed once; if that fails too, `underbutler retry` the new job. Parked messages cannot be replayed. A target that
-    is held because its access token expired needs a new one.
+    ID is a target (its id, or its first or last characters), the fingerprint of a group, or a job, which means all of
+    its held targets. The new job has the config and options of the old one and a RUN collection of its own. Each target
+    is replayed once; if that fails too, `underbutler retry` the new job. Parked messages cannot be replayed. A target
+    that is held because its access token expired needs a new one.
 
     The pace of --rate is recorded with the targets, so that it is kept also when this command is interrupted: the
     sweeper then sends the rest.
@@ -174,7 +178,7 @@ def replay(
       underbutler quarantine replay 1a2b3c4d --edit kwargs.json
     """
     if not names and group is None:
-        raise UsageError("Say what to replay: an ID, or --group FINGERPRINT. See `underbutler quarantine list`.")
+        raise UsageError("Name what to replay: an ID, or --group FINGERPRINT. See `underbutler quarantine list`.")
     kwargs = None if edit is None else _read_kwargs(edit)
     token = read_access_token(access_token_file, token_lifetime)
     from underbutler.sweeper.quarantine import held_targets
@@ -184,7 +188,7 @@ def replay(
         run_targets_again(context, targets, form, kwargs=kwargs, per_second=rate, token=token)
 
 
-def run_targets_again(context: WorkerContext, targets: Sequence[TargetRow], form: str, **how: Any) -> list[JobRow]:
+def run_targets_again(context: ServiceContext, targets: Sequence[TargetRow], form: str, **how: Any) -> list[JobRow]:
     """Run targets again and tell of the new jobs: their ids on stdout, one per line, or as JSON."""
     from underbutler.broker import make_app
     from underbutler.sweeper.resubmission import run_again
@@ -200,7 +204,7 @@ def run_targets_again(context: WorkerContext, targets: Sequence[TargetRow], form
             **how,
         )
     for reason in left[:1]:
-        sayings().print(
+        stderr_console().print(
             f"All is recorded, and not all messages were sent: {reason} The rest is sent when that is over, by beat or "
             "by `underbutler sweep`. Do not run it again.",
             style="yellow",
@@ -211,17 +215,17 @@ def run_targets_again(context: WorkerContext, targets: Sequence[TargetRow], form
             [{"job": row.id, "parent": row.parent_id, "targets": row.n_targets, "run": row.run} for row in made]
         )
         return made
-    say = sayings().print
+    say = stderr_console().print
     for row in made:
         click.echo(str(row.id))
-        number = f"{row.n_targets} {'target' if row.n_targets == 1 else 'targets'}"
-        say(f"{number} of job {str(row.parent_id)[:8]} run again. Follow: `underbutler status {str(row.id)[:8]}`.")
+        number, parent = counted(row.n_targets, "target"), short_id(str(row.parent_id))
+        say(f"{number} of job {parent} run again. Follow: `underbutler status {short_id(row.id)}`.")
     return made
 
 
-@quarantine.command(short_help="Put held targets or parked messages aside.")
+@quarantine.command(short_help="Discard held targets or parked messages.")
 @click.argument("names", metavar="ID...", nargs=-1, required=True)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def discard(names: tuple[str, ...], yes: bool) -> None:
     """Put held targets or parked messages aside: they are not listed any more.
 
@@ -234,31 +238,31 @@ def discard(names: tuple[str, ...], yes: bool) -> None:
       underbutler quarantine discard 1a2b3c4d 9f8e7d6c --yes
     """
     with open_records() as context:
-        found = [context.jobs.quarantined(name) for name in names]
+        found = [context.jobs.quarantine.find(name) for name in names]
         if not yes:
-            answers().print(
+            stdout_console().print(
                 each_view(
                     [one for one in found if isinstance(one, TargetRow)],
                     [one for one in found if isinstance(one, ParkedRow)],
                 )
             )
             click.confirm("Discard?" if len(found) == 1 else f"Discard these {len(found)}?", abort=True, err=True)
-        say = sayings().print
+        say = stderr_console().print
         for one in found:
-            short = str(one.id)[:8]
-            if not context.jobs.discard(one.id):
+            short = short_id(one.id)
+            if not context.jobs.quarantine.discard(one.id):
                 say(f"{short} was discarded before.")
             elif isinstance(one, TargetRow):
-                say(f"Target {short} is put aside; it stays held in job {str(one.job_id)[:8]}.")
+                say(f"Target {short} is discarded; it stays held in job {short_id(one.job_id)}.")
             else:
-                say(f"Message {short} is put aside, with its raw bytes.")
+                say(f"Message {short} is discarded, with its raw bytes.")
 
 
 def _read_kwargs(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UsageError(f"--edit {path} is no JSON: {error}.", path=str(path)) from error
+        raise UsageError(f"--edit {path} is not JSON: {error}.", path=str(path)) from error
     if not isinstance(document, dict):
         raise UsageError(f'--edit {path} should hold a JSON object of keyword arguments, e.g. {{"threshold": 3.0}}.')
     return document

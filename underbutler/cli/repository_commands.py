@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from underbutler.settings import load_settings
-from underbutler.terminal import sayings, steps
+from underbutler.terminal import stderr_console, steps
 
 from .main import json_option
 from .session import answer_json
@@ -20,7 +20,7 @@ MAP_TYPE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.group()
 def repo() -> None:
-    """Make and look at Butler repositories."""
+    """Create and list Butler repositories."""
 
 
 @repo.command()
@@ -35,7 +35,7 @@ def repo() -> None:
 )
 @click.option("--no-bucket", is_flag=True, help="Do not make the instruments' buckets in the annex.")
 def create(directory: Path, label: str, maps: tuple[Path, ...], no_bucket: bool) -> None:
-    """Make a repository in DIRECTORY (SQLite registry, files beside it) and enter its label into the index.
+    """Create a repository in DIRECTORY (SQLite registry, files beside it) and enter its label into the index.
 
     Instruments are registered from header maps, and their buckets are made in the annex.
 
@@ -51,7 +51,7 @@ def create(directory: Path, label: str, maps: tuple[Path, ...], no_bucket: bool)
     instrument_maps = [load_instrument_map(path) for path in maps] or shipped_maps()
     create_repository(directory, label, settings, instrument_maps)
     instruments = [instrument.name for instrument in instrument_maps]
-    say = sayings().print
+    say = stderr_console().print
     say(f"Repository {label!r} in {directory}: instruments {', '.join(instruments)}.", soft_wrap=True)
     if not no_bucket:
         _make_buckets(instruments)
@@ -78,7 +78,7 @@ def list_repositories(form: str) -> None:
     elif labels:
         click.echo("\n".join(labels))
     else:
-        sayings().print(f"The index {settings.index_uri} has no label. Make one: `underbutler repo create`.")
+        stderr_console().print(f"The index {settings.index_uri} has no label. Make one: `underbutler repo create`.")
 
 
 @repo.command("upgrade-config")
@@ -93,10 +93,10 @@ def upgrade_config(directory: Path) -> None:
     from underbutler.butlers import upgrade_config as add_to_config
 
     changed = add_to_config(directory)
-    sayings().print("Added." if changed else "Nothing to add: it has them already.")
+    stderr_console().print("Added." if changed else "Nothing to add: it has them already.")
 
 
-@click.command(short_help="Bring raw frames into a repository.")
+@click.command(short_help="Ingest raw frames into a repository.")
 @click.argument("label")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
@@ -108,7 +108,7 @@ def upgrade_config(directory: Path) -> None:
 @json_option()
 @click.pass_context
 def ingest(ctx: click.Context, label: str, files: tuple[Path, ...], map_file: Path | None, form: str) -> None:
-    """Bring raw FILES into the repository LABEL; a file that is there already is skipped and said.
+    """Ingest raw FILES into the repository LABEL; a file that was ingested before is skipped and reported.
 
     \b
     Examples:
@@ -130,7 +130,7 @@ def ingest(ctx: click.Context, label: str, files: tuple[Path, ...], map_file: Pa
     if form == "json":
         answer_json([asdict(outcome) for outcome in report.outcomes])
     else:
-        say = sayings().print
+        say = stderr_console().print
         for one in report.outcomes:
             if one.note or one.status != "ingested":
                 say(f"{one.status}: {one.file}: {one.note}", soft_wrap=True, highlight=False, markup=False)
@@ -150,5 +150,5 @@ def _make_buckets(instruments: list[str]) -> None:
         try:
             ensure_bucket(client, bucket_for(settings, instrument))
         except AnnexUnavailableError as error:
-            sayings().print(f"[yellow]No bucket was made:[/yellow] {error}", soft_wrap=True)
+            stderr_console().print(f"[yellow]No bucket was made:[/yellow] {error}", soft_wrap=True)
             return

@@ -17,7 +17,7 @@ PASS_THROUGH: dict[str, Any] = {
 }
 
 
-@click.command(short_help="Run a task here and now, without the queue.", context_settings=PASS_THROUGH)
+@click.command(short_help="Run a task in this process, without the queue.", context_settings=PASS_THROUGH)
 @task_words
 @click.pass_context
 def run(ctx: click.Context, show_help: bool, task: str | None, args: tuple[str, ...]) -> None:

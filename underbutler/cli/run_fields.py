@@ -1,4 +1,4 @@
-"""What of a run is plotted: a field, what it stands against, and which events. May import catalog and errors."""
+"""What of a run is plotted: a field, what it stands against, and which events."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from underbutler.errors import UnknownNameError, UsageError
+from underbutler.model.identity import short_id
 
 if TYPE_CHECKING:
     import xarray
@@ -105,10 +106,10 @@ def chosen_stream(run: BlueskyRun, name: str | None) -> BlueskyEventStream:
     """
     names = list(run)
     if not names:
-        raise UsageError(f"Run {run.uid[:8]} has no streams: there is nothing to plot.", uid=run.uid)
+        raise UsageError(f"Run {short_id(run.uid)} has no streams: there is nothing to plot.", uid=run.uid)
     stream = run[name or ("primary" if "primary" in names or len(names) > 1 else names[0])]
     if stream.event_count() == 0:
-        raise UsageError(f"Stream {stream.stream_name!r} of run {run.uid[:8]} has no events yet.", uid=run.uid)
+        raise UsageError(f"Stream {stream.stream_name!r} of run {short_id(run.uid)} has no events yet.", uid=run.uid)
     return stream
 
 
@@ -189,7 +190,7 @@ def read_frame(stream: BlueskyEventStream, field: str, index: int) -> Frame | No
             field=field,
         )
     if image.dtype.kind not in "biuf":
-        raise UsageError(f"Field {field!r} holds no numbers but {image.dtype}: it is no image.", field=field)
+        raise UsageError(f"Field {field!r} holds no numbers but {image.dtype}: it is not an image.", field=field)
     return Frame(field, _units(keys, field), image, _data_id(data, index), _seconds(data, index), is_picture)
 
 

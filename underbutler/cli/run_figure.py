@@ -1,4 +1,4 @@
-"""Figures of a run's fields, drawn with matplotlib: points, lines, one image. May import errors.
+"""Figures of a run's fields, drawn with matplotlib: points, lines, one image.
 
 Needs matplotlib, which the extra ``plot`` installs. No state of it is shared: a figure is an object, and pyplot is not
 used.
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from underbutler.model.identity import short_id
 
 from .run_fields import TIME, Column, Frame, Points
 
@@ -91,7 +93,7 @@ def _figure(
     figure = Figure(figsize=size, dpi=_DPI, layout=layout)
     FigureCanvasAgg(figure)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-    figure.text(0.995, 0.985, f"run {uid[:8]}", ha="right", va="top", fontsize=8, color=_GREY)
+    figure.text(0.995, 0.985, f"run {short_id(uid)}", ha="right", va="top", fontsize=8, color=_GREY)
     return figure, figure.add_subplot()
 
 

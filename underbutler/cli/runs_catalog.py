@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from underbutler.errors import UnknownNameError, UsageError, suggest
+from underbutler.model.identity import short_id
 
 from .main import json_option
 from .session import prepare_records
@@ -27,6 +28,8 @@ _SHOWN: Final = 5
 """Runs that an error names when the one that was asked for is not there."""
 _SUFFIXES: Final = (".db", ".sqlite", ".sqlite3")
 """How files are called that are to become databases."""
+_UID_SHOWN: Final = 8
+"""Characters of a uid that `underbutler runs` lists: a number of fewer digits is looked up as a scan id first."""
 _NEAR: Final = 200
 """Runs among which a misspelt uid is looked for."""
 
@@ -106,7 +109,7 @@ def writable_url(place: str | None) -> str:
     Raises
     ------
     UsageError
-        If the place is no database, or its schema is not that of this release.
+        If the place is not a database, or its schema is not that of this release.
     """
     from underbutler.migrations import upgrade
     from underbutler.settings import load_settings
@@ -132,7 +135,10 @@ def writable_url(place: str | None) -> str:
 
 
 def run_named(catalog: Broker, name: str) -> BlueskyRun:
-    """Return a run by its uid, the first characters of it, its scan id, or -1, -2 … from the newest.
+    """Return a run by its uid, its first or last characters, its scan id, or -1, -2 … from the newest.
+
+    A short number is the scan id that `underbutler runs` lists, whatever uids begin with it; if no run has
+    that scan id, it is the beginning of a uid.
 
     Raises
     ------
@@ -143,25 +149,37 @@ def run_named(catalog: Broker, name: str) -> BlueskyRun:
     """
     name = name.strip()
     if not name:
-        raise UsageError("A run is called by its uid, the first characters of it, its scan id, or -1 for the newest.")
+        raise UsageError("A run is called by its uid, its first or last characters, its scan id, or -1 for the newest.")
     try:
-        return catalog[name]
+        found = _with_scan_id(catalog, name)
+        return catalog[name] if found is None else found
     except (UnknownNameError, IndexError) as error:
         headers = list(catalog.headers(limit=_NEAR))
         if not headers:
             raise UnknownNameError(f"There are no runs in {catalog.place}.", uid=name) from error
         if isinstance(error, IndexError):
             raise
-        near = suggest(name, {header.uid[: len(name)] for header in headers})
+        parts = {header.uid[: len(name)] for header in headers} | {short_id(header.uid) for header in headers}
+        near = suggest(name, parts)
         shown = ", ".join(
-            f"{header.uid[:8]} ({header.start.get('task') or header.start.get('plan_name') or 'no task'})"
+            f"{short_id(header.uid)} ({header.start.get('task') or header.start.get('plan_name') or 'no task'})"
             for header in headers[:_SHOWN]
         )
         raise UnknownNameError(
-            f"No run of {catalog.place} has a uid that begins with {name!r}.{near} The newest: {shown}. "
+            f"No run of {catalog.place} has a uid that begins or ends with {name!r}.{near} The newest: {shown}. "
             "List them: `underbutler runs`.",
             uid=name,
         ) from error
+
+
+def _with_scan_id(catalog: Broker, name: str) -> BlueskyRun | None:
+    """Return the run whose scan id a short number is, if there is one."""
+    if not (name.isascii() and name.isdigit() and len(name) < _UID_SHOWN):
+        return None
+    try:
+        return catalog[int(name)]
+    except UnknownNameError:
+        return None
 
 
 def _is_name(place: str) -> bool:
@@ -208,7 +226,7 @@ def _check_schema(url: str) -> None:
     if parsed.drivername == "sqlite" and parsed.database and not Path(parsed.database).exists():
         raise UsageError(f"There is no database {shown}. Look for the file: it is made by `underbutler`, or by import.")
     raise UsageError(
-        f"{shown} is no catalogue of this release. If it is one of an older: "
+        f"{shown} is not a catalogue of this release. If it is one of an older: "
         f"UNDERBUTLER_DATABASE_URL={shown} underbutler db upgrade",
         url=shown,
     )

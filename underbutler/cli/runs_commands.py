@@ -12,8 +12,10 @@ import click
 from rich.text import Text
 
 from underbutler.errors import UnderbutlerError, suggest
-from underbutler.terminal import answers, fields_table, run_facts, runs_table, sayings, steps
+from underbutler.model.identity import short_id
+from underbutler.terminal import fields_table, run_facts, runs_table, stderr_console, stdout_console, steps
 from underbutler.terminal.runs import FieldView, RunView
+from underbutler.wording import counted
 
 from .runs_catalog import RunCommand, answer_form, catalog_option, chosen_catalog, open_catalog, run_named
 from .runs_files import export_runs, import_runs
@@ -22,7 +24,7 @@ from .runs_serve import serve_runs
 
 if TYPE_CHECKING:
     from underbutler.catalog import BlueskyEventStream, BlueskyRun, Broker
-    from underbutler.catalog.shelf import RunHeader
+    from underbutler.catalog.run_store import RunHeader
 
 __all__ = ["runs"]
 
@@ -54,7 +56,7 @@ class Moment(click.ParamType[Any]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return seconds since 1970 UTC."""
-        from underbutler.catalog.queries import QueryError, timestamp, zone_of
+        from underbutler.catalog.query.queries import QueryError, timestamp, zone_of
 
         ago = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d|w)\s*", str(value))
         if ago is not None:
@@ -65,7 +67,7 @@ class Moment(click.ParamType[Any]):
             return timestamp(str(value), zone_of("UTC"))
         except QueryError:
             self.fail(
-                f"{value!r} is no time. Write 2026-11-19, '2026-11-19 21:30' (UTC), or so long ago: 2d, 12h, 30min.",
+                f"{value!r} is not a time. Write 2026-11-19, '2026-11-19 21:30' (UTC), or so long ago: 2d, 12h, 30min.",
                 param,
                 ctx,
             )
@@ -85,21 +87,19 @@ class Where(click.ParamType[Any]):
             place = ""
             if isinstance(error, json.JSONDecodeError):
                 place = f"\n  {error.doc}\n  {' ' * error.pos}^\n" if "\n" not in error.doc else "\n"
-            self.fail(f"this is no JSON: {error}{place or '. '}Write a mapping, such as {example}.", param, ctx)
+            self.fail(f"this is not JSON: {error}{place or '. '}Write a mapping, such as {example}.", param, ctx)
         if not isinstance(query, dict):
             self.fail(f"{value} is JSON, but no mapping. Write one, such as {example}.", param, ctx)
         return query
 
 
-@click.group(
-    cls=RunsGroup, invoke_without_command=True, short_help="Search, read, plot and exchange runs: what jobs recorded."
-)
+@click.group(cls=RunsGroup, invoke_without_command=True, short_help="Search, read, plot and exchange catalogue runs.")
 @click.option("--since", type=Moment(), help="Runs that began then or later: 2026-11-19, '2026-11-19 21:30', 2d, 12h.")
 @click.option("--until", type=Moment(), help="Runs that began before.")
 @click.option("--task", metavar="NAME", help="Runs of this task.")
 @click.option("--where", type=Where(), multiple=True, help="More that must hold, in MongoDB's words. Repeatable.")
 @click.option(
-    "-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many runs to list at most."
+    "-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Largest number of runs to list."
 )
 @catalog_option
 @answer_form
@@ -140,9 +140,9 @@ def runs(
     if not shown:
         _say_that_there_are_none(found, catalog, task)
         return
-    answers().print(runs_table(shown[:limit]))
+    stdout_console().print(runs_table(shown[:limit]))
     if len(shown) > limit:
-        sayings().print(f"… and older ones: {len(found)} in all. See more with --limit.", highlight=False)
+        stderr_console().print(f"… and older ones: {len(found)} in all. See more with --limit.", highlight=False)
 
 
 def _refuse_options_of_the_list(ctx: click.Context) -> None:
@@ -202,7 +202,7 @@ def _view(catalog: Broker, header: RunHeader) -> RunView:
 
 
 def _say_that_there_are_none(found: Broker, place: str | None, task: str | None) -> None:
-    say = sayings().print
+    say = stderr_console().print
     everything = open_catalog(place)
     newest = list(everything.headers(limit=200))
     if not newest:
@@ -226,7 +226,7 @@ def _say_that_there_are_none(found: Broker, place: str | None, task: str | None)
 def show_run(ctx: click.Context, uid: str, catalog: str | None, form: str) -> None:
     """Show one run: what it was, how it ended, its streams and their fields.
 
-    UID is a uid, its first characters, a scan id, or -1, -2 … for the newest runs.
+    UID is a uid, its first or last characters, a scan id, or -1, -2 … for the newest runs.
 
     \b
     Examples:
@@ -239,18 +239,20 @@ def show_run(ctx: click.Context, uid: str, catalog: str | None, form: str) -> No
     if form == "json":
         click.echo(json.dumps(_run_json(run, streams), indent=2, default=_plain))
         return
-    console = answers()
+    console = stdout_console()
     counts = {name: stream.event_count() for name, (stream, _) in streams.items()}
     view = RunView(run.start, run.stop, counts)
     for name, value in run_facts(view):
         console.print(f"{name:<16}{value}", highlight=False, markup=False, soft_wrap=True)
     for name, (_, fields) in streams.items():
         console.print()
-        events = f"{counts[name]} {'event' if counts[name] == 1 else 'events'}"
+        events = counted(counts[name], "event")
         console.print(Text.assemble((name, "bold"), f"  {events}"))
         console.print(fields_table(fields))
     if not streams:
-        sayings().print("It has no streams yet: none of its targets has ended." if run.stop is None else "No streams.")
+        stderr_console().print(
+            "It has no streams yet: none of its targets has ended." if run.stop is None else "No streams."
+        )
     _say_how_to_plot(run, streams)
 
 
@@ -264,7 +266,9 @@ def _say_how_to_plot(run: BlueskyRun, streams: _Streams) -> None:
         numbers = [field for field in fields if field.data_key.get("dtype") == "number"]
         numbers.sort(key=lambda field: (field.name not in hints, not field.data_key.get("units")))
         for field in numbers[:1]:
-            sayings().print(f"\nPlot a field: `underbutler runs plot {run.uid[:8]} {field.name}`.", highlight=False)
+            stderr_console().print(
+                f"\nPlot a field: `underbutler runs plot {short_id(run.uid)} {field.name}`.", highlight=False
+            )
             return
 
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from underbutler.errors import TransientError, UnderbutlerError, UsageError
-from underbutler.terminal import answers, sayings, steps
+from underbutler.model.identity import short_id
+from underbutler.terminal import stderr_console, stdout_console, steps
+from underbutler.wording import counted
 
 from .runs_catalog import (
     RunCommand,
@@ -41,7 +43,7 @@ class Imported:
     reason: str = ""
 
 
-@click.command("import", short_help="Bring runs from files, or of another catalogue, into the database.")
+@click.command("import", short_help="Import runs from files, or from another catalogue.")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…")
 @catalog_option
 @answer_form
@@ -103,13 +105,13 @@ def _chained(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
 
 
 def _sum_up(done: Sequence[Imported], place: str) -> None:
-    say = sayings().print
+    say = stderr_console().print
     for one in done:
         if one.state == "refused":
             told = one.reason if one.path in one.reason else f"{one.path}: {one.reason}"
             say(f"refused  {told}", style="red", markup=False, highlight=False, soft_wrap=True)
     counts = {state: sum(one.state == state for one in done) for state in ("imported", "known", "refused")}
-    words = [f"{counts['imported']} {'run' if counts['imported'] == 1 else 'runs'} imported into {place}"]
+    words = [f"{counted(counts['imported'], 'run')} imported into {place}"]
     words += [f"{counts['known']} there already"] if counts["known"] else []
     words += [f"{counts['refused']} refused"] if counts["refused"] else []
     say(", ".join(words) + ".", highlight=False, soft_wrap=True)
@@ -118,8 +120,8 @@ def _sum_up(done: Sequence[Imported], place: str) -> None:
 def _sources(paths: Iterable[str]) -> Iterator[tuple[str, _Documents]]:
     """Yield the documents of each run that the paths name, to be read later; a path that names nothing is refused."""
     from underbutler.catalog import read_documents
-    from underbutler.catalog.file_forms import FORMS
-    from underbutler.catalog.folders import RunFolders
+    from underbutler.catalog.files.file_forms import FORMS
+    from underbutler.catalog.files.folders import RunFolders
 
     for given in paths:
         if "://" in given:
@@ -142,7 +144,7 @@ def _documents_of(read: Any, file: str) -> _Documents:
     yield from read(file)
 
 
-@click.command("export", cls=RunCommand, short_help="Write runs to files that Bluesky's tools read.")
+@click.command("export", cls=RunCommand, short_help="Export runs to files that Bluesky's tools read.")
 @click.argument("uids", nargs=-1, required=True, metavar="UID…")
 @click.option(
     "--format",
@@ -150,7 +152,7 @@ def _documents_of(read: Any, file: str) -> _Documents:
     type=click.Choice(["jsonl", "msgpack"]),
     default="jsonl",
     show_default=True,
-    help="Of the files.",
+    help="Format of the files.",
 )
 @click.option(
     "-o",
@@ -173,8 +175,8 @@ def export_runs(
 ) -> None:
     """Write runs to files `{uid}.jsonl` or `{uid}.msgpack`, which databroker and other tools of Bluesky read.
 
-    UID is a uid, its first characters, a scan id, or -1, -2 … for the newest runs. A file appears when it is whole; one
-    that is there is not replaced. The paths of the files go to stdout.
+    UID is a uid, its first or last characters, a scan id, or -1, -2 … for the newest runs. A file appears when it is
+    whole; one that is there is not replaced. The paths of the files go to stdout.
 
     \b
     Examples:
@@ -186,7 +188,7 @@ def export_runs(
 
     source = open_catalog(chosen_catalog(ctx, catalog))
     found = {run.uid: run for run in (run_named(source, uid) for uid in uids)}
-    still_open = [uid[:8] for uid, run in found.items() if run.stop is None]
+    still_open = [short_id(uid) for uid, run in found.items() if run.stop is None]
     for uid in found:
         _refuse_existing(folder / f"{uid}.{form}")
     written: list[Path] = []
@@ -197,9 +199,9 @@ def export_runs(
                 step()
     finally:
         for path in written:
-            answers().print(str(path), highlight=False, markup=False, soft_wrap=True)
+            stdout_console().print(str(path), highlight=False, markup=False, soft_wrap=True)
     if still_open:
-        sayings().print(f"Still open, and written as far as they are: {', '.join(still_open)}.", highlight=False)
+        stderr_console().print(f"Still open, and written as far as they are: {', '.join(still_open)}.", highlight=False)
 
 
 def _refuse_existing(path: Path) -> None:

@@ -11,7 +11,8 @@ from uuid import uuid4
 import click
 
 from underbutler.errors import UsageError, suggest
-from underbutler.terminal import answers, sayings
+from underbutler.model.identity import short_id
+from underbutler.terminal import stderr_console, stdout_console
 
 from .runs_catalog import RunCommand, catalog_option, chosen_catalog, open_catalog, run_named
 
@@ -28,7 +29,7 @@ _FORMS: Final = (".png", ".pdf", ".svg")
 @click.command("plot", cls=RunCommand, short_help="Plot a field of a run, or one of its images, to a PNG file.")
 @click.argument("uid")
 @click.argument("field")
-@click.option("--stream", metavar="NAME", help="Of this stream. Default: primary.")
+@click.option("--stream", metavar="NAME", help="Stream to plot. Default: primary.")
 @click.option("--against", metavar="FIELD", help="The x axis. Default: exposure, detector, or else time.")
 @click.option("--index", type=int, help="Which event's image or array, from 0; -1 is the last. Default of images: 0.")
 @click.option(
@@ -51,8 +52,8 @@ def plot_run(
 ) -> None:
     """Plot a FIELD of a run: numbers against exposures, an image of one event, an array of each.
 
-    UID is a uid, its first characters, a scan id, or -1, -2 … for the newest runs. Of images only the wanted one is
-    fetched. The path of the file goes to stdout.
+    UID is a uid, its first or last characters, a scan id, or -1, -2 … for the newest runs. Of images only the wanted
+    one is fetched. The path of the file goes to stdout.
 
     \b
     Examples:
@@ -67,7 +68,7 @@ def plot_run(
     figure = _figure(run, field, stream, against, index)
     path = output or Path(_default_name(run, field))
     _save(figure, path, form)
-    answers().print(str(path), highlight=False, markup=False, soft_wrap=True)
+    stdout_console().print(str(path), highlight=False, markup=False, soft_wrap=True)
 
 
 def _figure(run: BlueskyRun, field: str, stream_name: str | None, against: str | None, index: int | None) -> Figure:
@@ -84,7 +85,9 @@ def _figure(run: BlueskyRun, field: str, stream_name: str | None, against: str |
     points = read_points(stream, field, against, index)
     if points.n_left_out:
         of = points.n_left_out + len(points.y.values)
-        sayings().print(f"{points.n_left_out} of {of} events have no finite value and are left out.", highlight=False)
+        stderr_console().print(
+            f"{points.n_left_out} of {of} events have no finite value and are left out.", highlight=False
+        )
     return figure_of_points(points, title, run.uid)
 
 
@@ -102,7 +105,7 @@ def _title(run: BlueskyRun, stream: str) -> str:
 
 def _default_name(run: BlueskyRun, field: str) -> str:
     task = str(run.start.get("task") or run.start.get("plan_name") or "run")
-    return re.sub(r"[^\w.-]", "_", f"{task}-{run.uid[:8]}-{field}") + ".png"
+    return re.sub(r"[^\w.-]", "_", f"{task}-{short_id(run.uid)}-{field}") + ".png"
 
 
 def _form_of(path: Path | None) -> str:

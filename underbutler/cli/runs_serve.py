@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from underbutler.errors import UsageError
-from underbutler.terminal import sayings
+from underbutler.terminal import stderr_console
 
 from .runs_catalog import catalog_option, chosen_catalog, open_catalog
 
@@ -77,7 +77,7 @@ def _listening(host: str, port: int) -> socket.socket:
 
 def _say_where(source: Broker, host: str, port: int) -> None:
     shown = f"[{host}]" if ":" in host else host
-    say = sayings().print
+    say = stderr_console().print
     say(f"Serving {source.place} at http://{shown}:{port}/runs  (Ctrl-C ends)", highlight=False, soft_wrap=True)
     if not _is_local(host):
         say("Anyone who reaches this address can read all of it.", style="yellow")

@@ -1,4 +1,4 @@
-"""``underbutler schedule``: what is submitted by itself, when next, and what became of it."""
+"""``underbutler schedule``: manage scheduled submissions: entries, the next firings, and their history."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from underbutler.errors import UsageError
-from underbutler.terminal import answers, coming_table, firings_table, sayings, schedules_table, when_text
+from underbutler.terminal import coming_table, firings_table, schedules_table, stderr_console, stdout_console, when_text
+from underbutler.wording import counted
 
 from .main import json_option
 from .session import answer_json, open_records
 
 if TYPE_CHECKING:
-    from underbutler.context import WorkerContext
+    from underbutler.context import ServiceContext
     from underbutler.records import ScheduleRow
     from underbutler.schedules.files import ScheduleFile
     from underbutler.schedules.preview import Coming
@@ -27,14 +28,14 @@ DAY_S = 86400.0
 TOML = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.group(short_help="What is submitted by itself, and when.")
+@click.group(short_help="Manage scheduled submissions.")
 def schedule() -> None:
-    """See and steer what is submitted by itself.
+    """Manage scheduled submissions.
 
     Beat (`celery -A beat beat`, part of `underbutler up`) reads the file that UNDERBUTLER_SCHEDULES names, by default
     schedules.toml in the home folder, whenever it changes. Any number of beats may run: each slot fires once.
 
-    ID is an entry's name, or its id or the first characters of it.
+    ID is an entry's name, or its id or its first or last characters.
 
     \b
     Examples:
@@ -56,31 +57,31 @@ def list_schedules(form: str) -> None:
       underbutler schedule list --format json | jq '.[] | select(.error)'
     """
     with open_records() as context:
-        last = context.jobs.last_firings()
-        rows = [(row, last.get(row.id)) for row in context.jobs.schedules()]
+        last = context.jobs.firings.last_of_each()
+        rows = [(row, last.get(row.id)) for row in context.jobs.schedules.entries()]
         if form == "json":
             answer_json([asdict(row) | {"last": None if one is None else asdict(one)} for row, one in rows])
         elif rows:
-            answers().print(schedules_table(rows, context.jobs.now()))
+            stdout_console().print(schedules_table(rows, context.jobs.now()))
             for row, _ in rows:
                 if row.error:
-                    sayings().print(f"{row.name}: {row.error}", style="red", soft_wrap=True, highlight=False)
+                    stderr_console().print(f"{row.name}: {row.error}", style="red", soft_wrap=True, highlight=False)
         else:
-            sayings().print(
+            stderr_console().print(
                 f"Nothing is scheduled. Write {context.settings.schedules_file}, check it with `underbutler schedule "
                 "check`, and beat reads it; or `underbutler schedule load FILE`.",
                 soft_wrap=True,
             )
 
 
-@schedule.command("next", short_help="Show what comes, and what is left out and why.")
+@schedule.command("next", short_help="List the coming firings, and those left out with the reason.")
 @click.argument("name", metavar="[ID]", required=False)
 @click.option("--days", type=click.FloatRange(min=0, max=400, min_open=True), default=1.0, show_default=True)
-@click.option("--file", "path", type=TOML, metavar="FILE", help="Of this file, instead of what beat has read.")
-@click.option("--fires", "only_fires", is_flag=True, help="Leave out what will not fire.")
+@click.option("--file", "path", type=TOML, metavar="FILE", help="Use this file instead of the loaded schedule.")
+@click.option("--fires", "only_fires", is_flag=True, help="Leave out skipped slots.")
 @json_option()
 def next_slots(name: str | None, days: float, path: Path | None, only_fires: bool, form: str) -> None:
-    """Show the slots to come, in UTC and in the site's time; those that will not fire with the reason.
+    """Show the slots to come, in UTC and in the site's time; skipped slots with the reason.
 
     \b
     Examples:
@@ -92,7 +93,7 @@ def next_slots(name: str | None, days: float, path: Path | None, only_fires: boo
         slots = list(_slots_of_file(path, name, days))
     else:
         with open_records() as context:
-            rows = context.jobs.schedules() if name is None else [context.jobs.schedule(name)]
+            rows = context.jobs.schedules.entries() if name is None else [context.jobs.schedules.entry(name)]
             slots = list(_slots_of_rows(context, rows, days))
     slots = sorted(
         (one for one in slots if not (only_fires and one.why_not)),
@@ -101,9 +102,9 @@ def next_slots(name: str | None, days: float, path: Path | None, only_fires: boo
     if form == "json":
         answer_json([_slot_json(one) for one in slots])
     elif slots:
-        answers().print(coming_table(slots))
+        stdout_console().print(coming_table(slots))
     else:
-        sayings().print(f"Nothing in the next {days:g} days.")
+        stderr_console().print(f"Nothing in the next {days:g} days.")
 
 
 @schedule.command(short_help="Fire an entry now.")
@@ -125,18 +126,18 @@ def run(name: str, form: str) -> None:
         definition = definition_of(row)
         user = context.settings.user
         now = round(context.jobs.now() - 0.5) + 0.5  # no slot of the clock is at half a second
-        job = context.jobs.fire_by_hand(row, now, lane=definition.lane, fired_by=user)
+        job = context.jobs.schedules.fire_by_hand(row, now, lane=definition.lane, fired_by=user)
         if form == "json":
             answer_json({"schedule": row.name, "job": str(job), "due_at": now})
         else:
             click.echo(str(job))
-            sayings().print(f"Fired. Follow it: `underbutler schedule history {row.name}`.")
+            stderr_console().print(f"Fired. Follow it: `underbutler schedule history {row.name}`.")
 
 
-@schedule.command(short_help="Let an entry not fire.")
+@schedule.command(short_help="Pause a schedule entry.")
 @click.argument("name", metavar="ID")
 def pause(name: str) -> None:
-    """Let an entry not fire until it is resumed. Its slots until then are left out.
+    """Pause a schedule entry until it is resumed. Its slots until then are left out.
 
     \b
     Examples:
@@ -144,11 +145,11 @@ def pause(name: str) -> None:
     """
     with open_records() as context:
         row = _living(context, name)
-        paused = context.jobs.pause_schedule(row.id, who=context.settings.user)
-        sayings().print(f"Schedule {row.name} {'is paused' if paused else 'was paused before'}.")
+        paused = context.jobs.schedules.pause(row.id, who=context.settings.user)
+        stderr_console().print(f"Schedule {row.name} {'is paused' if paused else 'was paused before'}.")
 
 
-@schedule.command(short_help="Let an entry fire again.")
+@schedule.command(short_help="Resume a paused entry.")
 @click.argument("name", metavar="ID")
 def resume(name: str) -> None:
     """Let an entry that was paused fire again, from its next slot on.
@@ -164,14 +165,14 @@ def resume(name: str) -> None:
         row = _living(context, name)
         now = context.jobs.now()
         due = clock_of(definition_of(row)).due_after(now)
-        resumed = context.jobs.resume_schedule(row.id, next_due=due, since=now, who=context.settings.user)
+        resumed = context.jobs.schedules.resume(row.id, next_due=due, since=now, who=context.settings.user)
         then = f" It is due at {when_text(due)}." if due is not None and resumed else ""
-        sayings().print(f"Schedule {row.name} {'is resumed.' if resumed else 'was not paused.'}{then}")
+        stderr_console().print(f"Schedule {row.name} {'is resumed.' if resumed else 'was not paused.'}{then}")
 
 
-@schedule.command(short_help="Show what became of an entry's firings.")
+@schedule.command(short_help="Show the history of an entry's firings.")
 @click.argument("name", metavar="[ID]", required=False)
-@click.option("-n", "--last", default=20, show_default=True, help="How many at most.")
+@click.option("-n", "--last", default=20, show_default=True, help="Largest number to list.")
 @json_option()
 def history(name: str | None, last: int, form: str) -> None:
     """Show the latest firings of an entry, or of all: when each was due, how late, its job, what became of it.
@@ -182,17 +183,17 @@ def history(name: str | None, last: int, form: str) -> None:
       underbutler schedule history -n 100 --format json | jq '.[] | select(.state == "failed")'
     """
     with open_records() as context:
-        row = None if name is None else context.jobs.schedule(name)
-        firings = context.jobs.firings(None if row is None else row.id, limit=last)
+        row = None if name is None else context.jobs.schedules.entry(name)
+        firings = context.jobs.firings.latest(None if row is None else row.id, limit=last)
         if form == "json":
             answer_json([asdict(one) for one in firings])
         elif firings:
-            answers().print(firings_table(firings, with_names=row is None))
+            stdout_console().print(firings_table(firings, with_names=row is None))
         else:
-            sayings().print("Nothing was fired.")
+            stderr_console().print("Nothing was fired.")
 
 
-@schedule.command(short_help="Check a file before it is used.")
+@schedule.command(short_help="Check a schedule file without loading it.")
 @click.argument("path", metavar="FILE", type=TOML)
 def check(path: Path) -> int:
     """Check a file: its form, times and names. Needs no records and no broker. Exits with 2 if anything is wrong.
@@ -201,18 +202,18 @@ def check(path: Path) -> int:
     Examples:
       underbutler schedule check schedules.toml && cp schedules.toml ~/.local/share/underbutler/
     """
-    from underbutler.schedules.checking import check_file
+    from underbutler.schedules.file_check import check_file
 
     file, problems = check_file(path)
     for problem in problems:
         click.echo(problem, err=True)
     right = len(file.entries)
-    said = f"{right} {'entry is' if right == 1 else 'entries are'} right"
-    sayings().print(f"{said}, {len(problems)} {'thing is' if len(problems) == 1 else 'things are'} wrong.")
+    said = counted(right, "entry is valid", "entries are valid")
+    stderr_console().print(f"{said}, {counted(len(problems), 'fault')} found.")
     return 2 if problems else 0
 
 
-@schedule.command(short_help="Bring a file into the records.")
+@schedule.command(short_help="Load a file into the job database.")
 @click.argument("path", metavar="FILE", type=TOML)
 def load(path: Path) -> None:
     """Bring a file into the records, for beats that have none of their own. All or nothing.
@@ -224,7 +225,7 @@ def load(path: Path) -> None:
     Examples:
       underbutler schedule load schedules.toml
     """
-    from underbutler.schedules.checking import check_file
+    from underbutler.schedules.file_check import check_file
     from underbutler.schedules.firing import bring
 
     file, problems = check_file(path)
@@ -232,17 +233,17 @@ def load(path: Path) -> None:
         raise UsageError("Nothing was loaded: " + "\n".join(problems), path=str(path))
     with open_records() as context:
         changed = bring(context.jobs, file, who=context.settings.user, now=context.jobs.now())
-    sayings().print(f"{len(file.entries)} entries; changed: {', '.join(changed) or 'none'}.")
+    stderr_console().print(f"{len(file.entries)} entries; changed: {', '.join(changed) or 'none'}.")
 
 
-def _living(context: WorkerContext, name: str) -> ScheduleRow:
-    row = context.jobs.schedule(name)
+def _living(context: ServiceContext, name: str) -> ScheduleRow:
+    row = context.jobs.schedules.entry(name)
     if row.removed_at is not None:
         raise UsageError(f"Schedule {row.name!r} was removed; only its history is left.", schedule=row.name)
     return row
 
 
-def _slots_of_rows(context: WorkerContext, rows: list[ScheduleRow], days: float) -> Iterator[Coming]:
+def _slots_of_rows(context: ServiceContext, rows: list[ScheduleRow], days: float) -> Iterator[Coming]:
     from underbutler.schedules.firing import definition_of
     from underbutler.schedules.preview import coming
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from underbutler.context import WorkerContext
+from underbutler.context import ServiceContext
 from underbutler.errors import UsageError
 from underbutler.migrations import is_current, upgrade
 from underbutler.model.job import TargetState
@@ -28,17 +28,17 @@ def prepare_records(settings: Settings) -> None:
         upgrade(settings.records_url)
     elif not is_current(settings.records_url):
         raise UsageError(
-            "The records' database has not the schema of this release. Run `underbutler db upgrade` once, before its "
+            "The job database does not have the schema of this release. Run `underbutler db upgrade` once, before its "
             "workers and submitters start."
         )
 
 
 @contextmanager
-def open_records() -> Iterator[WorkerContext]:
+def open_records() -> Iterator[ServiceContext]:
     """Open everything that a command may need; each part is made at its first use."""
     settings = load_settings()
     prepare_records(settings)
-    with WorkerContext(settings) as context:
+    with ServiceContext(settings) as context:
         yield context
 
 

@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from underbutler.model.identity import short_id
 from underbutler.model.job import Phase
 from underbutler.model.message import describe
-from underbutler.terminal import answers, follow_job, sayings, steps, targets_table
+from underbutler.model.status import status_of
+from underbutler.terminal import follow_job, stderr_console, stdout_console, steps, targets_table
+from underbutler.wording import counted
 
 from .main import json_option, task_words
 from .session import answer_json, counts_json, open_records
 from .token_options import read_access_token, token_options
 
 if TYPE_CHECKING:
-    from underbutler.context import WorkerContext
+    from underbutler.context import ServiceContext
     from underbutler.records import JobRow
-    from underbutler.submit import Prepared
-    from underbutler.tokens import AccessToken
+    from underbutler.submission.preparing import Prepared
+    from underbutler.submission.tokens import AccessToken
 
 __all__ = ["submit"]
 
@@ -32,20 +35,36 @@ PASS_THROUGH: dict[str, Any] = {
 DAY_S = 86400.0
 
 
+def _tags(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    for word in words:
+        if not word.partition("=")[0] or "=" not in word:
+            raise click.BadParameter(f"{word!r} should be NAME=TEXT, e.g. night=20260101.", ctx, param)
+    return tuple((name, text) for name, _, text in (word.partition("=") for word in words))
+
+
 @click.command(short_help="Submit a task on data IDs of a repository.", context_settings=PASS_THROUGH)
 @task_words
-@click.option("--dry-run", is_flag=True, help="Check everything and show the targets; write and send nothing.")
-@click.option("--wait", is_flag=True, help="Follow the job to its end; exit 1 if a target failed.")
+@click.option("--dry-run", is_flag=True, help="Check everything and list the targets; write and send nothing.")
+@click.option("--wait", is_flag=True, help="Wait for the job to end; exit 1 if a target failed.")
 @click.option(
     "--lifetime",
     type=click.FloatRange(min=0, min_open=True),
     metavar="DAYS",
-    help="Destroy the job's rows and logs so long from now, never its datasets. Default: UNDERBUTLER_JOB_LIFETIME_S.",
+    help="Destroy the job's rows and logs after this many days, never its datasets. Default: "
+    "UNDERBUTLER_JOB_LIFETIME_S.",
 )
 @click.option(
     "--queue",
     metavar="NAME",
-    help="Queue whose workers shall run it, e.g. bulk. Default: UNDERBUTLER_QUEUE.",
+    help="Queue to send to, e.g. bulk. Default: UNDERBUTLER_QUEUE.",
+)
+@click.option(
+    "--tag",
+    "tags",
+    multiple=True,
+    callback=_tags,
+    metavar="NAME=TEXT",
+    help="Keep a text of your own with the job; may be given several times.",
 )
 @token_options
 @json_option()
@@ -59,6 +78,7 @@ def submit(
     wait: bool,
     lifetime: float | None,
     queue: str | None,
+    tags: tuple[tuple[str, str], ...],
     access_token_file: Path | None,
     token_lifetime: float | None,
     form: str,
@@ -87,7 +107,7 @@ def submit(
         return
     token = read_access_token(access_token_file, token_lifetime, args)
     from underbutler.pipe import show
-    from underbutler.submit import prepare
+    from underbutler.submission.preparing import prepare
 
     with (
         open_records() as context,
@@ -97,31 +117,34 @@ def submit(
             repositories=context.repositories,
             user=context.settings.user,
             access_token=None if token is None else token.secret,
+            queue=queue or None,
+            lifetime_s=None if lifetime is None else lifetime * DAY_S,
+            tags=dict(tags),
         ) as prepared,
     ):
-        if prepared.command.show:
-            click.echo(show(prepared.command, prepared.runner.TaskClass), nl=False)
-        if prepared.command.show_only:
+        local = prepared.command.local
+        if local.show:
+            click.echo(show(prepared.command.parsed_cmd, prepared.runner.TaskClass), nl=False)
+        if local.show_only:
             return
         if dry_run:
             _show_targets(prepared, form)
             return
-        row, left = _make_job(context, prepared, token, lifetime, queue)
+        row, left = _make_job(context, prepared, token)
         _follow(ctx, context, row, wait, form, sent=row.n_targets - left)
 
 
 def _make_job(
-    context: WorkerContext,
+    context: ServiceContext,
     prepared: Prepared,
     token: AccessToken | None,
-    lifetime_days: float | None,
-    queue: str | None,
 ) -> tuple[JobRow, int]:
     """Make the job; return it, and how many of its messages the broker has not."""
     from underbutler.broker import make_app
-    from underbutler.submit import submit as make_job
+    from underbutler.submission.submit import submit as make_job
 
-    settings = context.settings if not queue else context.settings.model_copy(update={"queue": queue})
+    queue = prepared.command.request.queue
+    settings = context.settings if queue is None else context.settings.model_copy(update={"queue": queue})
     left: list[tuple[int, str]] = []
     with steps("sending", len(prepared.targets)) as sent:
         row = make_job(
@@ -130,13 +153,12 @@ def _make_job(
             app=make_app(settings),
             settings=settings,
             token=token,
-            lifetime_s=None if lifetime_days is None else lifetime_days * DAY_S,
             progress=sent,
             on_unsent=lambda number, reason: left.append((number, reason)),
         )
     for number, reason in left:
-        sayings().print(
-            f"Job {str(row.id)[:8]} is recorded. {number} of {row.n_targets} messages were sent, then: {reason} The "
+        stderr_console().print(
+            f"Job {short_id(row.id)} is recorded. {number} of {row.n_targets} messages were sent, then: {reason} The "
             "rest is sent when that is over, by beat or by `underbutler sweep`. Do not submit it again.",
             style="yellow",
             soft_wrap=True,
@@ -145,23 +167,23 @@ def _make_job(
     return row, row.n_targets - left[0][0] if left else 0
 
 
-def _say_if_nobody_takes(context: WorkerContext, row: JobRow, queue: str) -> None:
+def _say_if_nobody_takes(context: ServiceContext, row: JobRow, queue: str) -> None:
     """Say so when no living worker takes from the job's queue: it waits, and one may be started later."""
-    living = {worker.queue for worker in context.jobs.workers(living_within_s=context.settings.lease_s)}
+    living = {worker.queue for worker in context.jobs.workers.known(living_within_s=context.settings.lease_s)}
     if queue not in living:
         known = f"Workers now take from {', '.join(sorted(living))}." if living else "No worker runs now."
-        sayings().print(
-            f"No worker takes from the queue {queue!r} now: job {str(row.id)[:8]} waits for one. {known}",
+        stderr_console().print(
+            f"No worker takes from the queue {queue!r} now: job {short_id(row.id)} waits for one. {known}",
             style="yellow",
             soft_wrap=True,
         )
 
 
-def _follow(ctx: click.Context, context: WorkerContext, row: JobRow, wait: bool, form: str, sent: int) -> None:
+def _follow(ctx: click.Context, context: ServiceContext, row: JobRow, wait: bool, form: str, sent: int) -> None:
     if wait:
         row = follow_job(context.jobs, row.id)
     if form == "json":
-        counts = counts_json(context.jobs.counts(row.id))
+        counts = counts_json(context.jobs.read.counts(row.id))
         answer_json(
             {
                 "job": str(row.id),
@@ -173,12 +195,12 @@ def _follow(ctx: click.Context, context: WorkerContext, row: JobRow, wait: bool,
             }
         )
     elif wait:
-        console = answers()
-        console.print(targets_table(context.jobs.targets(row.id)))
-        console.print(f"job {row.id} {row.phase}  RUN {row.run}", soft_wrap=True)
+        console = stdout_console()
+        console.print(targets_table(context.jobs.read.targets(row.id)))
+        console.print(f"job {row.id} {status_of(row.phase)}  RUN {row.run}", soft_wrap=True)
     else:
         click.echo(str(row.id))
-        sayings().print(f"{sent} targets sent. Follow it: `underbutler status {str(row.id)[:8]}`.")
+        stderr_console().print(f"{counted(sent, 'target')} sent. Follow it: `underbutler status {short_id(row.id)}`.")
     if wait and row.phase != Phase.COMPLETED:
         ctx.exit(1)
 
@@ -187,10 +209,12 @@ def _show_targets(prepared: Prepared, form: str) -> None:
     if form == "json":
         answer_json([{"args": target.args, "digest": target.digest} for target in prepared.targets])
         return
-    console = answers()
+    console = stdout_console()
     for target in prepared.targets:
         console.print("  ".join(part for part in describe(tuple(target.args)) if part), highlight=False)
-    sayings().print(f"{len(prepared.targets)} targets would be sent; RUN {prepared.command.run}. Nothing was written.")
+    stderr_console().print(
+        f"{counted(len(prepared.targets), 'target')} would be sent; RUN {prepared.command.run}. Nothing was written."
+    )
 
 
 def _show_task_help(task: str) -> None:

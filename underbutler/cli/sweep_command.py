@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 __all__ = ["sweep"]
 
 
-@click.command(short_help="Set right what died, was lost or was left behind.")
-@click.option("--every", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Again and again.")
-@click.option("--force", is_flag=True, help="Judge expired leases now, even if nobody has swept for long.")
+@click.command(short_help="Run one housekeeping pass.")
+@click.option(
+    "--every",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Repeat every SECONDS until interrupted.",
+)
+@click.option("--force", is_flag=True, help="Expire leases now, even if no sweep has run for long.")
 @json_option()
 def sweep(every: float | None, force: bool, form: str) -> int:
-    """Set right what died, was lost or was left behind.
+    """Run one housekeeping pass.
 
     Queues targets whose worker is gone, sends messages and notices that were written and not sent or that the broker
     lost, removes what dead claims left in Butler and bucket, and closes jobs. Beat does the same every few seconds

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.table import Table
 
-from underbutler.terminal import answers
+from underbutler.terminal import stdout_console
 
 from .main import json_option
 from .session import answer_json
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["tasks"]
 
 
-@click.command(short_help="List the tasks and what they write.")
+@click.command(short_help="List tasks and the dataset types they write.")
 @json_option()
 def tasks(form: str) -> None:
     """List the tasks that can be submitted: name, one line, dataset types that they write.
@@ -44,7 +44,7 @@ def tasks(form: str) -> None:
             table.add_row(entry.name, f"[red]does not load: {entry.error}[/red]", entry.entry_point.value)
         else:
             table.add_row(entry.name, _one_line(entry.task_class), ", ".join(entry.task_class.datasetTypes))
-    answers().print(table)
+    stdout_console().print(table)
 
 
 def _task_json(entry: TaskEntry) -> dict[str, Any]:

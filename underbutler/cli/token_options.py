@@ -13,7 +13,7 @@ import click
 from underbutler.errors import UsageError
 
 if TYPE_CHECKING:
-    from underbutler.tokens import AccessToken
+    from underbutler.submission.tokens import AccessToken
 
 __all__ = ["TOKEN_VARIABLE", "read_access_token", "token_options"]
 
@@ -29,7 +29,7 @@ def token_options(command: F) -> F:
         "--token-lifetime",
         type=click.FloatRange(min=0, min_open=True),
         metavar="HOURS",
-        help="Forget the token after so long, or when it says itself that it ends. Default: its own end, else 24.",
+        help="Forget the token after this many hours. Default: its own expiry, else 24.",
     )(command)
     return click.option(
         "--access-token-file",
@@ -52,9 +52,9 @@ def read_access_token(path: Path | None, lifetime_h: float | None, words: Sequen
     Raises
     ------
     UsageError
-        If a token stands in the words, the file cannot be read, or what it holds is no token.
+        If a token stands in the words, the file cannot be read, or what it holds is not a token.
     """
-    from underbutler.tokens import read_token
+    from underbutler.submission.tokens import read_token
 
     if any(word.split("=")[0] == "--access-token" for word in words):
         raise UsageError(

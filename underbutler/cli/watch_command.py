@@ -7,7 +7,7 @@ import json
 
 import click
 
-from underbutler.terminal import answers, notice_line, notices_table, sayings
+from underbutler.terminal import notice_line, notices_table, stderr_console, stdout_console
 
 from .main import json_option
 from .session import answer_json, open_records
@@ -34,9 +34,9 @@ def watch(pattern: str, count: int | None, form: str) -> None:
     from underbutler.annex import watch as watch_notices
     from underbutler.settings import load_settings
 
-    console = answers()
+    console = stdout_console()
     if form == "text":
-        sayings().print(f"Waiting for notices of {pattern} …  (Ctrl-C ends)")
+        stderr_console().print(f"Waiting for notices of {pattern} …  (Ctrl-C ends)")
     with contextlib.suppress(KeyboardInterrupt), watch_notices(load_settings(), [pattern]) as arriving:
         for number, notice in enumerate(arriving, start=1):
             if form == "json":
@@ -60,8 +60,8 @@ def notices(job: str, form: str) -> None:
       underbutler notices 1a2b3c4d --format json | jq -r '.[].url'
     """
     with open_records() as context:
-        recorded = context.jobs.notices(context.jobs.job(job).id)
+        recorded = context.jobs.read.notices(context.jobs.read.job(job).id)
     if form == "json":
         answer_json([notice.to_json() for notice in recorded])
     else:
-        answers().print(notices_table(recorded))
+        stdout_console().print(notices_table(recorded))

@@ -68,7 +68,7 @@ class Stopping:
             signal.signal(number, handler)
 
 
-@click.command(short_help="Run broker, S3, a worker and beat here, until Ctrl-C.")
+@click.command(short_help="Run broker, S3, a worker and beat on this machine until Ctrl-C.")
 @click.option(
     "--home",
     type=click.Path(path_type=Path, file_okay=False),

@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from underbutler.broker import make_app
-from underbutler.context import WorkerContext
+from underbutler.context import ServiceContext
 from underbutler.errors import UsageError
+from underbutler.model.identity import short_id
 from underbutler.model.job import Phase
-from underbutler.submit import prepare, submit
-from underbutler.terminal import answers, follow_job, notice_line, steps, targets_table
+from underbutler.model.status import status_of
+from underbutler.submission.preparing import prepare
+from underbutler.submission.submit import submit
+from underbutler.terminal import follow_job, notice_line, stdout_console, steps, targets_table
 
 from .stack import Stack, make_buckets
 
@@ -49,18 +52,18 @@ class DemoError(UsageError):
     """Something that the demo promises did not hold."""
 
 
-@click.command(short_help="See all of it work on this machine, in minutes.")
+@click.command(short_help="Run a demonstration on this machine, in minutes.")
 @click.option(
     "--dir",
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path(".demo"),
     show_default=True,
-    help="Folder of the demo; emptied first if it is one.",
+    help="Folder of the demo; an earlier demo in it is removed first.",
 )
 @click.option("--seed", default=20261120, show_default=True, help="Seed of the simulated night.")
 def demo(folder: Path, seed: int) -> None:
-    """Show everything at work on this machine, in a few minutes and with nothing installed before.
+    """Run a demonstration of everything on this machine, in a few minutes and with nothing installed before.
 
     A real Redis or Valkey, an HTTP S3 server, a worker and beat start on free loopback ports; a real raw frame and a
     simulated night are ingested, calibrated and reduced through the queue; one picture is fetched back and checked.
@@ -70,7 +73,7 @@ def demo(folder: Path, seed: int) -> None:
       underbutler demo
       underbutler demo --dir /tmp/demo --seed 7
     """
-    console = answers()
+    console = stdout_console()
     begin = time.monotonic()
     home = _fresh(folder.absolute())
     with ExitStack() as stack:
@@ -80,7 +83,7 @@ def demo(folder: Path, seed: int) -> None:
             Stack(home, patience_s=3.0, on_line=lambda part, line: print(part, "|", line, file=log))
         )
         _say_stack(console, embedded)
-        context = stack.enter_context(WorkerContext(embedded.settings))
+        context = stack.enter_context(ServiceContext(embedded.settings))
         story = Story(console, context, make_app(embedded.settings), home)
         stack.callback(story.inbox.stop)
         story.ingest(seed)
@@ -120,7 +123,7 @@ class Story:
     """What the demo does, in its order."""
 
     console: Console
-    context: WorkerContext
+    context: ServiceContext
     app: Celery
     home: Path
     jobs: list[JobRow] = field(default_factory=list)
@@ -165,7 +168,7 @@ class Story:
             ["--id", "instrument=STE3", "-c", "doBias=false", "doDark=false", "doFlat=false"],
             label="processCcd (real)",
         )
-        self.inbox.wait_for({notice.id for job in self.jobs for notice in self.context.jobs.notices(job.id)})
+        self.inbox.wait_for({notice.id for job in self.jobs for notice in self.context.jobs.read.notices(job.id)})
         self.inbox.drain(self.console)
 
     def report(self) -> None:
@@ -173,7 +176,7 @@ class Story:
         say = self.console.print
         say("\n[bold]4  Results[/bold]")
         science = [job for job in self.jobs if job.task == "processCcd"]
-        targets = [target for job in science for target in self.context.jobs.targets(job.id)]
+        targets = [target for job in science for target in self.context.jobs.read.targets(job.id)]
         self.console.print(targets_table(targets))
         say("   STE3: -c doBias=false doDark=false doFlat=false, because no calibrations exist for it.")
         say("\n   In S3:")
@@ -225,7 +228,7 @@ class Story:
         _expect(abs(median) < 10, f"the sky of event {darkest} was to be 0, and is {median:g} e-")
         shape = " × ".join(f"{name} {size}" for name, size in pictures.sizes.items())
         self.console.print(
-            f"   run {job.scan_id} ({run.uid[:8]}): {night.sizes['time']} events in stream primary, "
+            f"   run {job.scan_id} ({short_id(run.uid)}): {night.sizes['time']} events in stream primary, "
             f"FWHM {float(night['fwhm'].min()):.2f} – {float(night['fwhm'].max()):.2f} px\n"
             f"   calexp: {shape}, {pictures.dtype}, not loaded; the one of the darkest sky came from S3: "
             f"median {median:.2f} e-",
@@ -264,9 +267,9 @@ class Story:
         )
         self.jobs.append(row)
         if row.phase != Phase.COMPLETED:
-            failed = [t for t in self.context.jobs.targets(row.id) if t.error_text]
+            failed = [t for t in self.context.jobs.read.targets(row.id) if t.error_text]
             raise DemoError(
-                f"{label or task} ended as {row.phase}: "
+                f"{label or task} ended as {status_of(row.phase)}: "
                 + "; ".join(f"{t.argsrepr}: {t.error_text}" for t in failed[:3])
             )
 
@@ -351,7 +354,7 @@ def _expect(holds: Any, otherwise: str) -> None:
 
 
 def _say_next(console: Console, folder: Path, story: Story, seconds: float) -> None:
-    job = str(story.jobs[-2].id)[:8]
+    job = short_id(story.jobs[-2].id)
     console.print(f"\n[green]Everything held.[/green] {seconds:.0f} s. Try next:")
     here = Path(".venv/bin/underbutler")
     program = f"{here if here.exists() else 'underbutler'} --home {folder}"

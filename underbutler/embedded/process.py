@@ -1,7 +1,4 @@
-"""One server process: started in a session of its own, ready when it really answers, stopped for certain.
-
-May import only errors and the guard.
-"""
+"""One server process: started in a session of its own, ready when it really answers, stopped for certain."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The servers of an embedded stack: a real Redis or Valkey, an S3 over HTTP, a Celery worker, beat.
 
-Each listens on loopback only and is returned when it answers. May import what embedded may.
+Each listens on loopback only and is returned when it answers.
 """
 
 from __future__ import annotations

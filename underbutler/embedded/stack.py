@@ -1,7 +1,7 @@
 """Broker, S3, worker and beat on one machine, started together, watched, and stopped together.
 
 The records are brought up to date, the servers listen on free loopback ports, and ``stack.env`` in the home folder says
-where, so that a command in another terminal finds them. May import what embedded may.
+where, so that a command in another terminal finds them.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Self, TextIO
 from pydantic import SecretStr
 
 from underbutler.errors import ConflictError, UnderbutlerError
-from underbutler.logs import get_logger
 from underbutler.settings import Settings, load_settings
+from underbutler.telemetry.logs import get_logger
 
 from .process import Guard, Process
 from .servers import start_beat, start_redis, start_s3, start_worker

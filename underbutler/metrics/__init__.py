@@ -1,4 +1,4 @@
-"""What the processes of the service count, and how it is served to Prometheus. May import settings, logs and redaction.
+"""What the processes of the service count, and how it is served to Prometheus.
 
 Nothing is counted until a program calls `begin`, and nothing ever is without ``prometheus-client``: then a count costs
 a look at one variable. Each metric is one object of this package: ``BEAT_FIRINGS.count(outcome="fired")``.

@@ -1,6 +1,6 @@
-"""Every metric that is counted in processes, each with what it says. May import instruments.
+"""Every metric that is counted in processes, each with what it says.
 
-What can be read of the records (states, ages, breakers, workers) is not counted: see `underbutler.exposition`.
+What can be read of the records (states, ages, breakers, workers) is not counted: see `underbutler.records_collector`.
 """
 
 from __future__ import annotations

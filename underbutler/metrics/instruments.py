@@ -1,4 +1,4 @@
-"""Counters, gauges and histograms that count once somebody wants them to, in any pool. May import logs.
+"""Counters, gauges and histograms that count once somebody wants them to, in any pool.
 
 In prefork every child writes a file of its own (``prometheus_client``'s multiprocess mode); see `folder`.
 """
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from underbutler.logs import get_logger
+from underbutler.telemetry.logs import get_logger
 
 __all__ = [
     "PREFIX",

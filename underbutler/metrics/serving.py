@@ -1,4 +1,4 @@
-"""Metrics over HTTP, for Prometheus to fetch. May import instruments, settings, logs and redaction."""
+"""Metrics over HTTP, for Prometheus to fetch."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import threading
 import time
 from typing import Any, Final
 
-from underbutler.logs import get_logger
 from underbutler.redaction import redacted_text
 from underbutler.settings import Settings
+from underbutler.telemetry.logs import get_logger
 
 from .instruments import INSTALL
 
@@ -17,7 +17,7 @@ __all__ = ["Exporter", "exposition"]
 log = get_logger(__name__)
 
 TRY_AGAIN_S: Final = 10.0
-"""So long a port that is taken is left alone: the worker that has it may be about to end."""
+"""So long a port that is taken is not tried again: the worker that has it may be about to end."""
 
 
 class Exporter:

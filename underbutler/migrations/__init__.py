@@ -1,4 +1,4 @@
-"""Alembic migrations of records and catalogue. May import both, sql and what is below."""
+"""Alembic migrations of records and catalogue."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HEAD", "VERSION_TABLE", "is_current", "script", "upgrade"]
 
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 """Revision of the schema that this release works with."""
 
 VERSION_TABLE: Final = "underbutler_revision"

@@ -1,1 +1,1 @@
-"""Frozen values with no I/O: references, messages, jobs, notices, names. May import settings, clock, logs, errors."""
+"""Frozen values with no I/O: references, messages, jobs, notices, names."""

@@ -117,7 +117,7 @@ class DataRef:
         Raises
         ------
         MessageError
-            If the document is of another version, or is no reference.
+            If the document is of another version, or is not a reference.
         """
         if not isinstance(document, Mapping):
             raise MessageError(f"A data reference is a JSON object, not a {type(document).__name__}.")

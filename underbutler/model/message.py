@@ -51,7 +51,7 @@ class Envelope:
     send_no
         Counts the sendings of this target; part of the Celery task id, because Celery discards an id once revoked.
     digest
-        Of task, args and config: a message whose digest is not the target's stands down.
+        Of task, args and config: a message whose digest is not the target's is discarded.
     config
         Digest of the effective config; the config itself is in the records.
     sent_at
@@ -210,7 +210,7 @@ def encode_value(value: object, where: str = "value") -> Any:
         If the value, or one inside it, would not come back as it was.
     """
     if isinstance(value, str) and not _encodes(value):
-        raise UsageError(f"{where} is a text with a lone surrogate, which is no UTF-8.", where=where)
+        raise UsageError(f"{where} is a text with a lone surrogate, which is not UTF-8.", where=where)
     if value is None or isinstance(value, bool | str) or type(value) is int:
         return value
     if type(value) is float:

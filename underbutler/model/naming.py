@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from underbutler.clock import DAY_ROLLOVER_HOURS, tai_milliseconds
 from underbutler.errors import UsageError
+from underbutler.model.identity import short_id
 
 from .dataref import DataId
 
@@ -199,7 +200,7 @@ def parse_s3_url(url: str) -> tuple[str, str]:
     Raises
     ------
     ValueError
-        If it is no such URL.
+        If it is not such a URL.
     """
     scheme, rest = url[:5], url[5:]
     bucket, _, key = rest.partition("/")
@@ -214,9 +215,9 @@ def routing_key(instrument: str, task: str, dataset_type: str) -> str:
 
 
 def run_name(*, user: str, task: str, stamp: str, job: uuid.UUID) -> str:
-    """Return the RUN collection that a job gets of its own: ``u/{user}/{task}/{stamp}-{job[:8]}``."""
+    """Return the RUN collection that a job gets of its own: ``u/{user}/{task}/{stamp}-{end of the job's id}``."""
     safe = re.sub(r"[^A-Za-z0-9_.-]", "_", user)
-    return f"u/{safe}/{task}/{stamp}-{str(job)[:8]}"
+    return f"u/{safe}/{task}/{stamp}-{short_id(job)}"
 
 
 def _check_argument(name: str, value: object) -> None:

@@ -1,4 +1,4 @@
-"""What a task author subclasses. No queue, no S3. May import butlers and what is below.
+"""What a task author subclasses. No queue, no S3.
 
 Names load at first use, so that importing this room costs nothing.
 """
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from lsst.pipe.base import Struct as Struct
     from lsst.pipe.base import TaskError as TaskError
 
-    from .argument_parser import ArgumentParser as ArgumentParser
     from .cmdline_task import CmdLineTask as CmdLineTask
+    from .config.job_config import config_digest as config_digest
+    from .config.job_config import config_json as config_json
+    from .config.job_config import effective_config as effective_config
+    from .config.overrides import apply_overrides as apply_overrides
     from .datasets import DatasetSpec as DatasetSpec
-    from .dynamic_types import ConfigDatasetType as ConfigDatasetType
-    from .dynamic_types import DatasetArgument as DatasetArgument
-    from .id_container import DataIdContainer as DataIdContainer
-    from .job_config import config_digest as config_digest
-    from .job_config import config_json as config_json
-    from .job_config import effective_config as effective_config
-    from .overrides import apply_overrides as apply_overrides
+    from .ids.dynamic_types import ConfigDatasetType as ConfigDatasetType
+    from .ids.dynamic_types import DatasetArgument as DatasetArgument
+    from .ids.id_container import DataIdContainer as DataIdContainer
+    from .parsing.argument_parser import ArgumentParser as ArgumentParser
+    from .parsing.show_option import show as show
+    from .plugins import task_names as task_names
     from .registry import TaskEntry as TaskEntry
     from .registry import known_tasks as known_tasks
     from .registry import load_task as load_task
-    from .registry import task_names as task_names
-    from .shows import show as show
     from .task_runner import ButlerInitializedTaskRunner as ButlerInitializedTaskRunner
     from .task_runner import TaskRunner as TaskRunner
     from .versions import package_versions as package_versions
@@ -36,27 +36,27 @@ if TYPE_CHECKING:
     from .worker_side import worker_command as worker_command
 
 _HOME_OF = {
-    "ArgumentParser": ".argument_parser",
+    "ArgumentParser": ".parsing.argument_parser",
     "ButlerInitializedTaskRunner": ".task_runner",
     "CmdLineTask": ".cmdline_task",
-    "ConfigDatasetType": ".dynamic_types",
-    "DataIdContainer": ".id_container",
-    "DatasetArgument": ".dynamic_types",
+    "ConfigDatasetType": ".ids.dynamic_types",
+    "DataIdContainer": ".ids.id_container",
+    "DatasetArgument": ".ids.dynamic_types",
     "DatasetSpec": ".datasets",
     "NoWorkFound": "lsst.pipe.base",
     "Struct": "lsst.pipe.base",
     "TaskEntry": ".registry",
     "TaskError": "lsst.pipe.base",
     "TaskRunner": ".task_runner",
-    "apply_overrides": ".overrides",
-    "config_digest": ".job_config",
-    "config_json": ".job_config",
-    "effective_config": ".job_config",
+    "apply_overrides": ".config.overrides",
+    "config_digest": ".config.job_config",
+    "config_json": ".config.job_config",
+    "effective_config": ".config.job_config",
     "known_tasks": ".registry",
     "load_task": ".registry",
     "package_versions": ".versions",
-    "show": ".shows",
-    "task_names": ".registry",
+    "show": ".parsing.show_option",
+    "task_names": ".plugins",
     "task_options": ".worker_side",
     "worker_command": ".worker_side",
 }

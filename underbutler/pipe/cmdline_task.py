@@ -11,10 +11,10 @@ from lsst.pipe.base import Struct, Task
 from underbutler.errors import UnderbutlerError
 from underbutler.redaction import redacted
 
-from .argument_parser import ArgumentParser
+from .config.job_config import config_json, differences
 from .datasets import DatasetSpec
 from .gen2_metadata import speak_gen2
-from .job_config import config_json, differences
+from .parsing.argument_parser import ArgumentParser
 from .run_records import agree, put_once, refuse_backup
 from .task_runner import TaskRunner
 from .versions import common_differences, package_versions

@@ -63,7 +63,7 @@ class DatasetSpec:
 
 
 def register_dataset_types(butler: Butler, specs: Mapping[str, DatasetSpec]) -> None:
-    """Register dataset types with a writeable butler; those that are registered alike are left alone.
+    """Register dataset types with a writeable butler; those that are registered alike stay as they are.
 
     All are checked before the first is registered. Processes may race: one registers, the others find it done.
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from .datasets import DatasetSpec
 
 if TYPE_CHECKING:
-    from .cmdline_task import CmdLineTask
+    from .task_like import TaskLike
 
 __all__ = ["declared_types", "metadata_name", "record_types"]
 
 
-def record_types(task: CmdLineTask, dimensions: tuple[str, ...] | None) -> dict[str, DatasetSpec]:
+def record_types(task: TaskLike, dimensions: tuple[str, ...] | None) -> dict[str, DatasetSpec]:
     """Return what is written beside the science: config, its JSON, package versions, schemas, metadata.
 
     Parameters
@@ -36,7 +36,7 @@ def record_types(task: CmdLineTask, dimensions: tuple[str, ...] | None) -> dict[
     return types | dict(task.datasetTypes)
 
 
-def declared_types(task_class: type[CmdLineTask], config: Any) -> Mapping[str, DatasetSpec | None]:
+def declared_types(task_class: type[TaskLike], config: Any) -> Mapping[str, DatasetSpec | None]:
     """Return what a target of a task may put: what the task declares, and its metadata.
 
     Parameters
@@ -55,7 +55,7 @@ def declared_types(task_class: type[CmdLineTask], config: Any) -> Mapping[str, D
     return {**({} if metadata is None else {metadata: None}), **task_class.datasetTypes}
 
 
-def metadata_name(task_class: type[CmdLineTask], config: Any) -> str | None:
+def metadata_name(task_class: type[TaskLike], config: Any) -> str | None:
     """Return the dataset type of a task's metadata, or None if it writes none."""
     nameless = task_class.__new__(task_class)  # the name needs the class and the config, not a butler
     nameless.config = config

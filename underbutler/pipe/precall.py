@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from underbutler.errors import UsageError
 
-from .command import refuse_remote_output
+from .data_choice import refuse_remote_output
 from .datasets import register_dataset_types
 from .job_types import record_types
 
@@ -16,9 +16,15 @@ if TYPE_CHECKING:
 
     from lsst.daf.butler import Butler
 
-    from .task_runner import TaskRunner
-
 __all__ = ["Written", "prepare_run", "remove_run", "undo"]
+
+
+class _Runner(Protocol):
+    """Of a `TaskRunner`, what preparing a RUN needs."""
+
+    clobberConfig: bool
+
+    def makeTask(self, parsedCmd: argparse.Namespace | None = None) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,7 @@ class Written:
     own: bool = False
 
 
-def prepare_run(runner: TaskRunner, parsedCmd: argparse.Namespace) -> Written:
+def prepare_run(runner: _Runner, parsedCmd: argparse.Namespace) -> Written:
     """Do what `TaskRunner.precall` does; if it fails, nothing of a RUN of its own is left.
 
     Raises
@@ -84,7 +90,7 @@ def _open_output(parsedCmd: argparse.Namespace) -> Butler:
     """Return the butler that writes the job's RUN, registering it; it becomes the command's butler."""
     repositories = getattr(parsedCmd, "repositories", None)
     if repositories is not None:
-        refuse_remote_output(repositories, parsedCmd)
+        refuse_remote_output(repositories, parsedCmd.out, parsedCmd.repo)
         reading = parsedCmd.butler
         parsedCmd.butler = parsedCmd.resources.enter_context(
             repositories.butler(parsedCmd.out, writeable=True, run=parsedCmd.run, collections=_searched(parsedCmd))

@@ -185,7 +185,7 @@ def _serve(pipe: Connection, prepare: Callable[..., Callable[[Any], Any]], argum
             if work is None:
                 work = prepare(*arguments)
             result = work(item)
-        except BaseException as error:  # noqa: BLE001 - it is the parent that decides; NoWorkFound is no Exception
+        except BaseException as error:  # noqa: BLE001 - it is the parent that decides; NoWorkFound is not an Exception
             result = Raised(_that_travels(error))
         pipe.send_bytes(_pickled(result))
 

@@ -1,4 +1,4 @@
-"""Which tasks and subtasks exist: entry points of every installed distribution, ours among them.
+"""Which tasks exist: entry points of every installed distribution, ours among them.
 
 A task of another package is found without touching ours: it has an entry point in the group ``underbutler.tasks``. One
 that fails to import is told of, with the reason, and keeps nobody else from working.
@@ -7,18 +7,14 @@ that fails to import is told of, with the reason, and keeps nobody else from wor
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any
+from importlib.metadata import EntryPoint
 
 from underbutler.errors import UnknownNameError, UsageError
 
-if TYPE_CHECKING:
-    from .cmdline_task import CmdLineTask
+from .cmdline_task import CmdLineTask
+from .plugins import TASK_GROUP, load_points, points_of
 
-__all__ = ["SUBTASK_GROUP", "TASK_GROUP", "TaskEntry", "known_tasks", "load_subtask", "load_task", "task_names"]
-
-TASK_GROUP = "underbutler.tasks"
-SUBTASK_GROUP = "underbutler.subtasks"
+__all__ = ["TaskEntry", "known_tasks", "load_task"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +50,9 @@ class TaskEntry:
         return "unknown distribution" if found is None else f"{found.name} {found.version}"
 
 
-def task_names() -> list[str]:
-    """Return the names of all registered tasks, sorted, without importing them."""
-    return sorted(_points(TASK_GROUP))
-
-
 def known_tasks() -> list[TaskEntry]:
     """Import every registered task and return them by name; one that fails has its `error` set."""
-    return [_entry(name, points) for name, points in sorted(_points(TASK_GROUP).items())]
+    return [_entry(name, points) for name, points in sorted(points_of(TASK_GROUP).items())]
 
 
 def load_task(name: str) -> type[CmdLineTask]:
@@ -74,7 +65,7 @@ def load_task(name: str) -> type[CmdLineTask]:
     UsageError
         If it is registered and does not load, or two distributions register the name.
     """
-    points = _points(TASK_GROUP)
+    points = points_of(TASK_GROUP)
     if name not in points:
         raise UnknownNameError.of("task", name, points)
     entry = _entry(name, points[name])
@@ -83,59 +74,16 @@ def load_task(name: str) -> type[CmdLineTask]:
     return entry.task_class
 
 
-def load_subtask(name: str) -> Any:
-    """Import what a subtask's config field may be retargeted to, by its name in ``underbutler.subtasks``.
-
-    Raises
-    ------
-    UnknownNameError
-        If no subtask has this name.
-    UsageError
-        If it does not load, or two distributions register the name.
-    """
-    points = _points(SUBTASK_GROUP)
-    if name not in points:
-        raise UnknownNameError.of(
-            "subtask", name, points, f"Subtasks are registered as entry points of the group {SUBTASK_GROUP!r}."
-        )
-    target, error = _load(points[name])
-    if error is not None:
-        raise UsageError(f"The subtask {name!r} does not load: {error}", subtask=name)
-    return target
-
-
-def _points(group: str) -> dict[str, list[EntryPoint]]:
-    """Return the different entry points of each name: an editable install may list the same one twice."""
-    found: dict[str, dict[str, EntryPoint]] = {}
-    for point in entry_points(group=group):
-        found.setdefault(point.name, {}).setdefault(point.value, point)
-    return {name: list(points.values()) for name, points in found.items()}
-
-
 def _entry(name: str, points: list[EntryPoint]) -> TaskEntry:
-    target, error = _load(points)
+    target, error = load_points(points)
     if error is None:
         error = _fault(points[0], target)
     return TaskEntry(name, points[0], error, None if error else target)
 
 
-def _load(points: list[EntryPoint]) -> tuple[Any, str | None]:
-    if len(points) > 1:
-        where = " and ".join(f"{point.value} ({point.dist.name if point.dist else '?'})" for point in points)
-        return None, f"the name is registered for {where}. Uninstall one of them."
-    (point,) = points
-    try:
-        return point.load(), None
-    except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything; it is told, not hidden
-        owner = point.dist.name if point.dist else "its distribution"
-        return None, f"{point.value}: {type(error).__name__}: {error}. Install what {owner} needs."
-
-
 def _fault(point: EntryPoint, target: object) -> str | None:
-    from .cmdline_task import CmdLineTask
-
     if not (isinstance(target, type) and issubclass(target, CmdLineTask)):
-        return f"{point.value} is no subclass of underbutler.CmdLineTask."
+        return f"{point.value} is not a subclass of underbutler.CmdLineTask."
     for attribute in ("ConfigClass", "_DefaultName"):
         if not hasattr(target, attribute):
             return f"{point.value} has no {attribute}."

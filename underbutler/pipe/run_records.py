@@ -7,13 +7,13 @@ read back.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from lsst.pipe.base import TaskError
 
 from underbutler.errors import ConflictError, UsageError
+from underbutler.retry import RUN_BEING_REGISTERED
 
 if TYPE_CHECKING:
     from lsst.daf.butler import Butler, DatasetRef
@@ -22,7 +22,6 @@ __all__ = ["RunConflictError", "agree", "put_once", "refuse_backup"]
 
 
 PUT_TRIES = 20
-PUT_WAIT_S = 0.1
 
 
 class RunConflictError(TaskError, ConflictError):
@@ -48,20 +47,21 @@ def put_once(butler: Butler, name: str, value: Any) -> bool:
     """
     from lsst.daf.butler import DatasetExistence
     from lsst.daf.butler.registry import ConflictingDefinitionError
+    from tenacity import stop_after_attempt
 
     ref = _ref(butler, name)
-    for tries_left in reversed(range(PUT_TRIES)):
+
+    def put() -> bool:
         try:
             butler.put(value, ref)
         except ConflictingDefinitionError:
             if DatasetExistence.DATASTORE in butler.exists(ref, full_check=False):
                 return False
-            if not tries_left:
-                raise
-            time.sleep(PUT_WAIT_S)
-        else:
-            return True
-    raise AssertionError("the last try returns or raises")
+            raise
+        return True
+
+    last = stop_after_attempt(PUT_TRIES)
+    return RUN_BEING_REGISTERED.retrying(ConflictingDefinitionError, stop=last)(put)
 
 
 def agree(

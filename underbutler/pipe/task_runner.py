@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lsst.pipe.base import NoWorkFound, Struct, TaskError, TaskMetadata
 
 from underbutler.errors import FatalError, FencedOutError, TransientError, UnderbutlerError, UsageError
-from underbutler.logs import bound
 from underbutler.model.dataref import DataRef
+from underbutler.telemetry.logs import bound
 
 from .binding import bound_element, plain_element
 from .job_types import declared_types, metadata_name
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from underbutler.butlers import Repositories
 
-    from .cmdline_task import CmdLineTask
+    from .task_like import TaskLike
 
 __all__ = ["ButlerInitializedTaskRunner", "TaskRunner"]
 
@@ -58,9 +58,7 @@ class TaskRunner:
     TIMEOUT: ClassVar[int] = 2592000
     """Longest time for all targets together under ``-j``, and for one in a worker, in seconds: 30 days."""
 
-    def __init__(
-        self, TaskClass: type[CmdLineTask], parsedCmd: argparse.Namespace, doReturnResults: bool = False
-    ) -> None:
+    def __init__(self, TaskClass: type[TaskLike], parsedCmd: argparse.Namespace, doReturnResults: bool = False) -> None:
         self.TaskClass = TaskClass
         self.doReturnResults = bool(doReturnResults)
         self.config = parsedCmd.config
@@ -201,7 +199,7 @@ class TaskRunner:
         struct
             ``exitStatus``: 0 if the task completed, 1 otherwise. If `doReturnResults` is set also ``dataRef``,
             ``metadata`` (the task's own) and ``result`` (None if it failed). ``noWork`` is True, and otherwise absent,
-            if the task found nothing to do, which is no failure.
+            if the task found nothing to do, which is not a failure.
 
         Raises
         ------
@@ -354,7 +352,7 @@ def _prepare_process(runner: TaskRunner, settings: Any, levels: list[tuple[str, 
     from lsst.utils.threads import disable_implicit_threading
 
     from underbutler.butlers import Repositories
-    from underbutler.logs import configure
+    from underbutler.telemetry.logs import configure
 
     configure()
     for name, level in levels:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from importlib import metadata
 
-from underbutler import __version__
+from underbutler.version import __version__
 
 __all__ = ["common_differences", "package_versions"]
 

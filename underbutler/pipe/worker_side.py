@@ -5,24 +5,31 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from underbutler.errors import UsageError
-from underbutler.model.message import decode_value, encode_value
+from underbutler.model.message import decode_value
 
-from .job_config import effective_config
+from .config.job_config import effective_config
+from .step_options import option_as_json
 
 if TYPE_CHECKING:
     from lsst.daf.butler import Butler
     from lsst.pex.config import Config
 
-    from .argument_parser import ArgumentParser
-    from .cmdline_task import CmdLineTask
+    from .task_like import TaskLike
 
 __all__ = ["task_options", "worker_command"]
 
 
-def task_options(parser: ArgumentParser, parsedCmd: argparse.Namespace) -> dict[str, Any]:
+class _HasOwnOptions(Protocol):
+    """A task's parser."""
+
+    @property
+    def own_dests(self) -> list[str]: ...
+
+
+def task_options(parser: _HasOwnOptions, parsedCmd: argparse.Namespace) -> dict[str, Any]:
     """Return the task's own options as JSON: they are kept with the job and are there again in a worker.
 
     Raises
@@ -31,11 +38,11 @@ def task_options(parser: ArgumentParser, parsedCmd: argparse.Namespace) -> dict[
         If the value of one is neither JSON nor of a tagged kind, naming it.
     """
     values = {dest: getattr(parsedCmd, dest) for dest in parser.own_dests if hasattr(parsedCmd, dest)}
-    return {dest: encode_value(_plain(value), f"The option {dest!r}") for dest, value in values.items()}
+    return {dest: option_as_json(dest, value) for dest, value in values.items()}
 
 
 def worker_command(
-    task_class: type[CmdLineTask],
+    task_class: type[TaskLike],
     overrides: Iterable[Sequence[Any]] = (),
     options: Mapping[str, Any] | None = None,
     butler: Butler | None = None,
@@ -92,8 +99,3 @@ def worker_command(
     if taken:
         raise UsageError(f"{task_class.__name__} has an option {taken[0]!r}, a name that every command has. Rename it.")
     return argparse.Namespace(**fields, **own, options=dict(options or {}))
-
-
-def _plain(value: Any) -> Any:
-    """Return tuples as lists: they are options with ``nargs``, and JSON has no tuples."""
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value

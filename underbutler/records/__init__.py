@@ -1,16 +1,15 @@
-"""SQL is the truth: jobs, targets, claims, intents, products, notices. May import sql, model and what is below."""
+"""SQL is the truth: jobs, targets, claims, intents, products, notices."""
 
-from .deliveries import Announcement, Delivery, TargetFate
-from .ending import ClaimEnd, GiveBackEnd
-from .overview import Overview, QuarantineGroup, WaitingGroup
-from .rows import ClaimRow, HeldClaim, JobRow, ProductRow, TargetRow, UploadRow
-from .schedule_values import FiringRow, FiringState, NewFiring, NewSchedule, ScheduleRow
-from .service_values import BreakerRow, Parked, ParkedRow, Remembered, Submission, TokenRow, Worker, WorkerRow
+from .datasets.deliveries import Announcement, Delivery, TargetFate
+from .housekeeping.quarantine import QuarantineGroup
+from .reading.overview import Overview, WaitingGroup
 from .store import JobStore
-from .values import (
+from .targets.ending import ClaimEnd, GiveBackEnd
+from .values.jobs import (
     Claim,
     Intent,
     NewJob,
+    NewStep,
     NewTarget,
     Outcome,
     Outgoing,
@@ -19,6 +18,9 @@ from .values import (
     StandDownReason,
     Upload,
 )
+from .values.rows import ClaimRow, HeldClaim, JobRow, ProductRow, StepRow, TargetRow, UploadRow
+from .values.schedules import FiringRow, FiringState, NewFiring, NewSchedule, ScheduleRow
+from .values.service import BreakerRow, Parked, ParkedRow, Remembered, Submission, TokenRow, Worker, WorkerRow
 
 __all__ = [
     "Announcement",
@@ -37,6 +39,7 @@ __all__ = [
     "NewFiring",
     "NewJob",
     "NewSchedule",
+    "NewStep",
     "NewTarget",
     "Outcome",
     "Outgoing",
@@ -50,6 +53,7 @@ __all__ = [
     "ScheduleRow",
     "StandDown",
     "StandDownReason",
+    "StepRow",
     "Submission",
     "TargetFate",
     "TargetRow",

@@ -1,1 +1,1 @@
-"""When something is submitted by itself: the schedule's file, its clock, its firing. May import sweeper and below."""
+"""Scheduled submissions: the schedule's file, its clock, its firing."""

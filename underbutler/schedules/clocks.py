@@ -1,4 +1,4 @@
-"""When an entry is due: its slots, one after the other, the same whoever counts them. May import entries and sun.
+"""When an entry is due: its slots, one after the other, the same whoever counts them.
 
 A slot is a whole second since 1970 UTC that follows from the entry alone: not from when a beat was started, ticked or
 stopped. So any number of beats agree on what was fired and on what is next.
@@ -156,7 +156,7 @@ class Clock:
         return None
 
     def why_not(self, slot: float) -> str | None:
-        """Return why the entry does not fire at one of its slots."""
+        """Return why the entry skips one of its slots."""
         twilight = self.when.twilight
         if twilight is None or self.sun is None:
             return None

@@ -1,4 +1,4 @@
-"""Spans of time as people write them: ``10 min``, ``2 h``, ``90``. May import only errors."""
+"""Spans of time as people write them: ``10 min``, ``2 h``, ``90``."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _WORDS: Final = re.compile(r"\s*(-?\d+)\s*(s|min|h|d)?\s*", re.ASCII)
 
 
 def parse_span(value: Any) -> Any:
-    """Return a span in whole seconds; what is no text is left as it is.
+    """Return a span in whole seconds; what is not a text is left as it is.
 
     Raises
     ------
     ValueError
-        If a text is no span.
+        If a text is not a span.
     """
     if not isinstance(value, str):
         return value
     found = _WORDS.fullmatch(value)
     if found is None:
-        raise ValueError(f"{value!r} is no span of time. Write 30 s, 10 min, 2 h or 1 d")
+        raise ValueError(f"{value!r} is not a span of time. Write 30 s, 10 min, 2 h or 1 d")
     return int(found[1]) * _UNITS[found[2] or "s"]
 
 

@@ -1,4 +1,4 @@
-"""One entry of the schedule: when, and what. A closed schema. May import only what pydantic needs and `durations`."""
+"""One entry of the schedule: when, and what. A closed schema."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(f"{name!r} is no time zone. Write one of the IANA's, e.g. America/Santiago or UTC") from error
+        raise ValueError(
+            f"{name!r} is not a time zone. Write one of the IANA's, e.g. America/Santiago or UTC"
+        ) from error
     return name
 
 
@@ -91,7 +93,7 @@ class When(_Table):
             try:
                 crontab.from_string(value)
             except (ParseException, ValueError) as error:
-                raise ValueError(f"{value!r} is no crontab: {error}") from error
+                raise ValueError(f"{value!r} is not a crontab: {error}") from error
         return value
 
     @model_validator(mode="after")

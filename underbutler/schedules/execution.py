@@ -9,14 +9,15 @@ from contextlib import contextmanager
 from typing import Final
 
 from underbutler import metrics
-from underbutler.context import WorkerContext
+from underbutler.context import ServiceContext
 from underbutler.errors import TransientError, UnderbutlerError
-from underbutler.logs import bound, get_logger
 from underbutler.records import FiringRow, FiringState
 from underbutler.redaction import redacted_text
+from underbutler.retry import FIRING
+from underbutler.telemetry.logs import bound, get_logger
 
-from .chores import keep_house
 from .entries import CHORE, SUBMISSION, Definition
+from .housekeeping import keep_house
 from .submitting import submit_firing
 
 __all__ = ["LEASE_S", "do_firing"]
@@ -31,20 +32,18 @@ MAX_DEATHS: Final = 5
 """A firing whose process has died so often has failed."""
 GIVE_UP_S: Final = 86_400.0
 """A service that is away is waited for so long, in seconds."""
-RETRY_S: Final = (5.0, 600.0)
-"""Shortest and longest wait before it is tried again, in seconds."""
 EXIT_HANGING: Final = 75
 
 
-def do_firing(context: WorkerContext, lane: str, holder: str) -> bool:
+def do_firing(context: ServiceContext, lane: str, holder: str) -> bool:
     """Take the oldest firing that waits in a lane and do it; False if there is none."""
     jobs = context.jobs
-    firing = jobs.take_firing(lane, holder, LEASE_S)
+    firing = jobs.firings.take(lane, holder, LEASE_S)
     if firing is None:
         return False
     with bound(schedule=firing.name, job=str(firing.job_id)):
         if firing.attempts > MAX_DEATHS:
-            _end(context, firing, holder, FiringState.FAILED, f"The process that did it died {MAX_DEATHS} times.")
+            _end(context, firing, holder, FiringState.FAILED, f"The process that ran it died {MAX_DEATHS} times.")
             return True
         try:
             with _lease_kept(context, firing, holder, LIMIT_S[lane]):
@@ -58,27 +57,26 @@ def do_firing(context: WorkerContext, lane: str, holder: str) -> bool:
             log.exception("firing_failed")
             _end(context, firing, holder, FiringState.FAILED, f"{type(error).__name__}: {error}")
         except BaseException:  # asked to end
-            jobs.put_firing_back(firing.job_id, holder, None, 0.0)
+            jobs.firings.put_back(firing.job_id, holder, None, 0.0)
             raise
         else:
             _end(context, firing, holder, *done)
     return True
 
 
-def _wait_or_fail(context: WorkerContext, firing: FiringRow, holder: str, error: TransientError) -> None:
+def _wait_or_fail(context: ServiceContext, firing: FiringRow, holder: str, error: TransientError) -> None:
     age_s = context.jobs.now() - firing.fired_at
     if age_s > GIVE_UP_S:
-        _end(context, firing, holder, FiringState.FAILED, f"Given up after a day: {error}")
+        _end(context, firing, holder, FiringState.FAILED, f"Given up after one day: {error}")
         return
-    shortest, longest = RETRY_S
-    delay_s = min(max(age_s / 2, shortest), longest)
+    delay_s = min(max(age_s / 2, FIRING.first_s), FIRING.longest_s)
     log.warning("firing_waits", seconds=round(delay_s, 1), reason=str(error))
-    context.jobs.put_firing_back(firing.job_id, holder, redacted_text(str(error)), delay_s)
+    context.jobs.firings.put_back(firing.job_id, holder, redacted_text(str(error)), delay_s)
 
 
-def _end(context: WorkerContext, firing: FiringRow, holder: str, state: FiringState, told: str | None) -> None:
+def _end(context: ServiceContext, firing: FiringRow, holder: str, state: FiringState, told: str | None) -> None:
     told = None if told is None else redacted_text(told)
-    if not context.jobs.end_firing(firing.job_id, holder, state, told):
+    if not context.jobs.firings.end(firing.job_id, holder, state, told):
         log.warning("firing_was_taken_over")
         return
     if state is FiringState.FAILED:
@@ -88,7 +86,7 @@ def _end(context: WorkerContext, firing: FiringRow, holder: str, state: FiringSt
 
 
 @contextmanager
-def _lease_kept(context: WorkerContext, firing: FiringRow, holder: str, limit_s: float) -> Iterator[None]:
+def _lease_kept(context: ServiceContext, firing: FiringRow, holder: str, limit_s: float) -> Iterator[None]:
     """Renew the lease while the block runs. Past the limit, or when another has the firing, this process ends at once.
 
     A thread cannot end what hangs in the block: the process can.
@@ -100,7 +98,7 @@ def _lease_kept(context: WorkerContext, firing: FiringRow, holder: str, limit_s:
             if over.wait(LEASE_S / 3):
                 return
             try:
-                if not context.jobs.renew_firing(firing.job_id, holder, LEASE_S):
+                if not context.jobs.firings.renew(firing.job_id, holder, LEASE_S):
                     break
             except TransientError:
                 continue  # the records are away: nobody else takes it either

@@ -45,22 +45,29 @@ def _wrong(definition: Definition) -> Iterator[str]:
 
 
 def _wrong_command(definition: Definition) -> Iterator[str]:
-    """Look at the words of its command, as far as no repository is needed."""
+    """Look at what it asks for, as far as no repository is needed."""
     from underbutler.pipe import load_task
+    from underbutler.pipe.understanding import faults_of_words
 
-    from .submitting import command_file, command_words
+    from .submitting import request_of
 
     try:
-        task = load_task(definition.task or "")
+        load_task(definition.task or "")
     except UsageError as error:
         yield f"task: {error}"
         return
-    parser = task._makeArgumentParser()
-    for field, tried in (("options", definition.model_copy(update={"config": {}})), ("config", definition)):
-        try:
-            with command_file(tried.config) as config:
-                words = command_words(tried, 20000101, config)
-                parser.check_words(task.ConfigClass(), words, override=task.applyOverrides)
-        except UsageError as error:
-            yield f"{field}: {error}"
-            return
+    try:
+        request = request_of(definition, 20000101)
+    except UsageError as error:
+        yield f"options: {error}"
+        return
+    for fault in faults_of_words(request):
+        yield f"{_field(fault.field)}: {fault.message}"
+
+
+def _field(name: str) -> str:
+    """Return the field of an entry that a field of its request comes from."""
+    for part in ("config", "options", "ids", "where"):
+        if name.startswith(f"steps[0].{part}"):
+            return {"ids": "id", "where": "query"}.get(part, part)
+    return name

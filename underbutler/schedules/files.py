@@ -1,4 +1,4 @@
-"""The schedule's file: TOML in, entries and what is wrong out, each with its line. May import entries and below.
+"""The schedule's file: TOML in, entries and what is wrong out, each with its line.
 
 Every ``[[schedule]]`` is read by itself, so that what is wrong with one, be it a missing quote, leaves the others.
 """
@@ -118,7 +118,7 @@ def read_schedules(path: Path) -> ScheduleFile:
     except OSError as error:
         raise UsageError(f"The schedule {path} cannot be read: {error.strerror}.", path=str(path)) from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"The schedule {path} is no text in UTF-8: {error}.", path=str(path)) from error
+        raise UsageError(f"The schedule {path} is not UTF-8 text: {error}.", path=str(path)) from error
     return parse_schedules(text, path)
 
 
@@ -155,7 +155,7 @@ def parse_schedules(text: str, path: Path) -> ScheduleFile:
 def _parts(text: str) -> Iterator[_Part]:
     """Cut a file before each ``[[schedule]]``, and where a table follows that is none of its own."""
     lines = text.splitlines()
-    # What stands in a multi-line string is no header.
+    # What stands in a multi-line string is not a header.
     masked = _MULTILINE.sub(lambda found: "\n" * found[0].count("\n") + '""', text).splitlines()
     begin, is_entry = 0, False
     for number, line in enumerate(masked):
@@ -179,7 +179,7 @@ def _table(part: _Part, name: str | None, problems: list[Problem]) -> dict[str, 
         at = _AT.search(str(error))
         words = _AT.sub("", str(error))
         line = part.line - 1 + (int(at[1]) if at and at[1] else len(part.lines))
-        problems.append(Problem(line=line, entry=name, field="", words=f"is no TOML: {words}"))
+        problems.append(Problem(line=line, entry=name, field="", words=f"is not TOML: {words}"))
         return None
 
 

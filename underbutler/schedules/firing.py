@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from underbutler import metrics
 from underbutler.errors import UsageError
-from underbutler.logs import get_logger
 from underbutler.records import FiringState, JobStore, NewSchedule, ScheduleRow
+from underbutler.telemetry.logs import get_logger
 
 from .clocks import clock_of
 from .entries import Definition
@@ -65,7 +65,7 @@ def bring(jobs: JobStore, file: ScheduleFile, *, who: str, now: float) -> list[s
     changed
         Names of what is new, changed or removed.
     """
-    return jobs.bring_schedules(
+    return jobs.schedules.bring(
         new_schedules(file, now), source=str(file.path), who=who, now=now, remove_others=not file.may_hold_more
     )
 
@@ -73,18 +73,18 @@ def bring(jobs: JobStore, file: ScheduleFile, *, who: str, now: float) -> list[s
 def fire_due(jobs: JobStore, now: float, *, fired_by: str) -> int:
     """Fire what is due; return how many firings were recorded. An entry that cannot be read holds up no other."""
     fired = 0
-    for row in jobs.due_schedules(now):
+    for row in jobs.schedules.due(now):
         try:
             definition = definition_of(row)
             clock = clock_of(definition)
         except UsageError as error:
             if row.error != str(error):
                 log.warning("schedule_wrong", schedule=row.name, error=str(error))
-                jobs.set_schedule_error(row.id, str(error))
+                jobs.schedules.set_error(row.id, str(error))
             continue
         assert row.next_due is not None
         plan_ = plan(clock.due_after, row.next_due, now, missed=definition.missed, grace_s=definition.grace)
-        made = jobs.fire(row, plan_.firings, plan_.next_due, lane=definition.lane, fired_by=fired_by)
+        made = jobs.schedules.fire(row, plan_.firings, plan_.next_due, lane=definition.lane, fired_by=fired_by)
         fired += len(made)
         if made:
             waiting = [one.due_at for one in plan_.firings if one.state is FiringState.WAITING]

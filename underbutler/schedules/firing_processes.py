@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from underbutler.logs import get_logger
+from underbutler.telemetry.logs import get_logger
 
 __all__ = ["Lane", "start_process"]
 

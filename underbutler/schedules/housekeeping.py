@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from underbutler.broker import make_app
-from underbutler.context import WorkerContext
+from underbutler.context import ServiceContext
 from underbutler.records import FiringRow, FiringState
 
 from .entries import Definition
@@ -14,7 +14,7 @@ __all__ = ["keep_house"]
 
 
 def keep_house(
-    context: WorkerContext,
+    context: ServiceContext,
     firing: FiringRow,  # noqa: ARG001 - called as `submit_firing` is
     definition: Definition,
 ) -> tuple[FiringState, str | None]:
@@ -29,7 +29,7 @@ def keep_house(
     return chores[definition.chore or "sweep"](context, definition)
 
 
-def _sweep(context: WorkerContext, _definition: Definition) -> tuple[FiringState, str]:
+def _sweep(context: ServiceContext, _definition: Definition) -> tuple[FiringState, str]:
     from underbutler.sweeper import sweep
 
     report = sweep(context, make_app(context.settings, "sweeper"))
@@ -38,15 +38,15 @@ def _sweep(context: WorkerContext, _definition: Definition) -> tuple[FiringState
     return FiringState.DONE, "; ".join(part.line for part in report.parts if part.did_something) or "nothing to do"
 
 
-def _expire(context: WorkerContext, definition: Definition) -> tuple[FiringState, str]:
+def _expire(context: ServiceContext, definition: Definition) -> tuple[FiringState, str]:
     """Let the sweeper destroy old jobs, and forget old firings. Datasets and objects stay."""
     older_than_s = float(definition.older_than or 0)
-    jobs = context.jobs.expire_jobs(older_than_s)
-    firings = context.jobs.forget_firings(older_than_s)
+    jobs = context.jobs.lifetimes.expire_jobs(older_than_s)
+    firings = context.jobs.firings.forget(older_than_s)
     return FiringState.DONE, f"{jobs} jobs and {firings} firings expired"
 
 
-def _verify(context: WorkerContext, definition: Definition) -> tuple[FiringState, str]:
+def _verify(context: ServiceContext, definition: Definition) -> tuple[FiringState, str]:
     from underbutler.sweeper.annex_check import check_annex
 
     findings = check_annex(context, since_s=definition.since, deep=definition.deep, repair=definition.repair)

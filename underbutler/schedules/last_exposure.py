@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from underbutler.context import WorkerContext
+from underbutler.context import ServiceContext
 from underbutler.errors import UnderbutlerError, UsageError
-from underbutler.logs import get_logger
 from underbutler.records import FiringRow, ScheduleRow
+from underbutler.telemetry.logs import get_logger
 
 from .entries import Definition
 from .firing import definition_of
@@ -26,9 +26,9 @@ class LastExposure(NamedTuple):
     end: int
 
 
-def look(context: WorkerContext, every_s: float) -> bool:
+def look(context: ServiceContext, every_s: float) -> bool:
     """Look for the latest exposure of one entry that waits for it, and set when it is due; False if none waits."""
-    row = context.jobs.take_look(every_s)
+    row = context.jobs.schedules.take_look(every_s)
     if row is None:
         return False
     try:
@@ -40,16 +40,16 @@ def look(context: WorkerContext, every_s: float) -> bool:
         trouble = f"{TROUBLE}{error}"
         if row.error != trouble:
             log.warning("schedule_cannot_look", schedule=row.name, error=str(error))
-            context.jobs.set_schedule_error(row.id, trouble)
+            context.jobs.schedules.set_error(row.id, trouble)
         return True
     if (row.error or "").startswith(TROUBLE):
-        context.jobs.set_schedule_error(row.id, None)
+        context.jobs.schedules.set_error(row.id, None)
     if found is not None:
         _set(context, row, definition, found)
     return True
 
 
-def last_exposure(context: WorkerContext, definition: Definition) -> LastExposure | None:
+def last_exposure(context: ServiceContext, definition: Definition) -> LastExposure | None:
     """Return the exposure of an entry's instrument that ended last; None if there is none.
 
     Raises
@@ -67,7 +67,7 @@ def last_exposure(context: WorkerContext, definition: Definition) -> LastExposur
     return LastExposure(records[0].id, round(records[0].timespan.end.unix)) if records else None
 
 
-def a_later_exposure(context: WorkerContext, firing: FiringRow, definition: Definition) -> str | None:
+def a_later_exposure(context: ServiceContext, firing: FiringRow, definition: Definition) -> str | None:
     """Return in words that an exposure was taken after the one that a firing follows; it fires anew after that one."""
     span = definition.when.after_last_exposure
     if span is None or firing.due_at != round(firing.due_at):  # fired by hand
@@ -75,13 +75,13 @@ def a_later_exposure(context: WorkerContext, firing: FiringRow, definition: Defi
     found = last_exposure(context, definition)
     if found is None or found.end + span <= firing.due_at:
         return None
-    row = context.jobs.schedule(firing.name)
+    row = context.jobs.schedules.entry(firing.name)
     _set(context, row, definition, found)
     return f"exposure {found.exposure} was taken later: it fires after that one"
 
 
-def _set(context: WorkerContext, row: ScheduleRow, definition: Definition, found: LastExposure) -> None:
+def _set(context: ServiceContext, row: ScheduleRow, definition: Definition, found: LastExposure) -> None:
     """Set when an entry is due, unless it was before it was there."""
     due = found.end + (definition.when.after_last_exposure or 0)
     if due > row.since and due != row.next_due:
-        context.jobs.set_due(row, due)
+        context.jobs.schedules.set_due(row, due)

@@ -1,4 +1,4 @@
-"""What the schedule is going to do: the slots to come, and why some of them will not fire."""
+"""What the schedule is going to do: the slots to come, and why some of them are skipped."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHOWN: Final = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coming:
-    """One slot to come, or several in a row that will not fire for the same reason.
+    """One slot to come, or several in a row that are skipped for the same reason.
 
     Parameters
     ----------

@@ -15,16 +15,17 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from underbutler import logs, metrics
-from underbutler.context import WorkerContext
+from underbutler import metrics
+from underbutler.context import ServiceContext
 from underbutler.errors import RecordsUnavailableError
-from underbutler.logs import get_logger
 from underbutler.settings import load_settings
+from underbutler.telemetry import logs
+from underbutler.telemetry.logs import get_logger
 
-from .doing import do_firing
 from .entries import SUBMISSION
-from .looking import look
-from .ticking import LOOK_EVERY_S
+from .execution import do_firing
+from .last_exposure import look
+from .tick import LOOK_EVERY_S
 
 __all__ = ["main", "work"]
 
@@ -48,7 +49,7 @@ def main(args: Sequence[str] | None = None) -> int:
     alone = threading.Event()
     threading.Thread(target=_watch_beat, args=(alone,), name="watch", daemon=True).start()
     try:
-        with WorkerContext(settings) as context:
+        with ServiceContext(settings) as context:
             work(context, lane, alone)
     except RecordsUnavailableError as error:
         log.warning("schedule_process_ends", lane=lane, error=str(error))
@@ -56,7 +57,7 @@ def main(args: Sequence[str] | None = None) -> int:
     return 0
 
 
-def work(context: WorkerContext, lane: str, alone: threading.Event, *, idle_s: float = IDLE_S) -> int:
+def work(context: ServiceContext, lane: str, alone: threading.Event, *, idle_s: float = IDLE_S) -> int:
     """Do what waits in a lane; return how many firings were done.
 
     Parameters

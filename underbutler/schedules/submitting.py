@@ -1,4 +1,4 @@
-"""A firing becomes a job: the words of a command for its observing day, then what every submission does.
+"""A firing becomes a job: a request for its observing day, then what every submission does.
 
 The job's identity and the name of its RUN follow from the firing. So one that is done a second time, because nobody
 knows how far the first came, finds the job, or makes the same one.
@@ -7,32 +7,31 @@ knows how far the first came, finds the job, or makes the same one.
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underbutler.broker import make_app
-from underbutler.context import WorkerContext
-from underbutler.errors import ConflictError, TransientError, UsageError
+from underbutler.context import ServiceContext
+from underbutler.errors import ConflictError, TransientError
 from underbutler.records import FiringRow, FiringState
+from underbutler.wording import counted
 
 from .entries import Definition
-from .looking import a_later_exposure
+from .last_exposure import a_later_exposure
 
 if TYPE_CHECKING:
-    from underbutler.preparing import Prepared
+    from underbutler.pipe.request import JobRequest
+    from underbutler.submission.preparing import Prepared
 
-__all__ = ["command_file", "command_words", "day_of_firing", "submit_firing"]
+__all__ = ["day_of_firing", "request_of", "submit_firing"]
 
 NEW_SINCE_S = 2 * 86_400.0
 """With ``only_new``: an observing day ends within so many seconds of its first firing."""
 
 
-def submit_firing(context: WorkerContext, firing: FiringRow, definition: Definition) -> tuple[FiringState, str | None]:
+def submit_firing(context: ServiceContext, firing: FiringRow, definition: Definition) -> tuple[FiringState, str | None]:
     """Submit what a firing is for; return what became of it, and what there is to say.
 
     Raises
@@ -42,7 +41,7 @@ def submit_firing(context: WorkerContext, firing: FiringRow, definition: Definit
     TransientError
         If a service is away.
     """
-    if (row := context.jobs.job_if_any(firing.job_id)) is not None:
+    if (row := context.jobs.read.job_if_any(firing.job_id)) is not None:
         return FiringState.DONE, _told(row.n_targets)
     if (later := a_later_exposure(context, firing, definition)) is not None:
         return FiringState.SKIPPED, later
@@ -50,27 +49,22 @@ def submit_firing(context: WorkerContext, firing: FiringRow, definition: Definit
     try:
         return _submit(context, firing, definition, day)
     except ConflictError as error:
-        if (row := context.jobs.job_if_any(firing.job_id)) is not None:  # another process was quicker
+        if (row := context.jobs.read.job_if_any(firing.job_id)) is not None:  # another process was quicker
             return FiringState.DONE, _told(row.n_targets)
         raise TransientError(str(error)) from error
 
 
 def _submit(
-    context: WorkerContext, firing: FiringRow, definition: Definition, day: int
+    context: ServiceContext, firing: FiringRow, definition: Definition, day: int
 ) -> tuple[FiringState, str | None]:
-    from underbutler.submit import prepare, submit
+    from underbutler.pipe.checking import Identity
+    from underbutler.submission.preparing import prepare_request
+    from underbutler.submission.submit import submit
 
-    with (
-        command_file(definition.config) as config,
-        prepare(
-            definition.task or "",
-            command_words(definition, day, config),
-            repositories=context.repositories,
-            user=definition.who or context.settings.user,
-            job=firing.job_id,
-            run_stamp=datetime.fromtimestamp(firing.due_at, UTC).strftime("%Y%m%dT%H%M%SZ"),
-        ) as understood,
-    ):
+    stamp = datetime.fromtimestamp(firing.due_at, UTC).strftime("%Y%m%dT%H%M%SZ")
+    with prepare_request(
+        request_of(definition, day), repositories=context.repositories, identity=Identity(firing.job_id, stamp)
+    ) as understood:
         found = len(understood.targets)
         prepared = _only_new(context, firing, understood) if definition.only_new else understood
         if not prepared.targets:
@@ -80,7 +74,6 @@ def _submit(
             jobs=context.jobs,
             app=make_app(context.settings, "beat"),
             settings=context.settings,
-            lifetime_s=definition.lifetime,
         )
     return FiringState.DONE, _told(row.n_targets)
 
@@ -94,8 +87,8 @@ def day_of_firing(firing: FiringRow, definition: Definition) -> int:
     return observing_day(Time(firing.due_at - (definition.when.after_last_exposure or 0), format="unix"))
 
 
-def command_words(definition: Definition, day: int, config: Path | None = None) -> list[str]:
-    """Return the words of the command that an entry stands for, without the task.
+def request_of(definition: Definition, day: int) -> JobRequest:
+    """Return what an entry asks for.
 
     Parameters
     ----------
@@ -103,21 +96,49 @@ def command_words(definition: Definition, day: int, config: Path | None = None) 
         The entry.
     day
         The observing day.
-    config
-        TOML file with its config overrides.
+
+    Raises
+    ------
+    UsageError
+        If the words of its `options` cannot be read.
     """
-    words = [definition.repo or ""]
-    for argument, given in {"id": definition.id, **definition.ids}.items():
-        if given:
-            words += [f"--{argument}", *(f"{key}={_id_text(key, value, day)}" for key, value in given.items())]
-    for option, text in (("-d", definition.query), ("-o", definition.run), ("--out", definition.out)):
-        if text is not None:
-            words += [option, text.replace("{day_obs}", str(day))]
-    if definition.collections:
-        words += ["--collections", ",".join(definition.collections)]
-    if config is not None:
-        words += ["-C", str(config)]
-    return [*words, "--allow-empty", *(word.replace("{day_obs}", str(day)) for word in definition.options)]
+    from underbutler.pipe import load_task
+    from underbutler.pipe.config.overrides import table_items
+
+    def filled(text: str | None) -> str | None:
+        return None if text is None else text.replace("{day_obs}", str(day))
+
+    task = definition.task or ""
+    words = [definition.repo or "", *(word.replace("{day_obs}", str(day)) for word in definition.options)]
+    said = load_task(task)._makeArgumentParser().read(words, task=task).request
+    step = said.steps[0]
+    return said.replaced(
+        out=said.out or filled(definition.out),
+        run=said.run or filled(definition.run),
+        collections=said.collections or definition.collections or None,
+        allow_empty=True,
+        user=definition.who,
+        lifetime_s=definition.lifetime,
+        steps=[
+            {
+                "task": task,
+                "config": [{"path": path, "value": value} for path, value in table_items(definition.config)]
+                + list(step.config),
+                "ids": _ids(definition, step.ids, day),
+                "where": step.where or filled(definition.query) or "",
+                "options": step.options,
+            }
+        ],
+    )
+
+
+def _ids(definition: Definition, more: Mapping[str, Any], day: int) -> dict[str, Any]:
+    """Return the expressions of each id argument: the entry's, then those of its options."""
+    own = {name: given for name, given in {"id": definition.id, **definition.ids}.items() if given}
+    words = {
+        name: [[f"{key}={_id_text(key, value, day)}" for key, value in given.items()]] for name, given in own.items()
+    }
+    return {name: [*words.get(name, []), *more.get(name, [])] for name in {**words, **more}}
 
 
 def _id_text(key: str, value: Any, day: int) -> str:
@@ -135,40 +156,13 @@ def _day(value: int | str, day: int) -> int:
     return then.year * 10_000 + then.month * 100 + then.day
 
 
-def _only_new(context: WorkerContext, firing: FiringRow, prepared: Prepared) -> Prepared:
+def _only_new(context: ServiceContext, firing: FiringRow, prepared: Prepared) -> Prepared:
     """Leave out what earlier firings of the same entry have submitted."""
-    known = context.jobs.submitted_data_ids(firing.schedule_id, firing.due_at - NEW_SINCE_S)
+    known = context.jobs.firings.submitted_data_ids(firing.schedule_id, firing.due_at - NEW_SINCE_S)
     before = {json.dumps(data_id, sort_keys=True) for data_id in known}
     new = tuple(one for one in prepared.targets if json.dumps(dict(one.data_id), sort_keys=True) not in before)
     return replace(prepared, targets=new)
 
 
-@contextmanager
-def command_file(config: Mapping[str, Any]) -> Iterator[Path | None]:
-    """Write config overrides into a TOML file, and remove it after; no error text names it."""
-    if not config:
-        yield None
-        return
-    with tempfile.TemporaryDirectory(prefix="underbutler-schedule-") as folder:
-        path = Path(folder) / "overrides.toml"
-        path.write_text("".join(f"{json.dumps(key)} = {_toml(value)}\n" for key, value in config.items()))
-        try:
-            yield path
-        except UsageError as error:
-            error.message = error.message.replace(f"In {path}: ", "").replace(f"-C {path}", "config")
-            raise
-
-
-def _toml(value: Any) -> str:
-    """Return a value that came out of TOML as TOML: strings are written alike there and in JSON."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(one)}" for key, one in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    if isinstance(value, float):
-        return repr(value)
-    return json.dumps(value, ensure_ascii=False)
-
-
 def _told(targets: int) -> str:
-    return f"{targets} {'target' if targets == 1 else 'targets'}"
+    return counted(targets, "target")

@@ -1,4 +1,4 @@
-"""The sun over a site: events of a day, and the nights. Computed by ephem, with Celery's horizons. May import entries.
+"""The sun over a site: events of a day, and the nights. Computed by ephem, with Celery's horizons.
 
 A day of the sun is from one transit to the next: in it the sun sets at most once, and then rises at most once, also
 where it does not set for months. So events have one time each, whoever asks and whenever.

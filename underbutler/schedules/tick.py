@@ -8,14 +8,14 @@ from collections.abc import Callable
 from typing import Final
 
 from underbutler.errors import RecordsUnavailableError, UsageError
-from underbutler.logs import get_logger
 from underbutler.records import JobStore
 from underbutler.settings import Settings
+from underbutler.telemetry.logs import get_logger
 
 from .entries import CHORE, SUBMISSION
 from .files import ScheduleFile, read_schedules
 from .firing import bring, fire_due
-from .lanes import Lane
+from .firing_processes import Lane
 from .leader import Leader
 
 __all__ = ["FOLLOWERS_WAIT_S", "LOOK_EVERY_S", "Ticker"]
@@ -104,10 +104,10 @@ class Ticker:
         return fired
 
     def _waiting(self, lane: str) -> tuple[int, int]:
-        waiting = self._jobs.waiting_firings(lane, 0.0 if self.leads else FOLLOWERS_WAIT_S)
-        long = self._jobs.waiting_firings(lane, SLOW_S) if waiting and self.leads else 0
+        waiting = self._jobs.firings.count_waiting(lane, 0.0 if self.leads else FOLLOWERS_WAIT_S)
+        long = self._jobs.firings.count_waiting(lane, SLOW_S) if waiting and self.leads else 0
         if self.leads and not waiting and lane == SUBMISSION:
-            waiting = int(self._jobs.waits_for_a_look(LOOK_EVERY_S))
+            waiting = int(self._jobs.schedules.waits_for_a_look(LOOK_EVERY_S))
         return waiting, long
 
     def _read_file(self, now: float) -> None:
@@ -135,4 +135,4 @@ class Ticker:
             log.error("schedule_entry_wrong", error=problem.text(file.path))
         changed = bring(self._jobs, file, who=self._settings.user, now=now)
         log.info("schedule_read", path=str(file.path), entries=len(file.entries), changed=len(changed))
-        self._jobs.remember(REMEMBERED, {"path": str(file.path), "digest": file.digest, "by": self.name})
+        self._jobs.sweep.remember(REMEMBERED, {"path": str(file.path), "digest": file.digest, "by": self.name})

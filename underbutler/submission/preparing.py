@@ -1,4 +1,4 @@
-"""A submission that is understood and checked, before anything is written. May import pipe, records and below."""
+"""A submission that is understood and checked, before anything is written."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Any
 from underbutler.butlers.repositories import delegated
 from underbutler.errors import UsageError
 from underbutler.model.dataref import DataRef
+from underbutler.model.identity import new_id
 from underbutler.model.message import Element, describe, digest_of, encode_element
-from underbutler.pipe import load_task
 from underbutler.records import NewTarget
 
 if TYPE_CHECKING:
     from underbutler.butlers import Repositories
-    from underbutler.pipe import CmdLineTask, TaskRunner
+    from underbutler.pipe import TaskRunner
+    from underbutler.pipe.checking import Identity
+    from underbutler.pipe.job_command import JobCommand, LocalOptions
+    from underbutler.pipe.request import JobRequest
 
-__all__ = ["Prepared", "new_target", "prepare"]
+__all__ = ["Prepared", "new_target", "prepare", "prepare_request"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +32,8 @@ class Prepared:
 
     Parameters
     ----------
-    task
-        The task's registered name.
     command
-        The parsed command (an `argparse.Namespace`).
+        The request as it was understood.
     runner
         The task's runner, whose `precall` is still to come.
     targets
@@ -41,17 +42,20 @@ class Prepared:
         Ended targets of another job that these run again: each may be run again once.
     """
 
-    task: str
-    command: Any
+    command: JobCommand
     runner: TaskRunner
     targets: tuple[NewTarget, ...]
     replaces: tuple[uuid.UUID, ...] = ()
 
     @property
+    def task(self) -> str:
+        """The task's registered name."""
+        return self.command.step.task
+
+    @property
     def job(self) -> uuid.UUID:
         """The identity that the job will have."""
-        identity: uuid.UUID = self.command.job
-        return identity
+        return self.command.job
 
 
 @contextmanager
@@ -65,8 +69,9 @@ def prepare(
     log: logging.Logger | None = None,
     access_token: str | None = None,
     run_stamp: str | None = None,
+    **asked: Any,
 ) -> Iterator[Prepared]:
-    """Parse and check a submission without writing anything; its butlers are open inside the block.
+    """Read the words of a command and prepare what they ask for, as `prepare_request` does.
 
     Parameters
     ----------
@@ -85,49 +90,92 @@ def prepare(
     access_token
         Delegated token with which remote repositories are opened.
     run_stamp
-        Time part of the default RUN collection's name, as `underbutler.clock.stamp` writes it; default now. Whoever
-        may have to submit a job again under the same identity gives the same one.
+        Time part of the default RUN collection's name, as `underbutler.clock.stamp` writes it; default now.
+    **asked
+        Fields of the request that no word says, e.g. ``lifetime_s``.
 
     Raises
     ------
     UsageError
         If anything cannot succeed as written.
     """
-    task_class: type[CmdLineTask] = load_task(task)
-    parser = task_class._makeArgumentParser()
+    from underbutler.pipe import load_task
+    from underbutler.pipe.checking import Identity
+
+    line = load_task(task)._makeArgumentParser().read(list(args), task=task)
+    with prepare_request(
+        line.request.replaced(user=user, **asked),
+        repositories=repositories,
+        identity=Identity(job, run_stamp),
+        local=line.local,
+        log=log,
+        access_token=access_token,
+    ) as prepared:
+        yield prepared
+
+
+@contextmanager
+def prepare_request(
+    request: JobRequest,
+    *,
+    repositories: Repositories,
+    identity: Identity | None = None,
+    local: LocalOptions | None = None,
+    log: logging.Logger | None = None,
+    access_token: str | None = None,
+) -> Iterator[Prepared]:
+    """Check a request without writing anything; its butlers are open inside the block.
+
+    Parameters
+    ----------
+    request
+        What is asked for.
+    repositories
+        Where labels lead to.
+    identity
+        Identity of the job to be; default a new one. Whoever may have to submit a job again gives the same one.
+    local
+        What a command line says of this process.
+    log
+        Parent of the task's log.
+    access_token
+        Delegated token with which remote repositories are opened.
+
+    Raises
+    ------
+    RequestError
+        If it cannot succeed as written, with every fault.
+    UsageError
+        If no target comes of it, or one that a message cannot carry.
+    """
+    from underbutler.pipe.understanding import understand
+
     with delegated(access_token):
-        command = parser.parse(
-            task_class.ConfigClass(),
-            list(args),
-            log,
-            override=task_class.applyOverrides,
-            repositories=repositories,
-            job=job,
-            user=user,
-            task_class=task_class,
-            run_stamp=run_stamp,
-        )
+        command = understand(request, repositories, identity, local=local, log=log)
         with command.resources:
-            yield _checked(task, task_class, command)
+            yield _with_targets(command)
 
 
-def _checked(task: str, task_class: type[CmdLineTask], command: Any) -> Prepared:
-    runner = task_class.RunnerClass(TaskClass=task_class, parsedCmd=command, doReturnResults=True)
-    elements = runner.getTargetList(command)
-    if not elements and not command.allowEmpty and not command.show_only:
+def _with_targets(command: JobCommand) -> Prepared:
+    from underbutler.pipe import load_task
+
+    request, task = command.request, command.step.task
+    task_class = load_task(task)
+    runner = task_class.RunnerClass(TaskClass=task_class, parsedCmd=command.parsed_cmd, doReturnResults=True)
+    elements = runner.getTargetList(command.parsed_cmd) if command.elements is None else command.elements
+    if not elements and not request.allow_empty and not command.local.show_only:
         raise UsageError(
             f"{task}: the data IDs given match nothing in {command.repo!r}. "
             "Look at what exists with `--show data`, or pass --allow-empty."
         )
     return Prepared(
-        task=task,
         command=command,
         runner=runner,
         targets=tuple(new_target(task, element, command.config_digest) for element in elements),
     )
 
 
-def new_target(task: str, element: Element, config_digest: str, *, delay_s: float = 0.0) -> NewTarget:
+def new_target(task: str, element: Element, config_digest: str) -> NewTarget:
     """Return a new target of an element of a target list.
 
     Parameters
@@ -138,8 +186,6 @@ def new_target(task: str, element: Element, config_digest: str, *, delay_s: floa
         What `getTargetList` yields.
     config_digest
         Digest of the job's effective config.
-    delay_s
-        Nobody may claim it earlier, seconds after it was recorded.
 
     Raises
     ------
@@ -149,13 +195,12 @@ def new_target(task: str, element: Element, config_digest: str, *, delay_s: floa
     args = encode_element(element)
     argsrepr, kwargsrepr = describe(args)
     return NewTarget(
-        id=uuid.uuid4(),
+        id=new_id(),
         args=list(args),
         digest=digest_of(task, args, config_digest),
         data_id=_data_id(element),
         argsrepr=argsrepr,
         kwargsrepr=kwargsrepr,
-        delay_s=delay_s,
     )
 
 

@@ -1,7 +1,7 @@
-"""Messages of targets, from their rows to the broker. May import records, broker and what is below.
+"""Messages of targets, from their rows to the broker.
 
 A batch is taken under a send-lease, published, and marked when the broker has confirmed it. What was published and not
-marked is published again: a second delivery of a target stands down.
+marked is published again: a second delivery of a target is discarded as a duplicate.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from kombu.exceptions import BatchPublishError, OperationalError  # type: ignore[attr-defined]
 
 from underbutler.errors import UsageError
-from underbutler.logs import get_logger
 from underbutler.model.message import HEADER
 from underbutler.records import JobStore
+from underbutler.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -68,7 +68,7 @@ def send(
     RecordsUnavailableError
         If the records do not answer.
     Exception
-        What the broker's client raises; `underbutler.broker.reachable` translates it. What was not confirmed stays
+        What the client raises; `underbutler.broker.translate_broker_errors` translates it. What was not confirmed stays
         unsent in the rows.
     """
     if rate is not None and not rate > 0:
@@ -82,11 +82,11 @@ def send(
                 return sent
             if rate is not None:
                 time.sleep(max(0.0, begin + sent / rate - time.monotonic()))
-            batch = jobs.take_unsent(job=job, limit=limit, older_than_s=older_than_s)
+            batch = jobs.outbox.take(job=job, limit=limit, older_than_s=older_than_s)
             if not batch:
                 return sent
             _publish(app, producer, batch)
-            jobs.mark_sent([(item.message.envelope.target, item.message.envelope.send_no) for item in batch])
+            jobs.outbox.mark_sent([(item.message.envelope.target, item.message.envelope.send_no) for item in batch])
             sent += len(batch)
             if progress is not None:
                 progress(sent)
@@ -96,7 +96,7 @@ def _publish(app: Celery, producer: Any, batch: Sequence[Outgoing]) -> None:
     """Publish messages, each confirmed: by Redis in one pipeline, by RabbitMQ one by one.
 
     A pipeline that fails leaves open which messages went out, and is not tried again by the client. Then all of them
-    are published once more, one by one over a new connection: whichever go out twice stand down.
+    are published once more, one by one over a new connection: whichever go out twice are discarded as duplicates.
     """
     if producer.supports_batch_publish:
         try:

@@ -5,7 +5,7 @@ and targets become rows in one transaction, and after the commit the messages ar
 the rows.
 
 What precall is going to write is recorded before it writes: if no job comes of it, it is removed again, by the
-submitter or, when that has died, by the sweeper. May import preparing, sending, tokens and what is below.
+submitter or, when that has died, by the sweeper.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from underbutler import tracing
-from underbutler.broker import connection, reachable
+from underbutler.broker import connection, translate_broker_errors
 from underbutler.errors import ConflictError, RecordsUnavailableError, TransientError, UsageError
-from underbutler.logs import get_logger
 from underbutler.pipe.precall import remove_run
-from underbutler.preparing import Prepared, prepare
-from underbutler.records import JobRow, JobStore, NewJob, Submission
-from underbutler.sending import SEND_BATCH, Progress, send
-from underbutler.tokens import AccessToken, TokenVault
+from underbutler.records import JobRow, JobStore, NewJob, NewStep, Submission
+from underbutler.retry import RECORDS_OF_A_SUBMISSION
+from underbutler.submission.preparing import Prepared
+from underbutler.submission.sending import Progress, send
+from underbutler.submission.tokens import AccessToken, TokenVault
+from underbutler.telemetry import tracing
+from underbutler.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -33,16 +34,13 @@ if TYPE_CHECKING:
     from underbutler.butlers import Repositories
     from underbutler.settings import Settings
 
-__all__ = ["SEND_BATCH", "Prepared", "prepare", "send", "submit", "undo_submission"]
+__all__ = ["submit", "undo_submission"]
 
 log = get_logger(__name__)
 
-ASK_AGAIN_S = 0.5
-"""Records that went away are asked again after so long, in seconds."""
-
 
 class _Opened(Protocol):
-    """Of a `WorkerContext`, what undoing a submission needs."""
+    """Of a `ServiceContext`, what undoing a submission needs."""
 
     @property
     def jobs(self) -> JobStore: ...
@@ -66,7 +64,6 @@ def submit(
     settings: Settings,
     parent: uuid.UUID | None = None,
     token: AccessToken | None = None,
-    lifetime_s: float | None = None,
     progress: Progress | None = None,
     on_unsent: Callable[[int, str], None] | None = None,
 ) -> JobRow:
@@ -81,13 +78,11 @@ def submit(
     app
         A Celery app that can send.
     settings
-        Queue, broker and keys.
+        Broker and keys; queue and lifetime of a job whose request names none.
     parent
         The job that this one retries, if any.
     token
         Delegated access token that its targets may use.
-    lifetime_s
-        Its rows and logs are destroyed so long from now, in seconds; default `Settings.job_lifetime_s`.
     progress
         Called with the number of messages sent so far.
     on_unsent
@@ -117,7 +112,6 @@ def submit(
             settings=settings,
             parent=parent,
             token=token,
-            lifetime_s=lifetime_s or settings.job_lifetime_s,
             progress=progress,
             on_unsent=on_unsent,
         )
@@ -148,24 +142,23 @@ def _submitted(
     settings: Settings,
     parent: uuid.UUID | None,
     token: AccessToken | None,
-    lifetime_s: float | None,
     progress: Progress | None,
     on_unsent: Callable[[int, str], None] | None,
 ) -> JobRow:
     """Do what `submit` says."""
     command = prepared.command
     jobs.ping()
-    with reachable(settings), connection(settings) as probe:
+    with translate_broker_errors(settings), connection(settings) as probe:
         probe.ensure_connection(max_retries=1, timeout=3)
     submission = Submission(
         job=prepared.job,
         repo=command.repo,
         out=command.out,
         run=command.run,
-        own_run=command.ownRun,
+        own_run=command.own_run,
         user=command.user,
     )
-    jobs.record_submission(submission)
+    jobs.submissions.announce(submission)
     kept: list[str] = []
     traceparent = tracing.traceparent()
 
@@ -173,20 +166,19 @@ def _submitted(
         if token is not None and not kept:
             kept.append(TokenVault(jobs, settings).keep(token, command.user))
         handle = kept[0] if kept else None
-        return jobs.create_job(
+        return jobs.submissions.create_job(
             _new_job(
                 prepared,
-                queue=settings.queue,
+                settings=settings,
                 parent=parent,
                 token_handle=handle,
-                lifetime_s=lifetime_s,
                 traceparent=traceparent,
             )
         )
 
     try:
         with tracing.span("precall", repo=command.out):
-            prepared.runner.precall_or_raise(command)
+            prepared.runner.precall_or_raise(command.parsed_cmd)
         with tracing.span("record"):
             row = _recorded(record, jobs, prepared.job, settings.database_wait_s)
     except RecordsUnavailableError:
@@ -203,7 +195,7 @@ def _submitted(
 def undo_submission(context: _Opened, submission: Submission) -> bool:
     """Remove what a submission wrote into the Butler whose job was never recorded, and forget it.
 
-    Only for one that cannot become a job any more: its submitter has failed, or `JobStore.stale_submissions` has taken
+    Only for one that cannot become a job any more: its submitter has failed, or `Submissions.give_up_stale` has taken
     it. A RUN that was named with ``-o`` is left as it is, because others may write there.
 
     Parameters
@@ -224,9 +216,9 @@ def undo_submission(context: _Opened, submission: Submission) -> bool:
         If records or Butler are away; then it is still recorded.
     """
     removed = False
-    if submission.own_run and context.jobs.job_if_any(submission.job) is None:
+    if submission.own_run and context.jobs.read.job_if_any(submission.job) is None:
         removed = _remove_run(context.repositories, submission)
-    context.jobs.forget_submission(submission.job)
+    context.jobs.submissions.forget(submission.job)
     if removed:
         log.info("submission_undone", job=str(submission.job), repo=submission.out, run=submission.run)
     return removed
@@ -238,11 +230,11 @@ def _recorded(record: Callable[[], JobRow], jobs: JobStore, job: uuid.UUID, wait
     again = False
     while True:
         try:
-            row = jobs.job_if_any(job) if again else None
+            row = jobs.read.job_if_any(job) if again else None
             return row or record()
         except ConflictError:
             # The first commit may have ended after we had asked for it.
-            if again and (row := jobs.job_if_any(job)) is not None:
+            if again and (row := jobs.read.job_if_any(job)) is not None:
                 return row
             raise
         except RecordsUnavailableError as error:
@@ -254,7 +246,7 @@ def _recorded(record: Callable[[], JobRow], jobs: JobStore, job: uuid.UUID, wait
                     **error.fields | {"job": str(job)},
                 ) from error
         again = True
-        time.sleep(ASK_AGAIN_S)
+        time.sleep(RECORDS_OF_A_SUBMISSION.first_s)
 
 
 def _send(
@@ -275,7 +267,7 @@ def _send(
             progress(number)
 
     try:
-        with reachable(settings):
+        with translate_broker_errors(settings):
             send(jobs, app, job=row.id, progress=count)
     except TransientError as error:
         log.warning("messages_left_to_the_sweeper", job=str(row.id), sent=sent, of=row.n_targets, reason=str(error))
@@ -286,32 +278,36 @@ def _send(
 def _new_job(
     prepared: Prepared,
     *,
-    queue: str,
+    settings: Settings,
     parent: uuid.UUID | None,
     token_handle: str | None,
-    lifetime_s: float | None,
     traceparent: str | None,
 ) -> NewJob:
-    command = prepared.command
+    command, request = prepared.command, prepared.command.request
+    step = NewStep(
+        label=command.step.name,
+        task=prepared.task,
+        config=command.config_json,
+        config_digest=command.config_digest,
+        targets=prepared.targets,
+        overrides=command.overrides,
+        options=command.options,
+    )
     return NewJob(
         id=prepared.job,
-        task=prepared.task,
         repo=command.repo,
         out=command.out,
         run=command.run,
         user=command.user,
-        overrides=command.overrides,
-        config=command.config_json,
-        config_digest=command.config_digest,
-        options=command.options,
+        steps=[step],
+        request=request.to_record(),
         versions=command.versions,
         collections=list(command.collections),
-        queue=queue,
+        queue=request.queue or settings.queue,
         parent_id=parent,
-        targets=prepared.targets,
         replaces=prepared.replaces,
         token_handle=token_handle,
-        lifetime_s=lifetime_s,
+        lifetime_s=request.lifetime_s or settings.job_lifetime_s,
         announced=True,
         traceparent=traceparent,
     )
@@ -339,7 +335,8 @@ def _refuse_in_clear(prepared: Prepared, token: AccessToken | None) -> None:
     if token is None:
         return
     command = prepared.command
-    words = [command.overrides, command.options, command.run, *(target.args for target in prepared.targets)]
+    recorded = command.request.to_record()
+    words = [recorded, command.overrides, command.options, command.run, *(target.args for target in prepared.targets)]
     if any(token.secret in json.dumps(word, ensure_ascii=False, default=str) for word in words):
         raise UsageError(
             "The access token stands in the task's own options or arguments, where everybody could read it. Leave it "

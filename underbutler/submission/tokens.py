@@ -1,4 +1,4 @@
-"""Delegated access tokens, kept encrypted with an expiry; what travels is a handle. May import records and below.
+"""Delegated access tokens, kept encrypted with an expiry; what travels is a handle.
 
 A token is encrypted under the newest key and decrypted with any (`MultiFernet`), so that keys can be changed while
 tokens are kept. It is redeemed in the worker that needs it, and hidden there from every log before it is used.
@@ -16,15 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import TokenExpiredError, UsageError
-from .logs import get_logger
-from .redaction import SHORTEST, hide
+from underbutler.errors import TokenExpiredError, UsageError
+from underbutler.redaction import SHORTEST, hide
+from underbutler.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
 
-    from .records import JobStore
-    from .settings import Settings
+    from underbutler.records import JobStore
+    from underbutler.settings import Settings
 
 __all__ = ["DEFAULT_LIFETIME_S", "KEY_FILE", "AccessToken", "TokenVault", "read_token"]
 
@@ -37,7 +37,7 @@ DEFAULT_LIFETIME_S = 86400.0
 """How long a token is kept that does not say itself when it ends, in seconds."""
 
 LONGEST = 16384
-"""A longer text is no token, in characters."""
+"""A longer text is not a token, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +71,13 @@ def read_token(text: str, *, lifetime_s: float | None = None, now_s: float | Non
     Raises
     ------
     UsageError
-        If it is no token, or has expired already.
+        If it is not a token, or has expired already.
     """
     secret = text.strip()
     hide(secret)
     if not SHORTEST <= len(secret) <= LONGEST or not secret.isascii() or not secret.isprintable() or " " in secret:
         raise UsageError(
-            f"This is no access token: it should be one line of {SHORTEST} to {LONGEST} printable ASCII characters "
+            f"This is not an access token: it should be one line of {SHORTEST} to {LONGEST} printable ASCII characters "
             f"without blanks, and has {len(secret)} characters."
         )
     now = time.time() if now_s is None else now_s
@@ -117,7 +117,7 @@ class TokenVault:
         handle = secrets.token_urlsafe(18)
         inside = json.dumps({"handle": handle, "token": token.secret}).encode()
         ciphertext = self._fernet(make=True).encrypt(inside)
-        self._jobs.keep_token(handle, user, ciphertext, token.expires_at)
+        self._jobs.tokens.keep(handle, user, ciphertext, token.expires_at)
         return handle
 
     def redeem(self, handle: str) -> str:
@@ -130,7 +130,7 @@ class TokenVault:
         """
         from cryptography.fernet import InvalidToken
 
-        row = self._jobs.token(handle)
+        row = self._jobs.tokens.get(handle)
         if row is None:
             raise TokenExpiredError(
                 "The access token of this job is not known any more: it expired and was forgotten. Submit again with a "

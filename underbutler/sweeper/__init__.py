@@ -1,7 +1,4 @@
-"""Housekeeping: what died, was lost, was left behind or waits is found in the records and set right.
-
-May import submit, context and what is below.
-"""
+"""Housekeeping: what died, was lost, was left behind or waits is found in the records and set right."""
 
 from __future__ import annotations
 

@@ -16,12 +16,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from underbutler.annex import deliver, fetch
-from underbutler.annex.client import answering
 from underbutler.errors import IntegrityError, LostDatasetError, TransientError, UnderbutlerError, UsageError
-from underbutler.logs import get_logger
 from underbutler.model.message import now_s
 from underbutler.model.naming import parse_s3_url
 from underbutler.model.notice import FORMAT_VERSION, LargeFileObjectAvailable
+from underbutler.s3 import translate_s3_errors
+from underbutler.telemetry.logs import get_logger
 
 from .annex_strays import StrayObject, stray_objects
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lsst.daf.butler import Butler
 
     from underbutler.butlers import Repositories
-    from underbutler.context import WorkerContext
+    from underbutler.context import ServiceContext
     from underbutler.records import Delivery
 
 __all__ = ["Finding", "FindingKind", "check_annex"]
@@ -92,7 +92,7 @@ class Finding:
 
 
 def check_annex(
-    context: WorkerContext,
+    context: ServiceContext,
     *,
     job: uuid.UUID | None = None,
     since_s: float | None = None,
@@ -113,7 +113,7 @@ def check_annex(
     deep
         Read every object and every dataset whole, and compare their SHA-256.
     repair
-        Put in order what can be: see `Finding.told`.
+        Repair what can be repaired: see `Finding.told`.
     progress
         Called with the number of products looked at so far.
 
@@ -139,26 +139,26 @@ def check_annex(
             looked += len(page)
             if progress is not None:
                 progress(looked)
-    for bucket, folder in context.jobs.upload_places(job):
+    for bucket, folder in context.jobs.uploads.places(job):
         buckets.setdefault(bucket, set()).add(folder if job else "")
     for stray in stray_objects(context, buckets, job=job, since_s=since_s, remove=repair):
         yield _stray(stray)
 
 
-def _pages(context: WorkerContext, job: uuid.UUID | None, since_s: float | None) -> Iterator[list[Delivery]]:
+def _pages(context: ServiceContext, job: uuid.UUID | None, since_s: float | None) -> Iterator[list[Delivery]]:
     after = None
-    while page := context.jobs.deliveries(job=job, since_s=since_s, after=after, limit=PAGE):
+    while page := context.jobs.deliveries.page(job=job, since_s=since_s, after=after, limit=PAGE):
         yield page
         after = page[-1].dataset_id
 
 
-def _look(context: WorkerContext, made: Delivery, *, deep: bool) -> list[Finding]:
+def _look(context: ServiceContext, made: Delivery, *, deep: bool) -> list[Finding]:
     """Compare one object with what was recorded of it."""
     if made.url is None:
         return [_finding(made, FindingKind.NOT_DELIVERED, "its target is done, and no object is recorded")]
     bucket, key = parse_s3_url(made.url)
     try:
-        with answering(context.s3, bucket=bucket, key=key):
+        with translate_s3_errors(context.s3, bucket=bucket, key=key):
             head = context.s3.head_object(Bucket=bucket, Key=key)
         detail = _difference(context, made, head, deep=deep)
     except LostDatasetError:
@@ -166,7 +166,7 @@ def _look(context: WorkerContext, made: Delivery, *, deep: bool) -> list[Finding
     return [_finding(made, FindingKind.OBJECT_DIFFERS, detail)] if detail else []
 
 
-def _difference(context: WorkerContext, made: Delivery, head: Mapping[str, Any], *, deep: bool) -> str:
+def _difference(context: ServiceContext, made: Delivery, head: Mapping[str, Any], *, deep: bool) -> str:
     """Say how an object differs from what was announced; nothing if it does not."""
     size, sha256 = head["ContentLength"], head.get("Metadata", {}).get("sha256")
     etag = str(head["ETag"]).strip('"')
@@ -189,7 +189,7 @@ class _Nowhere:
         return False
 
 
-def _read_whole(context: WorkerContext, made: Delivery) -> str:
+def _read_whole(context: ServiceContext, made: Delivery) -> str:
     """Read an object to its end; return how it differs, or nothing."""
     nowhere: Any = _Nowhere()
     try:
@@ -306,7 +306,7 @@ def _stray(stray: StrayObject) -> Finding:
     )
 
 
-def _repaired(context: WorkerContext, butlers: _Butlers, made: Delivery, finding: Finding) -> Finding:
+def _repaired(context: ServiceContext, butlers: _Butlers, made: Delivery, finding: Finding) -> Finding:
     """Put in order what can be, and say what was done or why nothing was."""
     repairs = {
         FindingKind.OBJECT_MISSING: _deliver_again,
@@ -335,7 +335,7 @@ _CURES: Final = {
 }
 
 
-def _deliver_again(context: WorkerContext, butlers: _Butlers, made: Delivery) -> str:
+def _deliver_again(context: ServiceContext, butlers: _Butlers, made: Delivery) -> str:
     """Bring the announced bytes to the announced key again, out of the Butler.
 
     Raises
@@ -362,18 +362,18 @@ def _deliver_again(context: WorkerContext, butlers: _Butlers, made: Delivery) ->
             metadata={"job": str(made.job), "target": str(made.target), "dataset": str(made.dataset_id)},
             part_bytes=context.settings.annex_part_bytes,
         )
-    context.jobs.record_redelivery(made.dataset_id, made.claim_no, placed.etag)
+    context.jobs.deliveries.record_redelivery(made.dataset_id, made.claim_no, placed.etag)
     return "delivered again from the Butler"
 
 
-def _announce(context: WorkerContext, _: _Butlers, made: Delivery) -> str:
+def _announce(context: ServiceContext, _: _Butlers, made: Delivery) -> str:
     """Record the notice if there is none, and send it; consumers that had it know its id."""
     notices: Sequence[LargeFileObjectAvailable] = [told.notice for told in made.notices if told.notice.url == made.url]
     if not notices:
         notices = [_notice(made)]
-        context.jobs.add_notice(notices[0])
+        context.jobs.deliveries.add_notice(notices[0])
     context.publish(notices)
-    context.jobs.mark_notices_sent([notice.id for notice in notices])
+    context.jobs.outbox.mark_notices_sent([notice.id for notice in notices])
     return "sent"
 
 

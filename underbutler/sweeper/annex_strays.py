@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from underbutler.annex.client import answering
 from underbutler.model.job import TargetState
 from underbutler.model.naming import s3_url
+from underbutler.s3 import translate_s3_errors
 
 if TYPE_CHECKING:
-    from underbutler.context import WorkerContext
+    from underbutler.context import ServiceContext
     from underbutler.records import TargetFate
 
 __all__ = ["StrayObject", "claim_of_key", "stray_objects"]
@@ -80,7 +80,7 @@ def claim_of_key(key: str) -> tuple[uuid.UUID, int] | None:
 
 
 def stray_objects(
-    context: WorkerContext,
+    context: ServiceContext,
     places: Mapping[str, set[str]],
     *,
     job: uuid.UUID | None = None,
@@ -117,7 +117,7 @@ def stray_objects(
 
 
 def _strays_of_page(
-    context: WorkerContext,
+    context: ServiceContext,
     bucket: str,
     page: Sequence[_Seen],
     now: datetime,
@@ -125,7 +125,7 @@ def _strays_of_page(
     *,
     remove: bool,
 ) -> Iterator[StrayObject]:
-    fates = context.jobs.target_fates({seen.target for seen in page})
+    fates = context.jobs.deliveries.target_fates({seen.target for seen in page})
     for seen in page:
         fate = fates.get(seen.target)
         if fate is None or (job is not None and fate.job != job):
@@ -156,12 +156,12 @@ def _reason(seen: _Seen, url: str, fate: TargetFate) -> str:
     return f"{kind} of claim {seen.claim_no}; its target is {fate.state.value} and no record names it"
 
 
-def _remove(context: WorkerContext, bucket: str, seen: _Seen, now: datetime) -> tuple[bool, str]:
+def _remove(context: ServiceContext, bucket: str, seen: _Seen, now: datetime) -> tuple[bool, str]:
     limit = context.settings.hard_limit_s
     if _age_s(seen, now) <= limit:
         return False, f"left: younger than {limit} s, the hard limit of a target"
     place = {"Bucket": bucket, "Key": seen.key}
-    with answering(context.s3, bucket=bucket, key=seen.key):
+    with translate_s3_errors(context.s3, bucket=bucket, key=seen.key):
         if seen.upload_id is None:
             context.s3.delete_object(**place)
             return True, "removed"
@@ -187,7 +187,7 @@ def _uploads(client: Any, bucket: str, prefix: str) -> _Pages:
 def _listed(client: Any, operation: str, bucket: str, prefix: str, items: str, written: str) -> _Pages:
     pages = iter(client.get_paginator(operation).paginate(Bucket=bucket, Prefix=prefix))
     while True:
-        with answering(client, bucket=bucket):
+        with translate_s3_errors(client, bucket=bucket):
             page = next(pages, None)
         if page is None:
             return

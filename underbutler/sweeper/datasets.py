@@ -1,4 +1,4 @@
-"""What ended targets have in the Butler, compared with what they meant to write and recorded. May import context.
+"""What ended targets have in the Butler, compared with what they meant to write and recorded.
 
 lsst is imported only when there is something to compare.
 """
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from underbutler.butlers.pruning import prune_datasets
 from underbutler.errors import FatalError, RecordsUnavailableError
-from underbutler.logs import get_logger
 from underbutler.model.job import TargetState
+from underbutler.telemetry.logs import get_logger
 
 from .report import Tally
 from .rounds import Round
@@ -36,7 +36,7 @@ class LostProductError(FatalError, LookupError):
 
 
 def compare(turn: Round, tally: Tally) -> None:
-    """Compare the intents of ended targets with the registry: prune what is no product, cry out for what is missing.
+    """Compare the intents of ended targets with the registry: prune what is not a product, cry out for what is missing.
 
     A target that has ended writes no more, so what it meant to write and did not record was left by a claim that died,
     failed or was cut. Targets that are open are never touched: a new claim may be writing the same datasets.
@@ -69,7 +69,7 @@ def compare(turn: Round, tally: Tally) -> None:
 
 def _next(turn: Round, number: int, leave_out: Sequence[str]) -> list[TargetRow]:
     """Return ended targets that were never compared, then those that are to be compared again."""
-    return turn.jobs.ended_unchecked(number, not_in=leave_out) or turn.jobs.to_check_again(
+    return turn.jobs.sweep.ended_unchecked(number, not_in=leave_out) or turn.jobs.sweep.to_check_again(
         number, float(turn.settings.hard_limit_s), not_in=leave_out
     )
 
@@ -89,9 +89,9 @@ def _compare(turn: Round, tally: Tally, label: str, targets: Sequence[TargetRow]
     """
     ids = [target.id for target in targets]
     aborted = {target.id for target in targets if target.state is TargetState.ABORTED}
-    recorded = turn.jobs.product_ids(ids)
+    recorded = turn.jobs.sweep.product_ids(ids)
     products = {dataset: target for dataset, target in recorded.items() if target not in aborted}
-    intended = {target: {intent.dataset_id for intent in turn.jobs.intents_of(target)} for target in ids}
+    intended = {target: {intent.dataset_id for intent in turn.jobs.intents.of_target(target)} for target in ids}
     found = _found(turn, label, recorded.keys() | set().union(*intended.values()))
     strays = [ref for dataset, ref in found.items() if dataset not in products]
     if strays:
@@ -99,10 +99,10 @@ def _compare(turn: Round, tally: Tally, label: str, targets: Sequence[TargetRow]
             prune_datasets(butler, strays)
         tally.add("pruned", len(strays))
         log.info("strays_pruned", repo=label, datasets=len(strays))
-    turn.jobs.forget_products(recorded.keys() - products.keys())
+    turn.jobs.sweep.forget_products(recorded.keys() - products.keys())
     settled = [target.id for target in targets if target.checked_at is not None or not target.worker_deaths]
-    turn.jobs.forget_intents(set().union(*(intended[target] for target in settled)) - products.keys())
-    turn.jobs.mark_checked(ids)
+    turn.jobs.intents.forget(set().union(*(intended[target] for target in settled)) - products.keys())
+    turn.jobs.sweep.mark_checked(ids)
     tally.add("compared", len(ids))
     for dataset in sorted(products.keys() - found.keys()):
         _cry_out(tally, label, products[dataset], dataset)

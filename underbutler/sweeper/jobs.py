@@ -1,8 +1,8 @@
-"""Jobs whose targets have all ended, and jobs that are past their destruction. May import records."""
+"""Jobs whose targets have all ended, and jobs that are past their destruction."""
 
 from __future__ import annotations
 
-from underbutler.logs import get_logger
+from underbutler.telemetry.logs import get_logger
 
 from .report import Tally
 from .rounds import Round
@@ -18,11 +18,11 @@ def close_and_destroy(turn: Round, tally: Tally) -> None:
     A job closes with its last target, in one transaction; so one that is closed here means that its counters were
     wrong, which is said loudly. Destruction never touches a dataset of the Butler or an object of the annex.
     """
-    closed = turn.jobs.close_jobs()
+    closed = turn.jobs.lifetimes.close_jobs()
     tally.add("closed", len(closed))
     for job in closed:
         log.error("job_counters_were_wrong", job=str(job))
-    destroyed = turn.jobs.destroy_due(turn.limits.jobs)
+    destroyed = turn.jobs.lifetimes.destroy_due(turn.limits.jobs)
     tally.add("destroyed", len(destroyed))
     tally.more = len(destroyed) == turn.limits.jobs
     for job in destroyed:

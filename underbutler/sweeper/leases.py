@@ -1,4 +1,4 @@
-"""Claims whose worker has not renewed them: the sweeper alone judges that. May import records."""
+"""Claims whose worker has not renewed them: the sweeper alone judges that."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def end_expired(turn: Round, tally: Tally) -> None:
         tally.note(f"leases are judged in {wait_s:.0f} s, because nobody swept or the records were away")
         return
     settings = turn.settings
-    expired = turn.jobs.expired_claims(turn.limits.leases)
+    expired = turn.jobs.leases.expired(turn.limits.leases)
     for claim in expired:
-        state = turn.jobs.end_claim(
+        state = turn.jobs.leases.end_claim(
             claim.target,
             claim.claim_no,
             end="expired",  # one whose cancellation was asked for is aborted by it
@@ -50,20 +50,22 @@ def end_expired(turn: Round, tally: Tally) -> None:
 
 
 def remember_swept(turn: Round) -> None:
-    """Remember that somebody swept until now: a sweep that took long is no time in which nobody did."""
-    turn.jobs.remember(SWEPT)
+    """Remember that somebody swept until now: a sweep that took long is not a time in which nobody did."""
+    turn.jobs.sweep.remember(SWEPT)
 
 
 def _wait_s(turn: Round) -> float:
     """Remember that this sweep was, and return for how long leases are not to be judged, in seconds."""
     settings, jobs = turn.settings, turn.jobs
     now = jobs.now()
-    last = jobs.remembered(SWEPT)
+    last = jobs.sweep.remembered(SWEPT)
     longest_s = max(settings.lease_s / 2, 3 * settings.sweep_interval_s)
     if turn.after_outage or last is None or now - last.at > longest_s:
-        jobs.remember(JUDGE_FROM, {"lease_s": settings.lease_s})  # before the next line: who sees that sees this too
-    jobs.remember(SWEPT)
-    since = jobs.remembered(JUDGE_FROM)
+        jobs.sweep.remember(
+            JUDGE_FROM, {"lease_s": settings.lease_s}
+        )  # before the next line: who sees that sees this too
+    jobs.sweep.remember(SWEPT)
+    since = jobs.sweep.remembered(JUDGE_FROM)
     if turn.force or since is None:
         return 0.0
     return since.at + float(since.body["lease_s"]) - now

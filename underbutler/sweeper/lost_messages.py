@@ -1,8 +1,8 @@
-"""Messages that the broker has lost, inferred from counts. May import broker and records.
+"""Messages that the broker has lost, inferred from counts.
 
 A broker can forget: Redis without its append-only file, a failover, a purge. The records know how many targets wait
 with a message on its way; a queue that holds fewer messages than that has lost the difference. No message is looked at:
-the oldest are sent again, and where the wrong one was sent, its copy stands down.
+the oldest are sent again, and where the wrong one was sent, its copy is discarded as a duplicate delivery.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from underbutler.broker import queue_depth
-from underbutler.logs import get_logger
+from underbutler.telemetry.logs import get_logger
 
 from .report import Tally
 from .rounds import Round
@@ -39,7 +39,7 @@ def find(turn: Round, tally: Tally) -> None:
     """
     tally.add("lost", 0)
     turn.need_broker()
-    for queue in turn.jobs.queues():
+    for queue in turn.jobs.outbox.queues():
         if turn.stopped():
             return
         _judge(turn, tally, queue)
@@ -49,13 +49,13 @@ def _judge(turn: Round, tally: Tally, queue: str) -> None:
     limits, jobs = turn.limits, turn.jobs
     name = f"lost:{queue}"
     sure, unsure = _missing(turn, queue)
-    now, kept = jobs.now(), jobs.remembered(name)
+    now, kept = jobs.now(), jobs.sweep.remembered(name)
     before: Mapping[str, Any] = (kept.body if kept else None) or {}
     sure_state, sure_lost = _confirmed(before.get("sure"), sure, now, limits.confirm_s)
     unsure_state, unsure_lost = _confirmed(before.get("unsure"), unsure, now, limits.stale_s)
     state = {"sure": sure_state, "unsure": unsure_state}
     nothing_to_remember = not any(before.values()) and not any(state.values())
-    if nothing_to_remember or not jobs.remember_next(name, state, kept):
+    if nothing_to_remember or not jobs.sweep.remember_next(name, state, kept):
         return  # all is well, or another sweeper judges this queue at this moment
     if sure_lost:
         _send_again(turn, tally, queue, sure_lost, limits.confirm_s)
@@ -66,8 +66,8 @@ def _judge(turn: Round, tally: Tally, queue: str) -> None:
 def _send_again(turn: Round, tally: Tally, queue: str, lost: int, older_than_s: float) -> None:
     """Mark the oldest messages of a queue as not sent, as many as it has lost."""
     wanted = min(lost, turn.limits.lost)
-    oldest = turn.jobs.oldest_sent(queue, limit=wanted, older_than_s=older_than_s)
-    again = turn.jobs.forget_sent(oldest)
+    oldest = turn.jobs.outbox.oldest_sent(queue, limit=wanted, older_than_s=older_than_s)
+    again = turn.jobs.outbox.forget_sent(oldest)
     tally.add("lost", again)
     log.warning("messages_lost", queue=queue, lost=lost, sent_again=again)
 
@@ -80,7 +80,7 @@ def _missing(turn: Round, queue: str) -> tuple[int, int]:
     """
     begin = time.monotonic()
     depth = queue_depth(turn.app, turn.settings, queue)
-    waiting = turn.jobs.queued_and_sent(queue, older_than_s=time.monotonic() - begin + MARGIN_S)
+    waiting = turn.jobs.outbox.count_sent(queue, older_than_s=time.monotonic() - begin + MARGIN_S)
     unsure = waiting - depth.ready
     held = _most_in_hand(turn, queue) if depth.unacked is None else depth.unacked
     return unsure - held, unsure
@@ -88,7 +88,7 @@ def _missing(turn: Round, queue: str) -> tuple[int, int]:
 
 def _most_in_hand(turn: Round, queue: str) -> int:
     """Return how many messages living workers can have taken and not acknowledged: one per child."""
-    living = turn.jobs.workers(living_within_s=turn.settings.lease_s)
+    living = turn.jobs.workers.known(living_within_s=turn.settings.lease_s)
     return sum(worker.concurrency for worker in living if worker.queue == queue)
 
 

@@ -1,9 +1,9 @@
-"""Messages that are written and not sent. May import submit."""
+"""Messages that are written and not sent."""
 
 from __future__ import annotations
 
-from underbutler.broker import reachable, send_to_every_queue
-from underbutler.submit import SEND_BATCH, send
+from underbutler.broker import send_to_every_queue, translate_broker_errors
+from underbutler.submission.sending import SEND_BATCH, send
 
 from .report import Tally
 from .rounds import Round
@@ -22,7 +22,7 @@ def send_unsent(turn: Round, tally: Tally) -> None:
     taken = 0
     while taken < turn.limits.messages and not turn.stopped():
         wanted = min(SEND_BATCH, turn.limits.messages - taken)
-        with reachable(turn.settings):
+        with translate_broker_errors(turn.settings):
             sent = send(turn.jobs, turn.app, older_than_s=turn.settings.outbox_grace_s, at_most=wanted)
         tally.add("sent", sent)
         taken += sent

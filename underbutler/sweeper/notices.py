@@ -1,4 +1,4 @@
-"""Notices that are written and not confirmed by the broker. May import context."""
+"""Notices that are written and not confirmed by the broker."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def send_unsent(turn: Round, tally: Tally) -> None:
     taken = 0
     while taken < turn.limits.notices and not turn.stopped():
         wanted = min(BATCH, turn.limits.notices - taken)
-        batch = turn.jobs.take_unsent_notices(limit=wanted, older_than_s=turn.settings.outbox_grace_s)
+        batch = turn.jobs.outbox.take_notices(limit=wanted, older_than_s=turn.settings.outbox_grace_s)
         if not batch:
             return
         try:
             turn.context.publish(batch)
         except BrokerUnavailableError as error:
             confirmed = [str(one) for one in error.fields.get("published", ())]  # type: ignore[attr-defined]
-            tally.add("sent", turn.jobs.mark_notices_sent(confirmed))
+            tally.add("sent", turn.jobs.outbox.mark_notices_sent(confirmed))
             raise
         metrics.NOTICES.count(len(batch), outcome="published")
-        tally.add("sent", turn.jobs.mark_notices_sent(notice.id for notice in batch))
+        tally.add("sent", turn.jobs.outbox.mark_notices_sent(notice.id for notice in batch))
         taken += len(batch)
     tally.more = True

@@ -1,4 +1,4 @@
-"""Quarantine: what is held or parked is found, explained, replayed, discarded. May import submit, context and below."""
+"""Quarantine: what is held or parked is found, explained, replayed, discarded."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from underbutler.errors import MessageError, UnknownNameError, UsageError
+from underbutler.model.identity import short_id
 from underbutler.model.message import HEADER, Envelope
 from underbutler.records import TargetRow
 
@@ -27,7 +28,7 @@ def held_targets(jobs: JobStore, names: Iterable[str] = (), *, group: str | None
     jobs
         The records.
     names
-        Targets (ids or their first characters), fingerprints, or jobs.
+        Targets (ids or their first or last characters), fingerprints, or jobs.
     group
         A fingerprint: all targets that are held for this reason.
 
@@ -50,23 +51,23 @@ def advice_on(jobs: JobStore, message: ParkedRow) -> str:
     if envelope is None:
         return (
             "It is not run. If its work is wanted, submit with underbutler: `underbutler submit --help`. Then discard "
-            f"it: `underbutler quarantine discard {str(message.id)[:8]}`."
+            f"it: `underbutler quarantine discard {short_id(message.id)}`."
         )
-    discard = f"`underbutler quarantine discard {str(message.id)[:8]}`"
+    discard = f"`underbutler quarantine discard {short_id(message.id)}`"
     try:
-        target = jobs.target(envelope.target)
+        target = jobs.read.target(envelope.target)
     except UnknownNameError:
         return (
-            f"This is a message of ours, of target {str(envelope.target)[:8]}, which these records do not have: its "
+            f"This is a message of ours, of target {short_id(envelope.target)}, which these records do not have: its "
             f"job was destroyed, or belongs to another installation that shares the broker. Discard it: {discard}."
         )
-    job = str(target.job_id)[:8]
+    job = short_id(target.job_id)
     if target.state.ended:
         then = f"`underbutler retry {job}` runs it again if it should be"
     else:
         then = "the sweeper sends another copy of the message, so nothing is lost"
     return (
-        f"This is a damaged copy of a message of ours. Its target {str(target.id)[:8]} of job {job} is "
+        f"This is a damaged copy of a message of ours. Its target {short_id(target.id)} of job {job} is "
         f"{target.state.value}: {then}. Discard this copy: {discard}."
     )
 
@@ -79,34 +80,34 @@ def _envelope(message: ParkedRow) -> Envelope | None:
 
 
 def _named(jobs: JobStore, name: str) -> list[TargetRow]:
-    if re.fullmatch(r"[0-9a-f]{12}", name) and (of_group := jobs.held(fingerprint=name)):
+    if re.fullmatch(r"[0-9a-f]{12}", name) and (of_group := jobs.quarantine.held(fingerprint=name)):
         return of_group
     try:
-        return [_replayable(jobs, jobs.quarantined(name))]
+        return [_replayable(jobs, jobs.quarantine.find(name))]
     except UnknownNameError:
         pass
     try:
-        row = jobs.job(name)
+        row = jobs.read.job(name)
     except UnknownNameError:
-        text = f"{name!r} is no held target, no fingerprint of a group and no job. {_LIST}"
+        text = f"{name!r} is not a held target, no fingerprint of a group and no job. {_LIST}"
         raise UnknownNameError(text, name=name, kind="quarantined") from None
-    held = jobs.held(job=row.id)
+    held = jobs.quarantine.held(job=row.id)
     if not held:
         raise UsageError(
-            f"Job {str(row.id)[:8]} has no target in quarantine. To run its failed targets again: "
-            f"`underbutler retry {str(row.id)[:8]}`.",
+            f"Job {short_id(row.id)} has no target in quarantine. To run its failed targets again: "
+            f"`underbutler retry {short_id(row.id)}`.",
             job=str(row.id),
         )
     return held
 
 
 def _replayable(jobs: JobStore, found: TargetRow | ParkedRow) -> TargetRow:
-    short = str(found.id)[:8]
+    short = short_id(found.id)
     if not isinstance(found, TargetRow):
         text = f"{short} is a parked message and cannot be replayed. {advice_on(jobs, found)}"
         raise UsageError(text, id=str(found.id))
     if found.replayed_as is not None:
-        job = str(found.replayed_as)[:8]
+        job = short_id(found.replayed_as)
         raise UsageError(
             f"Target {short} was replayed already, as job {job}. If that failed too, run that one again: "
             f"`underbutler retry {job}`.",
@@ -115,7 +116,7 @@ def _replayable(jobs: JobStore, found: TargetRow | ParkedRow) -> TargetRow:
         )
     if found.discarded_at is not None:
         raise UsageError(
-            f"Target {short} was discarded. To run it all the same: `underbutler retry {str(found.job_id)[:8]} "
+            f"Target {short} was discarded. To run it all the same: `underbutler retry {short_id(found.job_id)} "
             "--states held`.",
             id=str(found.id),
         )
@@ -123,15 +124,15 @@ def _replayable(jobs: JobStore, found: TargetRow | ParkedRow) -> TargetRow:
 
 
 def _of_group(jobs: JobStore, fingerprint: str) -> list[TargetRow]:
-    held = jobs.held(fingerprint=fingerprint)
+    held = jobs.quarantine.held(fingerprint=fingerprint)
     if held:
         return held
-    messages = jobs.parked(fingerprint=fingerprint, limit=1)
+    messages = jobs.quarantine.parked(fingerprint=fingerprint, limit=1)
     if messages:
         raise UsageError(
             f"The group {fingerprint!r} is of parked messages, which cannot be replayed. "
             f"{advice_on(jobs, messages[0])}",
             group=fingerprint,
         )
-    known = [one.fingerprint for one in jobs.quarantine_groups() if one.kind == "held"]
+    known = [one.fingerprint for one in jobs.quarantine.groups() if one.kind == "held"]
     raise UnknownNameError.of("group of held targets", fingerprint, known, "List them: `underbutler quarantine list`.")

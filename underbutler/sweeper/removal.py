@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from underbutler.annex.client import answering
 from underbutler.butlers.pruning import prune_datasets
-from underbutler.logs import get_logger
 from underbutler.model.naming import parse_s3_url
 from underbutler.pipe.precall import remove_run
+from underbutler.s3 import translate_s3_errors
+from underbutler.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
     import uuid
 
-    from underbutler.context import WorkerContext
+    from underbutler.context import ServiceContext
     from underbutler.records import Delivery, JobRow
 
 __all__ = ["has_own_run", "remove_datasets", "remove_objects"]
@@ -24,7 +24,7 @@ log = get_logger(__name__)
 PAGE: Final = 200
 
 
-def remove_objects(context: WorkerContext, job: JobRow, progress: Callable[[int], object] | None = None) -> int:
+def remove_objects(context: ServiceContext, job: JobRow, progress: Callable[[int], object] | None = None) -> int:
     """Remove a job's objects from the annex and return how many; their notices stay told.
 
     Raises
@@ -38,7 +38,7 @@ def remove_objects(context: WorkerContext, job: JobRow, progress: Callable[[int]
             if made.url is None:
                 continue
             bucket, key = parse_s3_url(made.url)
-            with answering(context.s3, bucket=bucket, key=key):
+            with translate_s3_errors(context.s3, bucket=bucket, key=key):
                 context.s3.delete_object(Bucket=bucket, Key=key)
             removed += 1
         if progress is not None:
@@ -47,12 +47,12 @@ def remove_objects(context: WorkerContext, job: JobRow, progress: Callable[[int]
     return removed
 
 
-def has_own_run(context: WorkerContext, job: JobRow) -> bool:
-    """Tell whether a job's RUN collection is no other job's too."""
-    return not context.jobs.shares_run(job.id)
+def has_own_run(context: ServiceContext, job: JobRow) -> bool:
+    """Tell whether a job's RUN collection belongs to no other job."""
+    return not context.jobs.deliveries.shares_run(job.id)
 
 
-def remove_datasets(context: WorkerContext, job: JobRow) -> int | None:
+def remove_datasets(context: ServiceContext, job: JobRow) -> int | None:
     """Remove a job's datasets from the Butler: its RUN collection; of a RUN that others write to only what is its own.
 
     Returns
@@ -72,15 +72,15 @@ def remove_datasets(context: WorkerContext, job: JobRow) -> int | None:
             remove_run(butler, job.run)
             log.info("run_removed", job=str(job.id), run=job.run)
             return None
-        made = context.jobs.products(job.id)
+        made = context.jobs.read.products(job.id)
         refs = [ref for product in made if (ref := butler.get_dataset(product.dataset_id)) is not None]
         prune_datasets(butler, refs)
         log.info("datasets_removed", job=str(job.id), run=job.run, datasets=len(refs))
         return len(refs)
 
 
-def _pages(context: WorkerContext, job: uuid.UUID) -> Iterator[list[Delivery]]:
+def _pages(context: ServiceContext, job: uuid.UUID) -> Iterator[list[Delivery]]:
     after = None
-    while page := context.jobs.deliveries(job=job, after=after, limit=PAGE):
+    while page := context.jobs.deliveries.page(job=job, after=after, limit=PAGE):
         yield page
         after = page[-1].dataset_id

@@ -46,7 +46,7 @@ class PartReport:
         """One line for people."""
         did = ", ".join(f"{number} {words}" for words, number in self.counts.items() if number)
         said = [did or ("" if self.errors or self.notes else "nothing to do")]
-        said += ["more waits for the next sweep"] if self.more else []
+        said += ["more is left for the next sweep"] if self.more else []
         said += self.notes
         said += [f"ERROR {error}" for error in self.errors]
         return f"{self.part:<{WIDTH}}{'; '.join(filter(None, said))}"

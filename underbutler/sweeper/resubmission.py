@@ -7,33 +7,32 @@ import submit, context and what is below.
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
-from underbutler.broker import reachable, send_to_every_queue
+from underbutler.broker import send_to_every_queue, translate_broker_errors
 from underbutler.butlers.repositories import delegated
-from underbutler.clock import stamp
-from underbutler.errors import MessageError, TokenExpiredError, TransientError, UsageError
-from underbutler.logs import get_logger
-from underbutler.model.message import decode_element, decode_value
-from underbutler.model.naming import run_name
-from underbutler.pipe import load_task
-from underbutler.pipe.binding import moved_element
-from underbutler.pipe.recorded_command import recorded_command
-from underbutler.preparing import Prepared, new_target
-from underbutler.submit import send, submit
-from underbutler.tokens import AccessToken, TokenVault
+from underbutler.errors import TokenExpiredError, TransientError, UsageError
+from underbutler.model.identity import short_id
+from underbutler.model.message import decode_element
+from underbutler.pipe.config.overrides import split_word
+from underbutler.pipe.request import JobRequest
+from underbutler.submission.preparing import Prepared, prepare_request
+from underbutler.submission.sending import send
+from underbutler.submission.submit import submit
+from underbutler.submission.tokens import AccessToken, TokenVault
+from underbutler.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
     from celery import Celery
 
-    from underbutler.context import WorkerContext
+    from underbutler.context import ServiceContext
     from underbutler.records import JobRow, TargetRow
 
-__all__ = ["Pace", "prepare_again", "run_again"]
+__all__ = ["Pace", "prepare_again", "request_again", "run_again"]
 
 log = get_logger(__name__)
 
@@ -77,7 +76,7 @@ class Pace:
 
 
 def run_again(
-    context: WorkerContext,
+    context: ServiceContext,
     app: Celery,
     targets: Sequence[TargetRow],
     *,
@@ -88,7 +87,7 @@ def run_again(
     progress: Callable[[int], object] | None = None,
     on_unsent: Callable[[int, str], None] | None = None,
 ) -> list[JobRow]:
-    """Run targets again: one new job for each job that they come from.
+    """Run targets again: one new job for each job that they come from, or for each step of it.
 
     Each old target is marked in the transaction that makes its new job: of two who run the same one again, one fails
     and leaves nothing.
@@ -132,8 +131,8 @@ def run_again(
     tally = _Tally(progress)
     made: list[JobRow] = []
     send_to_every_queue(app, context.settings)
-    for job, of_job in groupby(targets, key=lambda target: target.job_id):
-        row, wanted = context.jobs.job(job), list(of_job)
+    for (job, _), of_step in groupby(targets, key=lambda target: (target.job_id, target.step)):
+        row, wanted = context.jobs.read.job(job), list(of_step)
         own = token or _token_of(context, row)
         with (
             delegated(None if own is None else own.secret),
@@ -143,7 +142,7 @@ def run_again(
                 prepared,
                 jobs=context.jobs,
                 app=app,
-                settings=context.settings.model_copy(update={"queue": wanted[0].queue}),
+                settings=context.settings,
                 parent=row.id,
                 token=own,
                 progress=tally.of_this_job,
@@ -174,7 +173,7 @@ class _Tally:
         self._of_this_job = 0
 
 
-def _token_of(context: WorkerContext, row: JobRow) -> AccessToken | None:
+def _token_of(context: ServiceContext, row: JobRow) -> AccessToken | None:
     """Return the access token that a job was submitted with, if it is good still.
 
     Raises
@@ -188,17 +187,17 @@ def _token_of(context: WorkerContext, row: JobRow) -> AccessToken | None:
         secret = TokenVault(context.jobs, context.settings).redeem(row.token_handle)
     except TokenExpiredError as error:
         raise TokenExpiredError(
-            f"The access token of job {str(row.id)[:8]} is not good any more: {error} Here: give a new one with "
+            f"The access token of job {short_id(row.id)} is not good any more: {error} Here: give a new one with "
             "--access-token-file PATH, or set UNDERBUTLER_ACCESS_TOKEN.",
             job=str(row.id),
         ) from error
-    kept = context.jobs.token(row.token_handle)
+    kept = context.jobs.tokens.get(row.token_handle)
     return None if kept is None else AccessToken(secret, kept.expires_at)
 
 
 @contextmanager
 def prepare_again(
-    context: WorkerContext,
+    context: ServiceContext,
     row: JobRow,
     targets: Sequence[TargetRow],
     *,
@@ -206,66 +205,87 @@ def prepare_again(
     kwargs: Mapping[str, Any] | None = None,
     pace: Pace | None = None,
 ) -> Iterator[Prepared]:
-    """Prepare a submission from the record of a job, without writing; its butlers are open inside the block.
+    """Prepare a submission of targets of one step from the record of their job, without writing.
+
+    Its butlers are open inside the block.
 
     Raises
     ------
     UsageError
         If this release's task does not take what is recorded, or the kwargs.
     """
-    task_class = load_task(row.task)
-    job = uuid.uuid4()
-    user = context.settings.user
-    run = run_name(user=user, task=task_class._DefaultName, stamp=stamp(), job=job)
-    elements = [moved_element(_element(target, kwargs), row.run, run) for target in targets]
-    command = recorded_command(
-        task_class,
-        repositories=context.repositories,
-        job=job,
-        user=user,
-        repo=row.repo,
-        out=row.out,
-        run=run,
-        collections=row.collections,
-        overrides=row.overrides,
-        options=row.options,
-        elements=elements,
-        with_versions=bool(row.versions),
-        config_words=config_words,
-    )
-    with command.resources:
-        runner = task_class.RunnerClass(TaskClass=task_class, parsedCmd=command, doReturnResults=True)
-        delays = (pace or Pace()).delays(len(elements))
-        yield Prepared(
-            task=row.task,
-            command=command,
-            runner=runner,
-            targets=tuple(
-                new_target(row.task, element, command.config_digest, delay_s=delay)
-                for element, delay in zip(elements, delays, strict=True)
-            ),
+    request = request_again(row, targets, config_words=config_words, kwargs=kwargs)
+    with prepare_request(request, repositories=context.repositories) as prepared:
+        delays = (pace or Pace()).delays(len(targets))
+        paced = zip(prepared.targets, delays, strict=True)
+        yield replace(
+            prepared,
+            targets=tuple(replace(target, delay_s=delay) for target, delay in paced),
             replaces=tuple(target.id for target in targets),
         )
 
 
-def _element(target: TargetRow, kwargs: Mapping[str, Any] | None) -> Any:
-    element = decode_element(target.args)
-    if kwargs is None:
-        return element
-    if not isinstance(element, tuple):
+def request_again(
+    row: JobRow,
+    targets: Sequence[TargetRow],
+    *,
+    config_words: Iterable[str] = (),
+    kwargs: Mapping[str, Any] | None = None,
+) -> JobRequest:
+    """Return the request that runs targets of one step of a job again, with a RUN of its own.
+
+    Parameters
+    ----------
+    row
+        The job as recorded.
+    targets
+        Which of its targets.
+    config_words
+        Config overrides ``PATH=VALUE``, applied after those recorded.
+    kwargs
+        Replaces the keyword arguments of every target; None keeps each one's own.
+
+    Raises
+    ------
+    UsageError
+        If an override is not ``PATH=VALUE``, or a target has no keyword arguments to replace.
+    """
+    step = row.steps[targets[0].step]
+    more = [dict(zip(("path", "value"), split_word(word), strict=True), is_text=True) for word in config_words]
+    return JobRequest.from_json(
+        {
+            "repo": row.repo,
+            "out": row.out,
+            "collections": row.collections,
+            "with_versions": bool(row.versions),
+            "queue": targets[0].queue,
+            "steps": [
+                {
+                    "task": step.task,
+                    "label": "" if step.label == step.task else step.label,
+                    "config": [*({"path": path, "value": value} for path, value in step.overrides), *more],
+                    "options": step.options,
+                    "targets": [{"args": target.args, "kwargs": _kwargs(target, kwargs)} for target in targets],
+                    "targets_run": row.run,
+                }
+            ],
+        }
+    )
+
+
+def _kwargs(target: TargetRow, kwargs: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return the kwargs that replace those of a target, which has to have some."""
+    if kwargs is not None and not isinstance(decode_element(target.args), tuple):
         raise UsageError(
-            f"Target {str(target.id)[:8]} of {target.task} is one element of its runner's own kind and has no keyword "
+            f"Target {short_id(target.id)} of {target.task} is one element of its runner's own kind and has no keyword "
             "arguments to edit. Replay it as it is, or submit anew.",
             target=str(target.id),
         )
-    try:
-        return element[0], decode_value(dict(kwargs))
-    except MessageError as error:
-        raise UsageError(f"The edited keyword arguments do not decode: {error}") from error
+    return kwargs
 
 
 def _send_the_rest(
-    context: WorkerContext,
+    context: ServiceContext,
     app: Celery,
     made: Sequence[JobRow],
     pace: Pace,
@@ -279,7 +299,7 @@ def _send_the_rest(
         time.sleep(LOOK_S)
         for job in made:
             try:
-                with reachable(context.settings):
+                with translate_broker_errors(context.settings):
                     send(context.jobs, app, job=job.id, progress=tally.of_this_job)
             except TransientError as error:
                 log.warning("messages_left_to_the_sweeper", job=str(job.id), reason=str(error))

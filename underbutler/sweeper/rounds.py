@@ -1,4 +1,4 @@
-"""One round of sweeping: what its parts work with. May import context, broker and what is below."""
+"""One round of sweeping: what its parts work with."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from underbutler.broker import connection, reachable
+from underbutler.broker import connection, translate_broker_errors
 
 if TYPE_CHECKING:
     from celery import Celery
 
-    from underbutler.context import WorkerContext
+    from underbutler.context import ServiceContext
     from underbutler.records import JobStore
     from underbutler.settings import Settings
 
@@ -88,7 +88,7 @@ class Round:
         Says when to end early.
     """
 
-    context: WorkerContext
+    context: ServiceContext
     app: Celery
     limits: Limits = field(default_factory=Limits)
     force: bool = False
@@ -115,7 +115,7 @@ class Round:
             If it does not answer.
         """
         if not self._broker_answers:
-            with reachable(self.settings), connection(self.settings) as probe:
+            with translate_broker_errors(self.settings), connection(self.settings) as probe:
                 probe.ensure_connection(max_retries=1, timeout=3)
             self._broker_answers = True
 
@@ -124,15 +124,15 @@ class Round:
         """Keep other sweepers from some work inside the block; False when another one is at it.
 
         For what no guard of a row protects: what one has found in the Butler or the annex, another may have removed
-        and a third made anew, before the first removes it. The block is short, far shorter than `ALONE_S`.
+        and a third made again, before the first removes it. The block is short, far shorter than `ALONE_S`.
         """
         name = f"alone:{work}"
-        before, now = self.jobs.remembered(name), self.jobs.now()
+        before, now = self.jobs.sweep.remembered(name), self.jobs.now()
         busy = before is not None and now - before.at < ALONE_S and before.body == BUSY
-        if busy or not self.jobs.remember_next(name, BUSY, before):
+        if busy or not self.jobs.sweep.remember_next(name, BUSY, before):
             yield False
             return
         try:
             yield True
         finally:
-            self.jobs.remember(name, FREE)
+            self.jobs.sweep.remember(name, FREE)

@@ -1,11 +1,8 @@
-"""Runs of the catalogue that have ended: their events, from rows into pages, where they are read faster.
-
-May import catalog.
-"""
+"""Runs of the catalogue that have ended: their events, from rows into pages, where they are read faster."""
 
 from __future__ import annotations
 
-from underbutler.catalog.packed import pack_ended
+from underbutler.catalog.database.column_pages import pack_ended
 
 from .report import Tally
 from .rounds import Round

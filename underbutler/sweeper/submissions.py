@@ -1,9 +1,9 @@
-"""Submissions that died after they wrote into the Butler and before their job was recorded. May import submit."""
+"""Submissions that died after they wrote into the Butler and before their job was recorded."""
 
 from __future__ import annotations
 
 from underbutler.errors import RecordsUnavailableError
-from underbutler.submit import undo_submission
+from underbutler.submission.submit import undo_submission
 
 from .report import Tally
 from .rounds import Round
@@ -17,7 +17,7 @@ def undo_stale(turn: Round, tally: Tally) -> None:
     From the moment on at which a submission is found dead here, its job is not recorded any more.
     """
     tally.add("undone", 0)
-    for submission in turn.jobs.stale_submissions(turn.limits.submission_s, limit=turn.limits.jobs):
+    for submission in turn.jobs.submissions.give_up_stale(turn.limits.submission_s, limit=turn.limits.jobs):
         try:
             undo_submission(turn.context, submission)
         except RecordsUnavailableError:

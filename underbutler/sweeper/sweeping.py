@@ -1,4 +1,4 @@
-"""The sweep: every part in its turn, none of them held up by another's trouble. May import what the parts import."""
+"""The sweep: every part in its turn, none of them held up by another's trouble."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from underbutler import metrics
 from underbutler.errors import RecordsUnavailableError, UnderbutlerError
-from underbutler.logs import get_logger
+from underbutler.telemetry.logs import get_logger
 
 from . import datasets, jobs, leases, lost_messages, messages, notices, runs, submissions, tokens, uploads, workers
 from .report import PartReport, SweepReport, Tally
@@ -18,7 +18,7 @@ from .rounds import Limits, Round
 if TYPE_CHECKING:
     from celery import Celery
 
-    from underbutler.context import WorkerContext
+    from underbutler.context import ServiceContext
 
 __all__ = ["PARTS", "Sweeper", "sweep"]
 
@@ -50,7 +50,7 @@ def _never() -> bool:
 
 
 def sweep(
-    context: WorkerContext,
+    context: ServiceContext,
     app: Celery,
     *,
     parts: Collection[str] | None = None,
@@ -67,14 +67,10 @@ def sweep(
 
     Parameters
     ----------
-    context
-        Records, butlers, annex, publisher.
-    app
-        A Celery app that can send.
+    context, app, limits
+        As those of a `Round`.
     parts
         Names out of `PARTS`; default all of them.
-    limits
-        How much is taken at a time.
     force
         Judge expired leases now, even after a time in which nobody swept.
     after_outage
@@ -143,7 +139,7 @@ class Sweeper:
         A Celery app that can send.
     """
 
-    def __init__(self, context: WorkerContext, app: Celery) -> None:
+    def __init__(self, context: ServiceContext, app: Celery) -> None:
         self._context = context
         self._app = app
         self._records_away = False

@@ -1,4 +1,4 @@
-"""Delegated access tokens that have expired. May import records."""
+"""Delegated access tokens that have expired."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ __all__ = ["forget_expired"]
 
 def forget_expired(turn: Round, tally: Tally) -> None:
     """Forget tokens that nobody could redeem any more."""
-    tally.add("forgotten", turn.jobs.forget_tokens())
+    tally.add("forgotten", turn.jobs.tokens.forget_expired())

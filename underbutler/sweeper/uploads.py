@@ -1,4 +1,4 @@
-"""What dead claims left in the annex: whole objects, and uploads that were cut. May import annex and records."""
+"""What dead claims left in the annex: whole objects, and uploads that were cut."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from underbutler.annex.client import answering, make_client
-from underbutler.logs import get_logger
+from underbutler.s3 import make_client, translate_s3_errors
+from underbutler.telemetry.logs import get_logger
 
 from .report import Tally
 from .rounds import Round
@@ -35,12 +35,12 @@ def clean(turn: Round, tally: Tally) -> None:
     for words in ("objects removed", "cut uploads aborted"):
         tally.add(words, 0)
     left, again_after_s = turn.limits.uploads, float(turn.settings.hard_limit_s)
-    while left > 0 and not turn.stopped() and turn.jobs.uploads_to_clean(1, again_after_s=again_after_s):
+    while left > 0 and not turn.stopped() and turn.jobs.uploads.to_clean(1, again_after_s=again_after_s):
         with turn.alone("uploads") as mine:
             if not mine:
                 tally.note("another sweeper is at it")
                 return
-            batch = turn.jobs.uploads_to_clean(min(BATCH, left), again_after_s=again_after_s)
+            batch = turn.jobs.uploads.to_clean(min(BATCH, left), again_after_s=again_after_s)
             if not batch:
                 return
             left -= len(batch)
@@ -56,15 +56,15 @@ def _clean_once(turn: Round, tally: Tally, client: Any, upload: UploadRow) -> No
     tally.add("objects removed", objects)
     tally.add("cut uploads aborted", cut)
     if upload.cleaned_at is None:
-        turn.jobs.mark_cleaned([upload])
+        turn.jobs.uploads.mark_cleaned([upload])
     else:
-        turn.jobs.forget_uploads([upload])
+        turn.jobs.uploads.forget([upload])
 
 
 def _clean(client: Any, upload: UploadRow) -> tuple[int, int]:
     """Remove what is under one key; return the numbers of objects and of cut uploads."""
     bucket, key = upload.bucket, upload.key
-    with answering(client, bucket=bucket, key=key):
+    with translate_s3_errors(client, bucket=bucket, key=key):
         try:
             cut = _abort_uploads(client, bucket, key)
             return int(_remove(client, bucket, key)), cut

@@ -1,4 +1,4 @@
-"""Workers that were not seen for long. May import records."""
+"""Workers that were not seen for long."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def end_absent(turn: Round, tally: Tally) -> None:
     """Write that workers have ended which nobody saw for long, and forget those that ended much earlier."""
     absent_s = max(turn.limits.absent_s, 10 * turn.settings.lease_s)
     long_ago = turn.jobs.now() - absent_s
-    absent = [one for one in turn.jobs.workers() if one.ended_at is None and one.seen_at < long_ago]
+    absent = [one for one in turn.jobs.workers.known() if one.ended_at is None and one.seen_at < long_ago]
     for worker in absent:
-        turn.jobs.worker_ended(worker.id)
+        turn.jobs.workers.mark_ended(worker.id)
     tally.add("ended", len(absent))
-    tally.add("forgotten", turn.jobs.forget_workers(FORGOTTEN_AFTER * absent_s))
+    tally.add("forgotten", turn.jobs.workers.forget(FORGOTTEN_AFTER * absent_s))

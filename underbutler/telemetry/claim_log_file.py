@@ -3,7 +3,7 @@
 Each worker has a folder in its scratch space, locked for as long as anything of it lives; each running claim has a
 small file there. A write is one system call, what was written survives ``kill -9`` of the process (not of the machine),
 and a crash of the interpreter leaves its Python stack there too. It is a convenience: a disk that is full or missing
-costs the record and nothing else. May import nothing of ours.
+costs the record and nothing else.
 """
 
 from __future__ import annotations

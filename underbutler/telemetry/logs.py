@@ -1,4 +1,4 @@
-"""Structured logs: bound once per target, cleared after. May import only errors and redaction.
+"""Structured logs: bound once per target, cleared after.
 
 Standard logging and structlog share one handler on stderr, so that a science library's message carries the same job,
 target and data ID as ours; so do Python's warnings. Nothing of this happens at import: a program calls `configure`.
@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 import structlog
 
-from .errors import UsageError
-from .redaction import redacted_text
+from underbutler.errors import UsageError
+from underbutler.redaction import redacted_text
 
 __all__ = [
     "bind_target",
@@ -122,7 +122,7 @@ def named_levels(words: str) -> dict[str, int]:
         name, _, level = word.partition("=")
         if not name or level.upper() not in known:
             raise UsageError(
-                f"UNDERBUTLER_LOG_LEVELS has {word!r}, which is no LOGGER=LEVEL. Write for example "
+                f"UNDERBUTLER_LOG_LEVELS has {word!r}, which is not LOGGER=LEVEL. Write for example "
                 "lsst.daf.butler=WARNING,botocore=ERROR.",
                 word=word,
             )

@@ -1,4 +1,4 @@
-"""The way of a target as one OpenTelemetry trace, from its submission to its notice. May import only redaction.
+"""The way of a target as one OpenTelemetry trace, from its submission to its notice.
 
 Off, and then nothing is imported, unless the extra ``tracing`` is installed and the environment names an endpoint
 (``OTEL_EXPORTER_OTLP_ENDPOINT``, or ``…_TRACES_ENDPOINT``). The exporter is made in the process that first needs it, so
@@ -20,7 +20,7 @@ from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from .redaction import redacted_text
+from underbutler.redaction import redacted_text
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 from rich.table import Table
 from rich.text import Text
 
+from underbutler.model.identity import short_id
+
 if TYPE_CHECKING:
     import uuid
 
@@ -60,5 +62,5 @@ def findings_table(findings: Iterable[FindingLike]) -> Table:
                 lines.append(f"\n{text}")
         if finding.told:
             lines.append(f"\n{finding.told}", style=style)
-        table.add_row(Text(str(finding.kind), style=style), str(finding.job)[:8], lines)
+        table.add_row(Text(str(finding.kind), style=style), short_id(finding.job), lines)
     return table

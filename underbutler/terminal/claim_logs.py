@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from .moments import when_text
+from underbutler.model.identity import short_id
+
 from .reasons import told_once
+from .times import when_text
 
 if TYPE_CHECKING:
     from underbutler.records import ClaimRow, TargetRow
@@ -34,7 +36,7 @@ class LogLine:
     Parameters
     ----------
     time, level, logger
-        As logged; empty for what is no record: the stack that a crash left.
+        As logged; empty for what is not a record: the stack that a crash left.
     text
         The rest, with the lines of a traceback.
     """
@@ -45,7 +47,7 @@ class LogLine:
     text: str
 
     def reaches(self, level: str) -> bool:
-        """Tell whether it is of a level or above; what is no record always is."""
+        """Tell whether it is of a level or above; what is not a record always is."""
         return LEVELS.get(self.level, 50) >= LEVELS[level]
 
 
@@ -68,7 +70,7 @@ def target_text(target: TargetRow, of: int) -> str:
     """Return the heading of a target: which of its job, its data ID, its state, and why it failed."""
     colour = {"failed": "red", "held": "red", "aborted": "yellow"}.get(target.state.value, "green")
     head = click.style(f"target {target.ordinal + 1} of {of}", bold=True)
-    lines = [f"{head}  {str(target.id)[:8]}  {target.argsrepr}  {click.style(target.state.value, fg=colour)}"]
+    lines = [f"{head}  {short_id(target.id)}  {target.argsrepr}  {click.style(target.state.value, fg=colour)}"]
     if target.error_text:
         lines.append(click.style(f"  {target.error_type}: {told_once(target.error_text)}", fg="red"))
     return "\n".join(lines)

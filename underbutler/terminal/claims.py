@@ -10,7 +10,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from .moments import when_text
+from underbutler.model.identity import short_id
+
+from .times import when_text
 
 if TYPE_CHECKING:
     from underbutler.records import ClaimRow
@@ -53,19 +55,19 @@ class ClaimsView:
         if options.max_width >= WIDE:
             yield self._table()
             return
-        yield Text(f"{'target':<8}  claim  sent  {'start':<14}  {'end':<14}  how", style="bold")
+        yield Text(f"{'target':<8}  attempt  sent  {'start':<14}  {'end':<14}  how", style="bold")
         for claim in self._claims:
             start, end = _span(claim)
             how = claim.end or "live"
-            head = f"{str(claim.target_id)[:8]}  {claim.claim_no:>5}  {claim.send_no:>4}  {start:<14}  {end:<14}  "
+            head = f"{short_id(claim.target_id)}  {claim.claim_no:>7}  {claim.send_no:>4}  {start:<14}  {end:<14}  "
             yield Text.assemble(head, (how, _STYLES.get(how, "")), overflow="fold")
             reason = f": {claim.reason}" if claim.reason else ""
             yield Padding(Text(f"{claim.worker} pid {claim.pid}{reason}"), (0, 0, 0, 4))
 
     def _table(self) -> Table:
         table = Table(box=None, header_style="bold", pad_edge=False)
-        for heading in ("target", "claim", "sent", "worker", "pid", "start", "end", "how"):
-            right = heading in {"claim", "sent", "pid"}
+        for heading in ("target", "attempt", "sent", "worker", "pid", "start", "end", "how"):
+            right = heading in {"attempt", "sent", "pid"}
             table.add_column(heading, justify="right" if right else "left", no_wrap=True)
         table.add_column("reason", overflow="fold", ratio=1)
         for claim in self._claims:
@@ -73,7 +75,7 @@ class ClaimsView:
             numbers = str(claim.claim_no), str(claim.send_no)
             who = claim.worker, str(claim.pid)
             style = Text(how, style=_STYLES.get(how, ""))
-            table.add_row(str(claim.target_id)[:8], *numbers, *who, *_span(claim), style, claim.reason or "")
+            table.add_row(short_id(claim.target_id), *numbers, *who, *_span(claim), style, claim.reason or "")
         return table
 
 

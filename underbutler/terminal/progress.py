@@ -19,9 +19,10 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from underbutler.model.identity import short_id
 from underbutler.model.job import Phase, TargetState
 
-from .consoles import sayings
+from .consoles import stderr_console
 
 if TYPE_CHECKING:
     from underbutler.records import JobRow, JobStore
@@ -59,7 +60,7 @@ class Steps:
 @contextmanager
 def steps(label: str, total: int | None, console: Console | None = None) -> Iterator[Steps]:
     """Show a bar of `total` steps on stderr, from the first step on that the block tells of."""
-    progress = _bar(console or sayings())
+    progress = _bar(console or stderr_console())
     try:
         yield Steps(progress, progress.add_task(label, total=total, note=""))
     finally:
@@ -101,21 +102,21 @@ def follow_job(
     TimeoutError
         If the job has not ended in time.
     """
-    console = console or sayings()
+    console = console or stderr_console()
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    row = jobs.job(job)
+    row = jobs.read.job(job)
     with _bar(console) as progress:
         line = progress.add_task(label or row.task, total=row.n_targets, note="")
         while True:
-            row = jobs.job(job)
-            counts = jobs.counts(job)
+            row = jobs.read.job(job)
+            counts = jobs.read.counts(job)
             progress.update(line, completed=_ended(counts), note=_note(counts))
             if meanwhile is not None:
                 meanwhile(progress.console)
             if Phase(row.phase).ended:
                 return row
             if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError(f"Job {str(job)[:8]} has not ended after {timeout_s:.0f} s: {_note(counts)}.")
+                raise TimeoutError(f"Job {short_id(job)} has not ended after {timeout_s:.0f} s: {_note(counts)}.")
             time.sleep(poll_s)
 
 

@@ -12,9 +12,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from underbutler.model.identity import short_id
+from underbutler.model.status import status_of
+
 from .claims import ClaimsView
-from .moments import span_text, when_text
 from .reasons import told_once
+from .times import span_text, when_text
 
 if TYPE_CHECKING:
     from underbutler.records import ClaimRow, JobRow, ParkedRow, QuarantineGroup, TargetRow
@@ -41,7 +44,7 @@ def groups_view(groups: Sequence[QuarantineGroup], now: float) -> RenderableType
             f" {group.count}  {group.task or '(no task)'}  ",
             f"first {span_text(now - group.first_at)} ago, last {span_text(now - group.last_at)} ago  ",
             ("sample ", "dim"),
-            str(group.sample)[:8],
+            short_id(group.sample),
         )
         blocks += [head, Padding(Text(f"{group.error_type}: {told_once(group.reason)}"), (0, 0, 1, 4))]
     return Group(*blocks)
@@ -65,7 +68,7 @@ def each_view(targets: Iterable[TargetRow], messages: Iterable[ParkedRow]) -> Re
 def _block(id_: uuid.UUID, words: str, style: str, what: str, reason: str) -> list[RenderableType]:
     lines = [line for line in (what, reason) if line]
     return [
-        Text.assemble((str(id_)[:8], "bold"), (words, style)),
+        Text.assemble((short_id(id_), "bold"), (words, style)),
         *(Padding(Text(line), (0, 0, 0, 4)) for line in lines),
     ]
 
@@ -74,7 +77,7 @@ def held_view(target: TargetRow, job: JobRow, claims: Sequence[ClaimRow], kwargs
     """Return everything about one held target."""
     facts = [
         ("target", str(target.id)),
-        ("job", f"{target.job_id}  {job.phase}"),
+        ("job", f"{target.job_id}  {status_of(job.phase)}"),
         ("task", target.task),
         ("data ID", target.argsrepr or "(none)"),
         ("kwargs", json.dumps(kwargs, indent=2, ensure_ascii=False)),
@@ -99,7 +102,7 @@ def held_view(target: TargetRow, job: JobRow, claims: Sequence[ClaimRow], kwargs
         if claim.log:
             lines = claim.log.rstrip().splitlines()
             cut = f", last {LOG_LINES} of {len(lines)} lines" if len(lines) > LOG_LINES else ""
-            parts += [Text(), Text(f"log of claim {claim.claim_no}{cut}", style="bold")]
+            parts += [Text(), Text(f"log of attempt {claim.claim_no}{cut}", style="bold")]
             parts.append(Padding(Text("\n".join(lines[-LOG_LINES:])), (0, 0, 0, 2)))
     return Group(*parts)
 

@@ -1,4 +1,4 @@
-"""Runs of the catalogue as tables: a list of them, and one with its streams. May import catalog and what is below."""
+"""Runs of the catalogue as tables: a list of them, and one with its streams."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import Any, Final
 from rich.table import Table
 from rich.text import Text
 
-from .moments import when_text
+from underbutler.model.identity import short_id
+from underbutler.model.status import status_of
+
+from .times import when_text
 
 __all__ = ["FieldView", "RunView", "fields_table", "run_facts", "runs_table"]
 
-_STYLES: Final = {"success": "green", "fail": "red", "abort": "yellow", "open": "cyan"}
+_STYLES: Final = {"done": "green", "failed": "red", "aborted": "yellow", "running": "cyan"}
 _UID: Final = 8
 _ASKED_FOR: Final = ("underbutler", "lsst-daf-butler", "lsst-pipe-base", "astropy", "numpy")
 _LISTED: Final = 3
@@ -29,6 +32,7 @@ _TOLD: Final = {
     "owner": "owner",
     "config_digest": "config digest",
     "overrides": "overrides",
+    "steps": "steps",
     "parent": "runs again",
 }
 """Keys of a start document and what they are called, in their order."""
@@ -52,8 +56,8 @@ class RunView:
 
     @property
     def status(self) -> str:
-        """How it ended: the exit status, or ``open``."""
-        return "open" if self.stop is None else str(self.stop.get("exit_status", ""))
+        """How it ended, or ``running``."""
+        return "running" if self.stop is None else status_of(str(self.stop.get("exit_status", "")))
 
     @property
     def counts(self) -> str:
@@ -135,7 +139,7 @@ def runs_table(runs: Sequence[RunView]) -> Table:
     for run in runs:
         start = run.start
         table.add_row(
-            str(start["uid"])[:size],
+            str(start["uid"])[-size:],
             Text(str(start.get("scan_id", ""))),
             Text(str(start.get("task") or start.get("plan_name") or "")),
             Text(str(start.get("label") or "")),
@@ -166,11 +170,11 @@ def run_facts(run: RunView) -> Iterator[tuple[str, str]]:
             yield key, str(value)
     yield "begun", when_text(_seconds(start)) or "not said"
     if stop is None:
-        yield "ended", "still open"
+        yield "ended", "still running"
         return
     took = f", {run.took} later" if run.took else ""
     yield "ended", (when_text(_seconds(stop)) or "not said") + took
-    words = [str(stop.get("exit_status", "not said")), str(stop.get("reason") or "")]
+    words = [status_of(str(stop.get("exit_status", "not said"))), str(stop.get("reason") or "")]
     yield "exit status", ": ".join(word for word in words if word)
     if isinstance(stop.get("dataset_counts"), Mapping):
         yield "datasets", ", ".join(f"{number} {kind}" for kind, number in stop["dataset_counts"].items()) or "none"
@@ -190,7 +194,7 @@ def fields_table(fields: Sequence[FieldView]) -> Table:
 def _length_of_uids(uids: Sequence[str]) -> int:
     """Return how many characters tell all of them apart; eight at least."""
     size, longest = _UID, max(map(len, uids), default=0)
-    while size < longest and len({uid[:size] for uid in uids}) < len(uids):
+    while size < longest and len({uid[-size:] for uid in uids}) < len(uids):
         size += 1
     return size
 
@@ -205,9 +209,18 @@ def _told(key: str, value: Any) -> str:
         return str(value)[:16]
     if key == "overrides":
         return ", ".join(f"{one[0]}={one[1]}" if isinstance(one, list) and len(one) == 2 else str(one) for one in value)
+    if key == "steps" and isinstance(value, list):
+        return ", ".join(_step(one) for one in value)
     if key == "parent":
-        return f"targets of {str(value)[:_UID]}"
+        return f"targets of {short_id(str(value))}"
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _step(step: Any) -> str:
+    """Return a step of a job in words; in runs of others `steps` may be anything."""
+    if not isinstance(step, Mapping) or not {"label", "task", "num_points"} <= step.keys():
+        return str(step)
+    return f"{step['label']} ({step['task']}, {step['num_points']})"
 
 
 def _versions(versions: Mapping[str, Any]) -> str:

@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 from rich.table import Table
 from rich.text import Text
 
+from underbutler.model.identity import short_id
 from underbutler.records import FiringState
 
-from .moments import span_text, when_text
+from .times import span_text, when_text
 
 if TYPE_CHECKING:
     from underbutler.records import FiringRow, ScheduleRow
@@ -58,7 +59,7 @@ class ComingLike(Protocol):
 
     @property
     def why_not(self) -> str | None:
-        """Why it will not fire."""
+        """Why it is skipped."""
 
 
 def schedules_table(rows: Iterable[tuple[ScheduleRow, FiringRow | None]], now: float) -> Table:
@@ -66,7 +67,7 @@ def schedules_table(rows: Iterable[tuple[ScheduleRow, FiringRow | None]], now: f
     table = _table("id", "schedule", "when", "does", "next (UTC)", "in", "last firing")
     for row, last in rows:
         table.add_row(
-            str(row.id)[:8],
+            short_id(row.id),
             row.name,
             _when(row.definition),
             _what(row.definition),
@@ -78,7 +79,7 @@ def schedules_table(rows: Iterable[tuple[ScheduleRow, FiringRow | None]], now: f
 
 
 def coming_table(slots: Iterable[ComingLike]) -> Table:
-    """Return a table of slots to come, in UTC and in the site's time, and why one will not fire."""
+    """Return a table of slots to come, in UTC and in the site's time, and why one is skipped."""
     table = _table("UTC", "at the site", "schedule", "does", "")
     for one in slots:
         at = "" if one.at is None else when_text(one.at)
@@ -101,7 +102,7 @@ def firings_table(rows: Iterable[FiringRow], *, with_names: bool = False) -> Tab
             when_text(row.due_at),
             span_text(row.fired_at - row.due_at),
             Text(row.state.value, _STYLES[row.state]),
-            str(row.job_id)[:8] if has_job else "",
+            short_id(row.job_id) if has_job else "",
             str(row.missed) if row.missed else "",
             row.fired_by,
             Text(row.told or "", overflow="fold"),

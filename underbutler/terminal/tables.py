@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 
+from underbutler.model.identity import short_id
 from underbutler.model.job import Phase, TargetState
+from underbutler.model.status import status_of
 
-from .moments import when_text
 from .reasons import told_once
+from .times import when_text
 
 if TYPE_CHECKING:
     from underbutler.model.notice import LargeFileObjectAvailable
-    from underbutler.records import JobRow, TargetRow
+    from underbutler.records import JobRow, StepRow, TargetRow
 
-__all__ = ["jobs_table", "notice_line", "notices_table", "targets_table"]
+__all__ = ["jobs_table", "notice_line", "notices_table", "steps_table", "targets_table"]
 
 _STYLES: dict[str, str] = {
     Phase.COMPLETED: "green",
@@ -45,13 +47,19 @@ HEADINGS = {
 def jobs_table(rows: Sequence[tuple[JobRow, dict[TargetState, int]]]) -> Table:
     """Return a table of jobs and how many of their targets are where."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("job", "task", "repo", "phase", "targets", "submitted", "took"):
+    for heading in ("job", "task", "repo", "state", "targets", "submitted", "took"):
         table.add_column(heading, justify="right" if heading == "took" else "left")
     for row, counts in rows:
-        words = " ".join(f"{state.value} {number}" for state, number in counts.items() if number) or "none"
-        table.add_row(
-            str(row.id)[:8], row.task, row.repo, _styled(row.phase), words, when_text(row.created_at), _took(row)
-        )
+        cells = (short_id(row.id), row.task, row.repo, _styled(row.phase), _counted(counts), when_text(row.created_at))
+        table.add_row(*cells, _took(row))
+    return table
+
+
+def steps_table(steps: Sequence[StepRow], counts: Mapping[int, Mapping[TargetState, int]]) -> Table:
+    """Return a table of a job's steps and how many of their targets are where."""
+    table = Table("step", "task", "targets", "config digest", box=None, header_style="bold", pad_edge=False)
+    for step in steps:
+        table.add_row(step.label, step.task, _counted(counts[step.ordinal]), step.config_digest[:16])
     return table
 
 
@@ -73,7 +81,7 @@ def targets_table(
     title
         Line above the table.
     ids
-        Show the first characters of each target's id.
+        Show the last characters of each target's id.
     """
     rows = list(targets)
     keys = list(dict.fromkeys(key for row in rows for key in row.data_id))
@@ -95,7 +103,7 @@ def targets_table(
         table.add_column("reason", overflow="fold")
     for row, reason in zip(rows, reasons, strict=True):
         values = row.scalars or {}
-        cells = ([str(row.id)[:8]] if ids else []) + [str(row.data_id.get(key, "")) for key in keys]
+        cells = ([short_id(row.id)] if ids else []) + [str(row.data_id.get(key, "")) for key in keys]
         measured = [_number(values.get(name)) for name in scalars]
         told = [reason] if any(reasons) else []
         table.add_row(*cells, _styled(row.state), *measured, _number(row.seconds), *told)
@@ -147,7 +155,7 @@ def size_text(size: int) -> str:
 
 
 def _styled(word: str) -> Text:
-    return Text(str(word), style=_STYLES.get(word, ""))
+    return Text(status_of(word), style=_STYLES.get(word, ""))
 
 
 def _number(value: Any) -> str:
@@ -159,6 +167,10 @@ def _number(value: Any) -> str:
         case int():
             return str(value)
     return f"{value:.2f}"
+
+
+def _counted(counts: Mapping[TargetState, int]) -> str:
+    return " ".join(f"{status_of(state)} {number}" for state, number in counts.items() if number) or "none"
 
 
 def _took(row: JobRow) -> str:

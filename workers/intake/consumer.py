@@ -10,15 +10,15 @@ from celery.utils.log import get_logger as get_celery_logger
 from celery.worker import state
 from celery.worker.consumer import Consumer as _CeleryConsumer
 
-from underbutler.context import WorkerContext
-from underbutler.logs import get_logger
+from underbutler.context import ServiceContext
 from underbutler.records import JobStore, Parked
 from underbutler.settings import load_settings
+from underbutler.telemetry.logs import get_logger
+from workers.log_bindings import about
 
-from .bindings import about
-from .clerk import Case, Clerk
+from .inspection import Park, Wait, headers_of, judged, raw_bytes
 from .messaging import check_broker
-from .poison import Park, Wait, headers_of, judged, raw_bytes
+from .quarantine_writer import Case, QuarantineWriter
 
 __all__ = ["Consumer"]
 
@@ -46,14 +46,14 @@ class Consumer(CeleryConsumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.settings = load_settings()
-        self.clerk = Clerk(self._records, self.settings.unknown_wait_s)
+        self.clerk = QuarantineWriter(self._records, self.settings.unknown_wait_s)
         unwanted = {"without_gossip": True, "without_mingle": True}
         kwargs["worker_options"] = {**(kwargs.get("worker_options") or {}), **unwanted}
         super().__init__(*args, **kwargs)
 
     @contextmanager
     def _records(self) -> Iterator[JobStore]:
-        with WorkerContext(self.settings) as context:
+        with ServiceContext(self.settings) as context:
             yield context.jobs
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
@@ -81,7 +81,7 @@ class Consumer(CeleryConsumer):
 
     def on_unknown_message(self, body: Any, message: Any) -> None:  # noqa: ARG002 - Celery's
         """Have a message parked that is of no protocol of Celery's."""
-        self._refused(message, ValueError("it is no Celery message"))
+        self._refused(message, ValueError("it is not a Celery message"))
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ARG002 - Celery's
         """Have a message parked whose task is not known."""

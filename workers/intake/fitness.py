@@ -13,10 +13,9 @@ import billiard.pool
 import psutil
 from celery import bootsteps
 
-from underbutler.logs import get_logger
 from underbutler.settings import Settings, load_settings
-
-from . import keeper_link
+from underbutler.telemetry.logs import get_logger
+from workers.keeper import link as keeper_link
 
 __all__ = ["Fitness", "Unfit", "admit", "judge_children_by_present_memory", "memory_problem", "scratch_problem"]
 

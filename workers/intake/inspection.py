@@ -14,8 +14,7 @@ from typing import Any, NoReturn
 from underbutler.errors import MessageError
 from underbutler.model.dataref import READABLE_VERSIONS
 from underbutler.model.message import HEADER, Envelope, decode_element, digest_of
-
-from .redis_scripts import POISON_HEADER, POISON_TYPE
+from workers.transport.scripts import POISON_HEADER, POISON_TYPE
 
 __all__ = ["Park", "Wait", "headers_of", "judged", "raw_bytes"]
 
@@ -103,7 +102,7 @@ def judged(message: Any, known: Mapping[str, Any]) -> Park | Wait | None:
 def _look_at(message: Any, known: Mapping[str, Any]) -> None:
     headers = message.headers
     if message.content_type == POISON_TYPE:
-        _park("undecodable", f"This item of the queue is no message: {headers.get(POISON_HEADER)}.")
+        _park("undecodable", f"This item of the queue is not a message: {headers.get(POISON_HEADER)}.")
     name = headers.get("task")
     if not isinstance(name, str):
         _park("foreign", "The message names no Celery task: Underbutler did not send it.")
@@ -177,7 +176,7 @@ def _is_set(value: Any) -> bool:
 
 
 def raw_bytes(message: Any) -> bytes:
-    """Return the bytes that are kept: the body; of an item that is no message, the item."""
+    """Return the bytes that are kept: the body; of an item that is not a message, the item."""
     body = message.body or b""
     body = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body)
     if message.content_type == POISON_TYPE:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from underbutler.broker import CONSUMER_TIMEOUT_MS
-from underbutler.logs import get_logger
 from underbutler.settings import Settings
-
-from .redis_transport import worker_transport
+from underbutler.telemetry.logs import get_logger
+from workers.transport.transport import worker_transport
 
 __all__ = ["check_broker", "messaging_settings"]
 
@@ -29,7 +28,7 @@ def messaging_settings(settings: Settings) -> dict[str, Any]:
     that is away.
     """
     return {
-        "worker_consumer": "workers.consumer:Consumer",
+        "worker_consumer": "workers.intake.consumer:Consumer",
         "broker_channel_error_retry": True,
         **worker_transport(settings),
     }
@@ -56,5 +55,6 @@ def check_broker(connection: Any, settings: Settings) -> None:
             hard_limit_s=settings.hard_limit_s,
             default_s=DEFAULT_TIMEOUT_S,
             cure=f"set consumer_timeout = {needed_s * 1000} or more in rabbitmq.conf, or use RabbitMQ 3.12 or newer; "
-            "otherwise a target that runs longer than the timeout is delivered twice, and its copy stands down",
+            "otherwise a target that runs longer than the timeout is delivered twice, and its copy is discarded as a "
+            "duplicate delivery",
         )

@@ -10,17 +10,17 @@ from queue import SimpleQueue
 
 from underbutler import metrics
 from underbutler.errors import TransientError
-from underbutler.logs import get_logger
 from underbutler.records import JobStore, Parked, StandDown, StandDownReason
+from underbutler.retry import RECORDS_OF_QUARANTINE
+from underbutler.telemetry.logs import get_logger
+from workers.log_bindings import about
 
-from .bindings import about
-from .poison import Park, Wait
+from .inspection import Park, Wait
 
-__all__ = ["Case", "Clerk"]
+__all__ = ["Case", "QuarantineWriter"]
 
 log = get_logger(__name__)
 
-LONGEST_PAUSE_S = 15.0
 DELAY_S = 15.0
 """Seconds after which a target that no worker could run is tried again."""
 
@@ -44,7 +44,7 @@ class Case:
     settled: Callable[[], None]
 
 
-class Clerk:
+class QuarantineWriter:
     """Settles cases one after the other in a thread: while the records are away the worker goes on without them.
 
     Parameters
@@ -83,7 +83,7 @@ class Clerk:
                 log.error("message_not_settled", reason=case.verdict.reason, error=f"{type(error).__name__}: {error}")
 
     def _settle_when_possible(self, case: Case) -> None:
-        pause_s = 0.5
+        pause_s = RECORDS_OF_QUARANTINE.first_s
         while not self._ending.is_set():
             try:
                 with self._open() as jobs, about(case.message.headers or {}):
@@ -91,7 +91,7 @@ class Clerk:
             except TransientError as error:
                 log.warning("records_not_reachable", error=str(error), retry_in_s=pause_s)
                 self._ending.wait(pause_s)
-                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+                pause_s = RECORDS_OF_QUARANTINE.after(pause_s)
             else:
                 case.settled()
                 return
@@ -99,7 +99,7 @@ class Clerk:
     def _settle(self, case: Case, jobs: JobStore) -> None:
         match case.verdict:
             case Park() as park:
-                jobs.park(case.message)
+                jobs.quarantine.park(case.message)
                 metrics.PARKED.count(kind=park.kind)
                 log.error("message_parked", kind=park.kind, reason=park.reason, queue=case.message.queue)
             case Wait() as wait:
@@ -108,7 +108,7 @@ class Clerk:
     def _defer(self, wait: Wait, case: Case, jobs: JobStore) -> None:
         hold_after_s = 0.0 if wait.for_good else self._hold_after_s
         try:
-            state = jobs.defer(
+            state = jobs.waiting.defer(
                 wait.target,
                 wait.digest,
                 wait.send_no,
@@ -118,7 +118,7 @@ class Clerk:
             )
         except StandDown as stood:
             if stood.reason is StandDownReason.UNKNOWN:
-                jobs.park(case.message)
+                jobs.quarantine.park(case.message)
             log.info("stood_down", target=str(wait.target), reason=str(stood))
         else:
             metrics.DEFERRED.count(reason="unreadable")

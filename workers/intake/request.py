@@ -14,11 +14,10 @@ from celery.exceptions import Ignore, Reject, Retry, TimeLimitExceeded, WorkerLo
 from celery.worker.request import Request
 from celery.worker.state import task_ready
 
-from underbutler.logs import get_logger
 from underbutler.settings import load_settings
-
-from . import keeper_link
-from .bindings import about
+from underbutler.telemetry.logs import get_logger
+from workers.keeper import link as keeper_link
+from workers.log_bindings import about
 
 __all__ = ["Spent", "TargetRequest"]
 

@@ -13,9 +13,8 @@ from typing import Any
 from celery.utils.functional import maybe_list
 from celery.worker import control
 
-from underbutler.logs import get_logger
-
-from . import keeper_link
+from underbutler.telemetry.logs import get_logger
+from workers.keeper import link as keeper_link
 
 __all__ = ["connect"]
 

@@ -1,6 +1,6 @@
 """The processes that hold claims: which of them live, and which number has gone to another process since.
 
-Works through psutil, also where there is no ``/proc``. May import records.
+Works through psutil, also where there is no ``/proc``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import psutil
 
 from underbutler.records import HeldClaim
 
-__all__ = ["Wards"]
+__all__ = ["ChildProcesses"]
 
 CLOCK_SLACK_S: Final = 2.0
 """How far two readings of one process' start may differ, in seconds."""
@@ -24,7 +24,7 @@ CLOCK_SLACK_S: Final = 2.0
 Key = tuple[uuid.UUID, int]
 
 
-class Wards:
+class ChildProcesses:
     """The children of one worker, as their claims name them.
 
     A process is recognised at the first look by the time of its start, and from then on by what the kernel keeps of it,
@@ -56,6 +56,7 @@ class Wards:
         key = _key(claim)
         process = self._process(claim)
         with suppress(psutil.NoSuchProcess):
+            # A zombie has its number until its parent asks for it, and does nothing any more.
             if process is not None and process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
                 self._missing.pop(key, None)
                 return True

@@ -1,7 +1,4 @@
-"""What a keeper tells of a claim that it ends: whose lines are whose, what its child said last, and its span.
-
-May import records, logs, tracing and the black box, and neither Celery nor the science stack.
-"""
+"""What a keeper tells of a claim that it ends: whose lines are whose, what its child said last, and its span."""
 
 from __future__ import annotations
 
@@ -9,8 +6,9 @@ import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from underbutler import black_box, logs, tracing
 from underbutler.records import HeldClaim
+from underbutler.telemetry import claim_log_file as black_box
+from underbutler.telemetry import logs, tracing
 
 __all__ = ["about", "last_words", "tell_trace"]
 

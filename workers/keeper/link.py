@@ -17,7 +17,7 @@ from collections import OrderedDict, deque
 from contextlib import suppress
 from typing import Any, Final
 
-from underbutler.logs import get_logger
+from underbutler.telemetry.logs import get_logger
 
 __all__ = ["KeeperLink", "current", "set_current"]
 
@@ -54,6 +54,7 @@ class KeeperLink:
         self._heard = b""
         self._closing = False
         reading, self._descriptor = os.pipe()
+        # A keeper that hangs must not make the main process hang with it.
         os.set_blocking(self._descriptor, False)
         self._process = self._spawn(reading)
         os.register_at_fork(after_in_child=self._forget)
@@ -146,6 +147,7 @@ class KeeperLink:
         """Start a keeper whose orders come from a pipe, and tell it all that matters."""
         try:
             process = subprocess.Popen(
+                # -P: nothing in the working directory may pass for a module of ours.
                 [sys.executable, "-P", "-m", "workers.keeper"],
                 stdin=reading,
                 stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""What a keeper is told by its main process, and what it remembers of that. May import the records' values."""
+"""What a keeper is told by its main process, and what it remembers of that."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 ``python -m workers.keeper``, started by the worker's main process before its pool. It renews the leases of children
 that live, ends those of children that are gone, ends what was cancelled or runs beyond every limit, and ends with its
-worker. It is a process, because science code may hold the interpreter's lock and the main process forks. May import
-records, sql, settings, metrics and logs, and neither Celery nor the science stack.
+worker. It is a process, because science code may hold the interpreter's lock and the main process forks; a light one,
+because it loads neither Celery nor the science stack.
 """
 
 from __future__ import annotations
@@ -21,17 +21,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from underbutler import black_box, logs, metrics, tracing
+from underbutler import metrics
 from underbutler.errors import RecordsUnavailableError, UnknownNameError
 from underbutler.recording import JobRecorder
 from underbutler.records import ClaimEnd, HeldClaim, JobStore, Worker
 from underbutler.settings import Settings, load_settings
 from underbutler.sql import open_engine
+from underbutler.telemetry import claim_log_file as black_box
+from underbutler.telemetry import logs, tracing
+from workers.measuring import KeeperMetrics, count_end
 
-from .keeper_orders import Cut, Orders, Said
-from .measuring import KeeperMetrics, count_end
-from .obituary import about, last_words, tell_trace
-from .wards import Wards
+from .child_processes import ChildProcesses
+from .claim_report import about, last_words, tell_trace
+from .orders import Cut, Orders, Said
 
 __all__ = ["Keeper"]
 
@@ -87,7 +89,7 @@ class Keeper:
     limits: Mapping[str, float] = field(default_factory=dict)
     measures: KeeperMetrics | None = None
     box: Path | None = None
-    _wards: Wards = field(init=False)
+    _wards: ChildProcesses = field(init=False)
     _cuts: dict[int, Cut] = field(default_factory=dict)
     _said: dict[tuple[uuid.UUID, int], Said] = field(default_factory=dict)
     _revoked: set[uuid.UUID] = field(default_factory=set)
@@ -99,7 +101,7 @@ class Keeper:
     _away_since: float | None = None
 
     def __post_init__(self) -> None:
-        self._wards = Wards(self.worker.pid, GONE_GRACE_S)
+        self._wards = ChildProcesses(self.worker.pid, GONE_GRACE_S)
 
     def run(self) -> None:
         """Keep until the main process is gone, then end what it left."""
@@ -107,6 +109,7 @@ class Keeper:
         while True:
             for order in self.orders.read(pause_s):
                 self.take(order)
+            # Two signs of one end: a child that inherited the pipe keeps it open, and then only the parent tells.
             if self.orders.ended or os.getppid() != self.worker.pid:
                 return self.bury()
             pause_s = self.turn()
@@ -114,7 +117,7 @@ class Keeper:
     def turn(self) -> float:
         """Look at every claim once; return how long the next look may wait, in seconds."""
         try:
-            self._held = self.jobs.claims_of_worker(self.worker.id)
+            self._held = self.jobs.leases.of_worker(self.worker.id)
             self._look()
             self._renew()
             self._settle()
@@ -153,10 +156,11 @@ class Keeper:
 
     def _settle(self) -> None:
         """Tell the records what the main process said; what they could not be told stays for the next round."""
+        # Discarded only when the records have it: while they are away, the next round tries again.
         while self._revoked:
             target = next(iter(self._revoked))
             try:
-                state = self.jobs.cancel_target(target)
+                state = self.jobs.cancellation.cancel_target(target)
             except UnknownNameError:
                 log.info("target_unknown", target=str(target))
             else:
@@ -164,32 +168,36 @@ class Keeper:
             self._revoked.discard(target)
         held = {(claim.target, claim.send_no) for claim in self._held}
         for target, send_no in [key for key in self._said if key not in held]:
+            # What the main process says of a claim that was ended here is no news.
             if (target, send_no) not in self._over:
                 self._unclaimed(target, send_no, self._said[target, send_no])
             self._said.pop((target, send_no))
         if self._unfit is not None:
-            self.jobs.worker_unfit(self.worker.id, self._unfit[0])
+            self.jobs.workers.mark_unfit(self.worker.id, self._unfit[0])
             self._unfit = None
 
     def _unclaimed(self, target: uuid.UUID, send_no: int, said: Said) -> None:
         """Have a message sent again that ended before its target was claimed."""
         if said.died and self._stop_at is None:
-            state = self.jobs.died_unclaimed(target, send_no, reason=said.reason, max_deaths=self.settings.max_deaths)
+            state = self.jobs.waiting.died_unclaimed(
+                target, send_no, reason=said.reason, max_deaths=self.settings.max_deaths
+            )
             if state is not None:
                 metrics.CHILD_DEATHS.count(how="died")
                 log.error("ended_unclaimed", target=str(target), send_no=send_no, reason=said.reason, state=state)
-        elif self.jobs.lost(target, send_no):
+        elif self.jobs.outbox.lost(target, send_no):
             log.info("message_to_be_sent_again", target=str(target), send_no=send_no)
 
     def _renew(self) -> None:
         now = time.monotonic()
         if now < self._renew_at:
             return
-        self.jobs.worker_alive(self.worker)
+        self.jobs.workers.mark_alive(self.worker)
         living = self._wards.living(self._held)
         if living:
-            renewed = self.jobs.renew_worker(self.worker.id, living, self.settings.lease_s)
+            renewed = self.jobs.leases.renew_worker(self.worker.id, living, self.settings.lease_s)
             metrics.LEASE_RENEWALS.count(len(renewed))
+        # Three times a lease: a renewal that fails does not cost it.
         self._renew_at = now + self.settings.lease_s / 3
 
     # What the children do
@@ -198,6 +206,7 @@ class Keeper:
         """End the claims of children that are gone, and the children whose claims are to end."""
         now = time.monotonic()
         missing = [claim for claim in self._held if not self._wards.lives(claim)]
+        # The main process may just have said how they ended, which tells more than that they are gone.
         if missing:
             for order in self.orders.read(0):
                 self.take(order)
@@ -213,7 +222,7 @@ class Keeper:
             elif claim.age_s > self.limits.get(claim.task, self.settings.hard_limit_s) + LIMIT_MARGIN_S:
                 self._cut(claim, "timed_out", f"stopped after {claim.age_s:.0f} s by its time limit", now)
             elif self._stop_at is not None and now >= self._stop_at:
-                self._cut(claim, "given_back", "its worker was asked to end", now)
+                self._cut(claim, "given_back", "its worker was asked to stop", now)
         pids = {claim.pid for claim in self._held}
         for pid in [pid for pid in self._cuts if pid not in pids and now > self._cuts[pid].since + 3 * TERM_GRACE_S]:
             self._cuts.pop(pid)  # what it held was completed first: nothing is left to be ended
@@ -243,7 +252,7 @@ class Keeper:
         if said is not None and said.event == "timed_out":
             return "timed_out", said.reason
         if self._stop_at is not None:
-            return "given_back", "its worker was asked to end"
+            return "given_back", "its worker was asked to stop"
         if said is not None:
             return "died", said.reason
         return "died", f"its process {claim.pid} is gone: it was killed, or ran out of memory"
@@ -264,7 +273,7 @@ class Keeper:
             self._wards.signal(claim, signal.SIGKILL)
 
     def _end(self, claim: HeldClaim, end: ClaimEnd, reason: str) -> None:
-        state = self.jobs.end_claim(
+        state = self.jobs.leases.end_claim(
             claim.target,
             claim.claim_no,
             end=end,
@@ -273,6 +282,7 @@ class Keeper:
             max_worker_deaths=self.settings.max_worker_deaths,
             log=last_words(self.box, claim),
         )
+        # Removed after the records have it: a keeper that dies in between leaves the log to whoever ends the claim.
         last_words(self.box, claim, forget=True)
         self._over.append((claim.target, claim.send_no))
         if state is not None:
@@ -292,17 +302,18 @@ class Keeper:
         log.info("worker_gone", worker=self.worker.id, asked=self._stop_at is not None)
         deadline = time.monotonic() + min(LAST_WILL_S, self.settings.lease_s)
         while time.monotonic() < deadline:
+            # Killed before anybody is asked: an orphan must not go on writing while the records are away.
             for claim in self._held:
                 self._wards.signal(claim, signal.SIGKILL)
             try:
-                self._held = self.jobs.claims_of_worker(self.worker.id)
+                self._held = self.jobs.leases.of_worker(self.worker.id)
                 for claim in self._held:
                     self._wards.signal(claim, signal.SIGKILL)
                     self._wards.wait(claim, 2.0)
                     self._end(claim, *self._last_end(claim))
                 self._held = []
                 self._settle()
-                self.jobs.worker_ended(self.worker.id)
+                self.jobs.workers.mark_ended(self.worker.id)
             except RecordsUnavailableError as error:
                 log.warning("records_away", error=str(error))
                 time.sleep(SOON_S)
@@ -342,6 +353,7 @@ def main() -> None:
         queue=start["queue"],
         concurrency=int(start["concurrency"]),
     )
+    # One wait for the database must not use up the time in which a lease has to be renewed.
     wait_s = max(1.0, min(settings.database_wait_s, settings.lease_s / 6))
     jobs = JobStore(open_engine(settings.records_url, wait_s), JobRecorder())
     measures = KeeperMetrics(settings, start.get("metrics"))
@@ -360,7 +372,3 @@ def _tell(what: Mapping[str, Any]) -> None:
         os.write(sys.stdout.fileno(), json.dumps(what).encode() + b"\n")
     except OSError as error:
         log.info("nobody_listens", error=str(error))
-
-
-if __name__ == "__main__":
-    main()

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underbutler.butlers import media_type
-from underbutler.catalog.layouts import layout_of
+from underbutler.catalog.handlers.array_layout import layout_of
 from underbutler.errors import LostDatasetError
 from underbutler.model.dataref import human_data_id
 from underbutler.records import Claim, Product
 
-from .patience import outlast
+from .waiting_for_records import retry_until_available
 
 if TYPE_CHECKING:
     from lsst.daf.butler import Butler, DatasetRef
     from lsst.resources import ResourcePath
 
-    from underbutler.context import WorkerContext
+    from underbutler.context import ServiceContext
     from underbutler.pipe import DatasetSpec
     from underbutler.records import ProductRow
 
@@ -41,7 +41,7 @@ def artifacts_of(
     refs: Iterable[DatasetRef],
     butler: Butler,
     claim: Claim,
-    context: WorkerContext,
+    context: ServiceContext,
     specs: Mapping[str, DatasetSpec],
 ) -> list[Artifact]:
     """Find the files of what was put, and decide for each whether it is large.
@@ -64,7 +64,7 @@ def recorded_artifacts(rows: Sequence[ProductRow], butler: Butler) -> list[Artif
 
 
 def _artifact(
-    ref: DatasetRef, butler: Butler, claim: Claim, context: WorkerContext, spec: DatasetSpec | None
+    ref: DatasetRef, butler: Butler, claim: Claim, context: ServiceContext, spec: DatasetSpec | None
 ) -> Artifact:
     uri = butler.getURI(ref)
     size = uri.size()
@@ -72,7 +72,9 @@ def _artifact(
         large = False  # what the frame of a task writes by itself: metadata, config, versions
     elif spec.large is None:
         threshold = context.settings.annex_threshold_bytes
-        large = outlast(context.jobs.decide_large, claim.job, ref.datasetType.name, size, threshold)
+        large = retry_until_available(
+            context.jobs.deliveries.decide_large, claim.job, ref.datasetType.name, size, threshold
+        )
     else:
         large = spec.large
     return _found(ref, uri, size, large)

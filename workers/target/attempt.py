@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .journal import ClaimJournal
 
 if TYPE_CHECKING:
-    from underbutler.context import WorkerContext
+    from underbutler.context import ServiceContext
     from underbutler.model.message import TargetMessage
     from underbutler.pipe import CmdLineTask
     from underbutler.records import Claim, Outcome
@@ -44,7 +44,7 @@ class Attempt:
 
     message: TargetMessage
     claim: Claim
-    context: WorkerContext
+    context: ServiceContext
     task_class: type[CmdLineTask]
     said: ClaimLog
     delivering: bool = False

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from underbutler import tracing
 from underbutler.butlers import decode
 from underbutler.errors import FencedOutError, MessageError, TransientError
-from underbutler.logs import get_logger
 from underbutler.model.message import Element, TargetMessage
 from underbutler.pipe.binding import bound_element, references
+from underbutler.telemetry import tracing
+from underbutler.telemetry.logs import get_logger
 
-from .patience import outlast
+from .waiting_for_records import retry_until_available
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from lsst.daf.butler import Butler
 
-    from underbutler.context import WorkerContext
+    from underbutler.context import ServiceContext
 
     from .attempt import Attempt
 
@@ -67,7 +67,7 @@ def bound_target(
 
 
 @contextmanager
-def opened(opening: AbstractContextManager[T], labels: Iterable[str], context: WorkerContext) -> Iterator[T]:
+def opened(opening: AbstractContextManager[T], labels: Iterable[str], context: ServiceContext) -> Iterator[T]:
     """Open butlers, and count for the breaker of their repository when they cannot be opened.
 
     A breaker is closed by the first success after a failure, and by the first of a process: what earlier processes met
@@ -86,17 +86,17 @@ def opened(opening: AbstractContextManager[T], labels: Iterable[str], context: W
             _count_failure(error, sorted(labels), context)
             raise
         for label in sorted(set(labels) - context.opened_labels):
-            outlast(context.jobs.breaker_closed, label)
+            retry_until_available(context.jobs.breakers.close, label)
             context.opened_labels.add(label)
         yield entered
 
 
-def _count_failure(error: TransientError, labels: list[str], context: WorkerContext) -> None:
+def _count_failure(error: TransientError, labels: list[str], context: ServiceContext) -> None:
     label = str(error.fields.get("label") or labels[0])
     context.opened_labels.discard(label)
     settings = context.settings
-    open_until = outlast(
-        context.jobs.breaker_failed,
+    open_until = retry_until_available(
+        context.jobs.breakers.count_failure,
         label,
         str(error),
         failures=settings.breaker_failures,
@@ -126,10 +126,10 @@ def clear_leftovers(attempt: Attempt, butler: Butler) -> int:
     claim, jobs = attempt.claim, attempt.context.jobs
     if claim.claim_no == 1:
         return 0
-    intents = outlast(jobs.intents_of_dead_claims, claim)
+    intents = retry_until_available(jobs.intents.of_dead_claims, claim)
     left = [ref for intent in intents if (ref := butler.get_dataset(intent.dataset_id))]
     if left:
-        if not outlast(jobs.renew, claim, attempt.settings.lease_s):
+        if not retry_until_available(jobs.claims.renew, claim, attempt.settings.lease_s):
             raise FencedOutError(f"Claim {claim.claim_no} of target {claim.target} was overtaken: it prunes nothing.")
         butler.pruneDatasets(left, disassociate=True, unstore=True, purge=True)
         log.info("leftovers_removed", datasets=len(left))

@@ -11,17 +11,17 @@ from celery.exceptions import Ignore, TaskPredicate
 
 from underbutler import metrics
 from underbutler.errors import FencedOutError
-from underbutler.logs import get_logger
 from underbutler.model.job import TargetState
 from underbutler.model.message import HEADER, Envelope, TargetMessage
 from underbutler.records import StandDown, StandDownReason
 from underbutler.redaction import redacted_error, redacted_text
+from underbutler.telemetry.logs import get_logger
+from workers import process
+from workers.intake.refusals import SubmittedOnly
+from workers.intake.request import Spent
 
-from . import process
-from .refusals import SubmittedOnly
-from .request import Spent
-from .target import GivenBackError, TargetFailedError, run_target
-from .waiting import DeferredError
+from .deferring import DeferredError
+from .run import GivenBackError, TargetFailedError, run_target
 
 if TYPE_CHECKING:
     from underbutler.pipe import CmdLineTask
@@ -46,7 +46,7 @@ class TargetTask(SubmittedOnly, Task[..., str]):
     """
 
     abstract = True
-    Request = "workers.request:TargetRequest"
+    Request = "workers.intake.request:TargetRequest"
     typing = False
     acks_late = True
     acks_on_failure_or_timeout = True

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from underbutler.errors import RecordsUnavailableError
-from underbutler.logs import get_logger
 from underbutler.records import StandDown, StandDownReason
+from underbutler.telemetry.logs import get_logger
 
-from .patience import outlast
-from .waiting import defer
+from .deferring import defer
+from .waiting_for_records import retry_until_available
 
 if TYPE_CHECKING:
-    from underbutler.context import WorkerContext
+    from underbutler.context import ServiceContext
     from underbutler.model.message import TargetMessage
     from underbutler.records import Claim
 
@@ -22,7 +22,7 @@ log = get_logger(__name__)
 
 
 def claimed(
-    message: TargetMessage, context: WorkerContext, *, worker: str, pid: int, pid_started: float | None
+    message: TargetMessage, context: ServiceContext, *, worker: str, pid: int, pid_started: float | None
 ) -> Claim:
     """Claim the target of a message.
 
@@ -39,7 +39,7 @@ def claimed(
     def ask() -> Claim:
         nonlocal lost_answers
         try:
-            return context.jobs.claim(
+            return context.jobs.claims.grant(
                 target=envelope.target,
                 digest=envelope.digest,
                 send_no=envelope.send_no,
@@ -53,7 +53,7 @@ def claimed(
             raise
 
     try:
-        return outlast(ask)
+        return retry_until_available(ask)
     except StandDown as refusal:
         if refusal.reason is StandDownReason.BREAKER:
             raise _until_it_closes(refusal, message, context) from refusal
@@ -62,19 +62,19 @@ def claimed(
         raise
 
 
-def _until_it_closes(refusal: StandDown, message: TargetMessage, context: WorkerContext) -> Exception:
+def _until_it_closes(refusal: StandDown, message: TargetMessage, context: ServiceContext) -> Exception:
     delay_s = max(context.settings.retry_base_s, float(refusal.fields["wait_s"]))
     return defer(message, context, kind="breaker", reason=str(refusal), delay_s=delay_s)
 
 
-def _end_what_nobody_knows(message: TargetMessage, context: WorkerContext, worker: str, pid: int) -> None:
+def _end_what_nobody_knows(message: TargetMessage, context: ServiceContext, worker: str, pid: int) -> None:
     """End a claim of this very process that was granted while its answer was lost: nobody would ever end it."""
     target, send_no = message.envelope.target, message.envelope.send_no
-    *_, last = outlast(context.jobs.claims, target)
+    *_, last = retry_until_available(context.jobs.read.claims, target)
     if (last.worker, last.pid, last.send_no, last.ended_at) == (worker, pid, send_no, None):
         settings = context.settings
-        outlast(
-            context.jobs.end_claim,
+        retry_until_available(
+            context.jobs.leases.end_claim,
             target,
             last.claim_no,
             end="given_back",

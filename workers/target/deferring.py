@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Literal
 
 from underbutler import metrics
 from underbutler.errors import MessageError
-from underbutler.logs import get_logger
 from underbutler.model.job import TargetState
 from underbutler.pipe.binding import references
+from underbutler.telemetry.logs import get_logger
+from workers.intake.fitness import Unfit, admit
 
-from .fitness import Unfit, admit
-from .ground import UnreadableError, decoded
-from .patience import outlast
+from .butler_session import UnreadableError, decoded
 from .retrying import backoff_s
+from .waiting_for_records import retry_until_available
 
 if TYPE_CHECKING:
-    from underbutler.context import WorkerContext
+    from underbutler.context import ServiceContext
     from underbutler.model.message import Element, TargetMessage
 
 __all__ = ["DeferredError", "check_fitness", "defer", "readable"]
@@ -45,7 +45,7 @@ class DeferredError(Exception):
 
 def defer(
     message: TargetMessage,
-    context: WorkerContext,
+    context: ServiceContext,
     *,
     kind: Literal["unfit", "unreadable", "breaker"],
     reason: str,
@@ -68,8 +68,8 @@ def defer(
         The target is held when it has waited for longer than this, in seconds.
     """
     envelope = message.envelope
-    state = outlast(
-        context.jobs.defer,
+    state = retry_until_available(
+        context.jobs.waiting.defer,
         envelope.target,
         envelope.digest,
         envelope.send_no,
@@ -83,7 +83,7 @@ def defer(
     return DeferredError(f"Target {envelope.target} {words}: {reason}", state)
 
 
-def check_fitness(message: TargetMessage, context: WorkerContext) -> None:
+def check_fitness(message: TargetMessage, context: ServiceContext) -> None:
     """Defer a target that this process is not fit to take.
 
     Raises
@@ -99,7 +99,7 @@ def check_fitness(message: TargetMessage, context: WorkerContext) -> None:
         raise defer(message, context, kind="unfit", reason=unfit.reason, delay_s=delay_s) from unfit
 
 
-def readable(message: TargetMessage, context: WorkerContext) -> Element:
+def readable(message: TargetMessage, context: ServiceContext) -> Element:
     """Decode what a message carries, if this worker can read it.
 
     Raises
@@ -123,7 +123,7 @@ def readable(message: TargetMessage, context: WorkerContext) -> Element:
     return element
 
 
-def _check_universes(element: Element, context: WorkerContext) -> None:
+def _check_universes(element: Element, context: ServiceContext) -> None:
     """Compare the universe of each data ID with that of its repository as this worker reads it."""
     from lsst.daf.butler.registry.versions import IncompatibleVersionError, ManagerMismatchError, MissingManagerError
 

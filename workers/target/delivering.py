@@ -6,29 +6,33 @@ is safe in the Butler, from where any claim delivers it again, under keys of its
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from underbutler import metrics, tracing
+from tenacity import stop_after_attempt, stop_after_delay
+
+from underbutler import metrics
 from underbutler.annex import bucket_for, deliver
-from underbutler.butlers.translation import asking
+from underbutler.butlers.translation import translate_butler_errors
 from underbutler.errors import AnnexUnavailableError, IntegrityError, LostDatasetError
-from underbutler.logs import get_logger
 from underbutler.model.job import TargetState
 from underbutler.model.message import now_s
 from underbutler.model.naming import product_key
 from underbutler.model.notice import FORMAT_VERSION, LargeFileObjectAvailable
 from underbutler.records import Outcome, Product, Upload
+from underbutler.retry import ANNEX_OF_A_TARGET
+from underbutler.telemetry import tracing
+from underbutler.telemetry.logs import get_logger
 
 from .attempt import Attempt
-from .patience import finish, outlast
+from .waiting_for_records import retry_past_soft_limit, retry_until_available
 
 if TYPE_CHECKING:
     from astropy.time import Time
     from lsst.daf.butler import DatasetRef
+    from tenacity import RetryCallState
 
     from underbutler.annex import DeliveredObject
 
@@ -43,8 +47,6 @@ TRIES = 3
 """How often a claim tries one object before it gives its delivery back."""
 PATIENCE_S = 15.0
 """A claim begins no other try later than this after its first, in seconds: a hanging store takes its time each try."""
-PAUSE_S = 1.0
-"""Wait before the second try, in seconds; it triples."""
 _FAILURES: dict[type[Exception], str] = {
     AnnexUnavailableError: "away",
     IntegrityError: "integrity",
@@ -79,8 +81,8 @@ def deliver_first(attempt: Attempt, reduced: Reduced) -> Outcome:
         state = TargetState.DONE if reduced.found_work else TargetState.NO_WORK
         return Outcome(state=state, exit_status=0, products=products, scalars=reduced.scalars, seconds=attempt.seconds)
     attempt.delivering = True
-    finish(
-        attempt.context.jobs.begin_delivery,
+    retry_past_soft_limit(
+        attempt.context.jobs.claims.begin_delivery,
         attempt.claim,
         products,
         scalars=reduced.scalars,
@@ -93,7 +95,7 @@ def deliver_first(attempt: Attempt, reduced: Reduced) -> Outcome:
 def deliver_again(attempt: Attempt, artifacts: Sequence[Artifact]) -> Outcome:
     """Deliver what an earlier claim of the target made; raises what `deliver_first` does."""
     shipments = _shipments(attempt, artifacts)
-    finish(attempt.context.jobs.add_uploads, attempt.claim, _uploads(shipments))
+    retry_past_soft_limit(attempt.context.jobs.uploads.add, attempt.claim, _uploads(shipments))
     return _delivered(attempt, artifacts, shipments)
 
 
@@ -114,7 +116,7 @@ def _shipments(attempt: Attempt, artifacts: Sequence[Artifact]) -> list[_Shipmen
     large = [artifact for artifact in artifacts if artifact.product.large]
     if not large:
         return []
-    created_at = outlast(attempt.context.job, attempt.claim.job).created_at
+    created_at = retry_until_available(attempt.context.job, attempt.claim.job).created_at
     return [_shipment(artifact, attempt, created_at) for artifact in large]
 
 
@@ -143,22 +145,25 @@ def _ship_with_patience(shipment: _Shipment, attempt: Attempt) -> DeliveredObjec
     """Deliver one object, with few tries; with one while the annex was away a moment ago for this process."""
     context = attempt.context
     tries = 1 if context.annex_was_away else TRIES
-    began, pause_s = time.monotonic(), PAUSE_S
-    for tries_left in reversed(range(tries)):
-        try:
-            with _counted(shipment):
-                placed = _ship(shipment, attempt)
-        except (AnnexUnavailableError, IntegrityError) as error:
-            if not tries_left or time.monotonic() - began > PATIENCE_S:
-                context.annex_was_away = True
-                raise
-            log.warning("delivery_tried_again", bucket=shipment.bucket, key=shipment.key, error=str(error))
-            time.sleep(pause_s)
-            pause_s *= 3
-        else:
-            context.annex_was_away = False
-            return placed
-    raise AssertionError("the last try returns or raises")
+    last = stop_after_attempt(tries) | stop_after_delay(PATIENCE_S)
+
+    def say(state: RetryCallState) -> None:
+        error = None if state.outcome is None else state.outcome.exception()
+        log.warning("delivery_tried_again", bucket=shipment.bucket, key=shipment.key, error=str(error))
+
+    retrying = ANNEX_OF_A_TARGET.retrying(AnnexUnavailableError, IntegrityError, stop=last, before_wait=say)
+    try:
+        placed = retrying(_ship_counted, shipment, attempt)
+    except (AnnexUnavailableError, IntegrityError):
+        context.annex_was_away = True
+        raise
+    context.annex_was_away = False
+    return placed
+
+
+def _ship_counted(shipment: _Shipment, attempt: Attempt) -> DeliveredObject:
+    with _counted(shipment):
+        return _ship(shipment, attempt)
 
 
 @contextmanager
@@ -177,10 +182,10 @@ def _counted(shipment: _Shipment) -> Iterator[None]:
 
 def _ship(shipment: _Shipment, attempt: Attempt) -> DeliveredObject:
     artifact = shipment.artifact
-    out = outlast(attempt.context.job, attempt.claim.job).out
+    out = retry_until_available(attempt.context.job, attempt.claim.job).out
     span = tracing.span(f"deliver {artifact.product.dataset_type}", url=f"s3://{shipment.bucket}/{shipment.key}")
     try:
-        with span, asking(out), artifact.uri.open("rb") as stream:
+        with span, translate_butler_errors(out), artifact.uri.open("rb") as stream:
             return deliver(
                 attempt.context.s3,
                 stream,

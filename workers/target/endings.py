@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from celery.exceptions import SoftTimeLimitExceeded
 
 from underbutler.errors import TokenExpiredError, TransientError, UnderbutlerError
-from underbutler.logs import get_logger
 from underbutler.model.job import TargetState
 from underbutler.records import Outcome, Product
+from underbutler.telemetry.logs import get_logger
 
 from .attempt import Attempt, Failure, GiveBack
 from .retrying import delivery_backoff_s, transient_backoff_s
@@ -69,10 +69,8 @@ def failed(
 
     Parameters
     ----------
-    error
-        What was raised.
-    attempt
-        The attempt that met it.
+    error, attempt
+        What was raised, and the attempt that met it.
     products
         What it stored all the same.
     state

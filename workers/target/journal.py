@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from underbutler.records import Claim, Intent, JobStore
 
-from .patience import outlast
+from .waiting_for_records import retry_until_available
 
 if TYPE_CHECKING:
     from lsst.daf.butler import DatasetRef
@@ -42,7 +42,7 @@ class ClaimJournal:
         FencedOutError
             If the claim was overtaken.
         """
-        outlast(self._jobs.intend, self._claim, [_intent(ref) for ref in refs])
+        retry_until_available(self._jobs.intents.record, self._claim, [_intent(ref) for ref in refs])
 
     def stored(self, ref: DatasetRef) -> None:
         """Remember that a dataset was put."""

@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from underbutler import logs
-from underbutler.black_box import BlackBox
+from underbutler.telemetry import logs
+from underbutler.telemetry.claim_log_file import BlackBox
 
 __all__ = ["ClaimLog", "captured"]
 

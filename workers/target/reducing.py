@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from lsst.pipe.base import NoWorkFound
 
-from underbutler import tracing
-from underbutler.butlers.translation import asking
+from underbutler.butlers.translation import translate_butler_errors
 from underbutler.errors import FencedOutError, TransientError, UsageError
-from underbutler.logs import get_logger
 from underbutler.pipe import worker_command
 from underbutler.pipe.job_types import declared_types
 from underbutler.records import Outcome
+from underbutler.telemetry import tracing
+from underbutler.telemetry.logs import get_logger
 
 from .artifacts import Artifact, artifacts_of
 from .attempt import Attempt, Failure, GiveBack
+from .butler_session import bound_target, clear_leftovers, output_butler
 from .endings import after, no_work, stored_products
-from .ground import bound_target, clear_leftovers, output_butler
-from .patience import outlast
+from .waiting_for_records import retry_until_available
 
 if TYPE_CHECKING:
     from lsst.daf.butler import Butler
@@ -70,14 +70,17 @@ def reduce(attempt: Attempt, element: Element) -> Reduced | Outcome | Failure | 
         If the job's access token is not valid any more.
     """
     context, task_class = attempt.context, attempt.task_class
-    job, config = outlast(context.job_and_config, attempt.claim.job, task_class)
+    claim = attempt.claim
+    job, step, config = retry_until_available(context.job_and_config, claim.job, claim.step, task_class)
     declared = declared_types(task_class, config)
-    token = outlast(context.token, attempt.claim.token_handle)
+    token = retry_until_available(context.token, claim.token_handle)
     with bound_target(element, attempt, declared, token) as target:
         butler = output_butler(target)
-        with asking(job.out):
+        with translate_butler_errors(job.out):
             clear_leftovers(attempt, butler)
-        command = worker_command(task_class, overrides=job.overrides, options=job.options, butler=butler, config=config)
+        command = worker_command(
+            task_class, overrides=step.overrides, options=step.options, butler=butler, config=config
+        )
         runner = task_class.RunnerClass(TaskClass=task_class, parsedCmd=command, doReturnResults=True)
         return _called(runner, target, attempt, butler, job.out)
 
@@ -90,7 +93,7 @@ def _called(
     try:
         with tracing.span("reduce"):
             struct = _call(runner, target)
-        with asking(label):
+        with translate_butler_errors(label):
             specs = attempt.task_class.datasetTypes
             found = artifacts_of(stored.values(), butler, attempt.claim, attempt.context, specs)
     except NoWorkFound as reason:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underbutler.butlers.translation import asking
+from underbutler.butlers.translation import translate_butler_errors
 
 from .artifacts import recorded_artifacts
+from .butler_session import opened
 from .delivering import deliver_again
-from .ground import opened
-from .patience import outlast
+from .waiting_for_records import retry_until_available
 
 if TYPE_CHECKING:
     from underbutler.records import Outcome
@@ -33,8 +33,8 @@ def resume(attempt: Attempt) -> Outcome:
     """
     attempt.delivering = True
     context = attempt.context
-    job = outlast(context.job, attempt.claim.job)
-    rows = outlast(context.jobs.products_of, attempt.claim.target)
-    with opened(context.repositories.butler(job.out), {job.out}, context) as butler, asking(job.out):
+    job = retry_until_available(context.job, attempt.claim.job)
+    rows = retry_until_available(context.jobs.read.products_of, attempt.claim.target)
+    with opened(context.repositories.butler(job.out), {job.out}, context) as butler, translate_butler_errors(job.out):
         artifacts = recorded_artifacts(rows, butler)
     return deliver_again(attempt, artifacts)

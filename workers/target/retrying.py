@@ -18,6 +18,7 @@ def backoff_s(tries: int, *, base_s: float, cap_s: float) -> float:
     It doubles with each try up to a cap; of that, between half and all is waited, so that what failed together does not
     come back together.
     """
+    # The exponent is bounded because 2.0 ** 1024 is an OverflowError; the cap holds long before.
     full = min(cap_s, base_s * 2.0 ** min(tries, 64))
     return full * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
 

@@ -12,27 +12,28 @@ from typing import TYPE_CHECKING
 
 from celery.exceptions import SoftTimeLimitExceeded
 
-from underbutler import metrics, tracing
+from underbutler import metrics
 from underbutler.errors import FencedOutError, UnderbutlerError
-from underbutler.logs import bind_target, get_logger, target_bound, warn_afresh
 from underbutler.model.job import TargetState
 from underbutler.records import Outcome
+from underbutler.telemetry import tracing
+from underbutler.telemetry.logs import bind_target, get_logger, target_bound, warn_afresh
+from workers.log_bindings import names_of
+from workers.measuring import count_claim, count_end
 
 from .attempt import Attempt, Failure, GiveBack
-from .bindings import names_of
 from .claiming import claimed
+from .deferring import check_fitness, readable
 from .delivering import deliver_first
 from .endings import after, failed
 from .log_capture import captured
-from .measuring import count_claim, count_end
-from .patience import finish
 from .reducing import Reduced, reduce
 from .resuming import resume
 from .traced import attempted
-from .waiting import check_fitness, readable
+from .waiting_for_records import retry_past_soft_limit
 
 if TYPE_CHECKING:
-    from underbutler.context import WorkerContext
+    from underbutler.context import ServiceContext
     from underbutler.model.message import Element, TargetMessage
     from underbutler.pipe import CmdLineTask
 
@@ -67,7 +68,7 @@ class GivenBackError(Exception):
 
 def run_target(
     message: TargetMessage,
-    context: WorkerContext,
+    context: ServiceContext,
     task_class: type[CmdLineTask],
     *,
     worker: str,
@@ -155,8 +156,8 @@ def _given_back(ending: GiveBack, attempt: Attempt) -> GivenBackError:
         "target_given_back", reason=ending.reason, seconds=round(ending.delay_s, 1), delivering=attempt.delivering
     )
     with tracing.span("give back"):
-        state = finish(
-            attempt.context.jobs.give_back,
+        state = retry_past_soft_limit(
+            attempt.context.jobs.claims.give_back,
             attempt.claim,
             reason=ending.reason,
             not_before_in_s=ending.delay_s,
@@ -168,18 +169,22 @@ def _given_back(ending: GiveBack, attempt: Attempt) -> GivenBackError:
     return GivenBackError(ending.reason, state)
 
 
+def _record(outcome: Outcome, attempt: Attempt) -> None:
+    with tracing.span("complete", state=outcome.state.value):
+        retry_past_soft_limit(attempt.context.jobs.claims.complete, attempt.claim, outcome)
+
+
 def _failed(ending: Failure, attempt: Attempt) -> TargetFailedError:
     outcome = ending.outcome
     log.error("target_failed", state=outcome.state.value, error=outcome.reason, seconds=outcome.seconds)
     outcome = outcome.replaced(log=attempt.said.text)
     try:
-        with tracing.span("complete", state=outcome.state.value):
-            finish(attempt.context.jobs.complete, attempt.claim, outcome)
+        _record(outcome, attempt)
     except FencedOutError:
         raise
     except Exception as error:  # the claim is ended, with less
         log.exception("outcome_not_recorded", error=str(error))
-        finish(attempt.context.jobs.complete, attempt.claim, outcome.replaced(products=()))
+        retry_past_soft_limit(attempt.context.jobs.claims.complete, attempt.claim, outcome.replaced(products=()))
     count_end(attempt.message.task, outcome.state.value, attempt.seconds)
     return TargetFailedError(ending.error)
 
@@ -187,8 +192,7 @@ def _failed(ending: Failure, attempt: Attempt) -> TargetFailedError:
 def _completed(outcome: Outcome, attempt: Attempt) -> TargetState:
     outcome = outcome.replaced(log=attempt.said.text)
     try:
-        with tracing.span("complete", state=outcome.state.value):
-            finish(attempt.context.jobs.complete, attempt.claim, outcome)
+        _record(outcome, attempt)
     except FencedOutError:
         raise
     except Exception as error:
@@ -208,7 +212,7 @@ def _announce(outcome: Outcome, attempt: Attempt) -> None:
         with tracing.span("notify", kind="producer", notices=len(outcome.notices)):
             context.publish(outcome.notices)
         metrics.NOTICES.count(len(outcome.notices), outcome="published")
-        context.jobs.mark_notices_sent([notice.id for notice in outcome.notices])
+        context.jobs.outbox.mark_notices_sent([notice.id for notice in outcome.notices])
     except (UnderbutlerError, SoftTimeLimitExceeded) as error:
         metrics.NOTICES.count(len(outcome.notices), outcome="left")
         log.warning("notices_not_sent", error=str(error), notices=len(outcome.notices))

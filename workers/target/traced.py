@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from underbutler import logs, tracing
 from underbutler.pipe.binding import references
+from underbutler.telemetry import logs, tracing
 
 if TYPE_CHECKING:
     from underbutler.model.message import Element, TargetMessage

@@ -18,10 +18,10 @@ from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 from redis.retry import Retry
 
 from underbutler.errors import UsageError
-from underbutler.logs import get_logger
+from underbutler.telemetry.logs import get_logger
 
-from .redis_messages import Message, QoS
-from .redis_scripts import TAKE, Booked, Bookings
+from .messages import Message, QoS
+from .scripts import TAKE, Booked, Bookings
 
 __all__ = ["LINE", "Channel"]
 
@@ -98,9 +98,11 @@ class Channel(redis.Channel):
     def _ask(self, queues: list[str], wanted: int) -> None:
         poller, client = self.connection.cycle, self.client
         if not poller._client_registered(self, client, LINE):
+            # A new connection may lead to another server, or to one that was restarted: neither knows the script.
             self._script_known = False
             poller._register(self, client, LINE)
         done, self._done = self._done, []
+        # Noted before it is sent: when the connection breaks meanwhile, what is done is said again.
         self._sent = _Asked(queues, wanted, done, monotonic())
         name, script = ("EVALSHA", TAKE.sha) if self._script_known else ("EVAL", TAKE.text)
         client.connection.send_command(name, script, *self.bookings.take_arguments(queues, wanted, done))
@@ -113,6 +115,7 @@ class Channel(redis.Channel):
         delivered = bool(self._arrived)
         while self._arrived:
             self._hand_over(self._arrived.popleft())
+        # To kombu's loop `Empty` means: it was readable, and there is nothing to deliver.
         if not delivered:
             raise redis.Empty
         return True
@@ -127,6 +130,7 @@ class Channel(redis.Channel):
             self._again(asked)
             return
         except ReadOnlyError as error:
+            # The server became a replica: only a new connection finds the new primary.
             self.client.connection.disconnect()
             raise redis_client.ConnectionError(str(error)) from error
         except ResponseError as error:
@@ -138,6 +142,7 @@ class Channel(redis.Channel):
             raise
         self._sent, self._script_known = None, True
         found = self.bookings.taken(reply, asked.queues)
+        # A call that only acknowledged did not look into the queues.
         if asked.wanted:
             self._dry = not found
         for booked in found:
@@ -147,6 +152,7 @@ class Channel(redis.Channel):
     def _again(self, asked: _Asked) -> None:
         """Forget a call that brought no answer; what it said to be done is said again."""
         self._sent, self._script_known = None, False
+        # Whether Redis carried the call out is not known; unbooking a message twice does no harm.
         self._done[:0] = asked.done
 
     def _refused(self, error: ResponseError) -> None:
@@ -155,6 +161,7 @@ class Channel(redis.Channel):
 
     def _hand_over(self, booked: Booked) -> None:
         queue = booked.routing_key
+        # Its consumer was cancelled while the call was under way.
         if queue not in self.connection._callbacks:
             self.give_back(booked)
             return
@@ -177,6 +184,7 @@ class Channel(redis.Channel):
                 poller._register(self, waiter, _waiting(queue))
             if waiter.asked_at is None:
                 key = self.global_keyprefix + queue
+                # From the right end to the same right end: it blocks while the list is empty, and moves nothing.
                 waiter.connection.send_command("BLMOVE", key, key, "RIGHT", "RIGHT", self.brpop_timeout)
                 waiter.asked_at = monotonic()
 
@@ -243,6 +251,7 @@ class Channel(redis.Channel):
 
     def _settle(self) -> None:
         """Finish the call that is under way and put back what nobody consumes any more; say what is done."""
+        # What that call takes is booked: unread, it would be out until the visibility timeout.
         if self._sent is not None and self.client.connection is not None:
             self._receive_answer()
         kept = deque[Booked]()
@@ -258,6 +267,7 @@ class Channel(redis.Channel):
     def basic_consume(self, queue: str, no_ack: bool, *args: Any, **kwargs: Any) -> Any:
         """Consume from a queue."""
         (self._no_ack.add if no_ack else self._no_ack.discard)(queue)
+        # Nobody has looked into this queue yet.
         self._dry = False
         return super().basic_consume(queue, no_ack, *args, **kwargs)
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from kombu.transport import redis, virtual
 
-from underbutler.logs import get_logger
+from underbutler.telemetry.logs import get_logger
 
-from .redis_scripts import Booked, wrapped
-
-if TYPE_CHECKING:
-    from .redis_channel import Channel
+from .scripts import Booked, Bookings, wrapped
 
 __all__ = ["Message", "QoS"]
 
@@ -31,21 +28,39 @@ class Message(virtual.Message):
                 raise TypeError("headers, properties and delivery_info should be JSON objects")
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the worker
             item = redis.dumps(payload).encode()
+            # The script that took it made sure that there is a tag.
             tag = payload["properties"]["delivery_tag"]
             wrapper = wrapped(item, tag, "", f"its envelope does not decode: {type(error).__name__}: {error}")
             super().__init__(wrapper, channel=channel, **kwargs)
 
 
+class BookingChannel(Protocol):
+    """What a `QoS` asks of its channel, beside what kombu's asks."""
+
+    bookings: Bookings
+
+    @property
+    def plain(self) -> Any:
+        """A client that adds no prefix to keys."""
+
+    def done(self, tag: str) -> None:
+        """Unbook a message."""
+
+    def give_back(self, booked: Booked, *, last: bool = False) -> bool:
+        """Put a message back where it belongs."""
+
+
 class QoS(redis.QoS):
     """Which messages are out, as they were booked."""
 
-    def __init__(self, channel: Channel, prefetch_count: int = 0) -> None:
+    def __init__(self, channel: BookingChannel, prefetch_count: int = 0) -> None:
         super().__init__(channel, prefetch_count)
         self.out: dict[str, Booked] = {}
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Count a message as out; it is booked already, unless it came by PUB/SUB."""
         if delivery_tag in self.out:
+            # Past `redis.QoS`, which would book it once more, at a later time.
             virtual.QoS.append(self, message, delivery_tag)
         else:
             super().append(message, delivery_tag)
@@ -74,6 +89,7 @@ class QoS(redis.QoS):
 
     def restore_unacked(self, client: Any = None) -> list[Any]:
         """Put back what is out, the oldest first in line; where Redis is away it comes back when its time is over."""
+        # Drops from `_delivered` what was acknowledged meanwhile.
         self._flush()
         for tag in reversed(list(self._delivered)):
             try:
@@ -87,6 +103,7 @@ class QoS(redis.QoS):
     def restore_visible(self, start: int = 0, num: int | None = None, interval: int = 1) -> None:  # noqa: ARG002
         """Put back what was booked longer ago than the visibility timeout, whoever booked it."""
         self._vrestore_count += 1
+        # As kombu has it: every `interval`-th call looks.
         if (self._vrestore_count - 1) % (interval or 1):
             return
         channel = self.channel

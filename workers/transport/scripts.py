@@ -15,14 +15,14 @@ from typing import Any
 
 from redis.exceptions import NoScriptError
 
-from underbutler.logs import get_logger
+from underbutler.telemetry.logs import get_logger
 
 __all__ = ["POISON_HEADER", "POISON_TYPE", "TAKE", "Booked", "Bookings", "Script", "wrapped"]
 
 log = get_logger(__name__)
 
 POISON_TYPE = "application/x-underbutler-poison"
-"""Content type of what wraps an item of a queue that is no message; its body is the item, in hexadecimal."""
+"""Content type of what wraps an item of a queue that is not a message; its body is the item, in hexadecimal."""
 POISON_HEADER = "underbutler_poison"
 """Header of such a wrapper: what is wrong with the item."""
 
@@ -35,6 +35,7 @@ class Script:
         self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
+# By the server's clock: those of workers differ, and any of them may judge what is overdue.
 _NOW = """
 local t = redis.call('TIME')
 local now = t[1] .. '.' .. string.format('%06d', t[2])
@@ -64,7 +65,7 @@ local function wrap(item, tag, name, problem)
 end
 
 local function problem_of(item, message)
-  if not item:match('^%s*{{') then return 'it is no JSON object' end
+  if not item:match('^%s*{{') then return 'it is not a JSON object' end
   if type(message.properties) ~= 'table' then return 'it has no properties' end
   local tag = message.properties.delivery_tag
   if type(tag) ~= 'string' or tag == '' then return 'it has no delivery tag' end
@@ -171,7 +172,7 @@ class Booked:
 
 
 def wrapped(item: bytes, tag: str, queue: str, problem: str) -> dict[str, Any]:
-    """Return the envelope that carries an item which is no message; `TAKE` makes the same one."""
+    """Return the envelope that carries an item which is not a message; `TAKE` makes the same one."""
     return {
         "body": item.hex(),
         "content-encoding": "binary",
@@ -205,6 +206,7 @@ class Bookings:
     def take_arguments(self, queues: Sequence[str], wanted: int, done: Sequence[str]) -> list[Any]:
         """Return what follows a script's name: number of keys, keys, arguments."""
         keys = self._keys + [self._prefix + queue for queue in queues]
+        # For items without a tag of their own: Lua inside Redis cannot make a UUID.
         fresh = [str(uuid.uuid4()) for _ in range(wanted)]
         return [len(keys), *keys, wanted, len(done), *done, *fresh, *map(json.dumps, queues)]
 
@@ -258,4 +260,5 @@ def _call(client: Any, script: Script, arguments: list[Any]) -> Any:
     try:
         return client.execute_command("EVALSHA", script.sha, *arguments)
     except NoScriptError:
+        # The server was restarted, or forgot its scripts; EVAL has it remember this one again.
         return client.execute_command("EVAL", script.text, *arguments)

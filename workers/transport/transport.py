@@ -13,10 +13,10 @@ from typing import Any
 from kombu.transport import TRANSPORT_ALIASES, redis
 
 from underbutler.broker import transport_options
-from underbutler.logs import get_logger
 from underbutler.settings import Settings
+from underbutler.telemetry.logs import get_logger
 
-from .redis_channel import Channel
+from .channel import Channel
 
 __all__ = ["SecureTransport", "Transport", "worker_transport"]
 

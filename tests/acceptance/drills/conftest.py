@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drill_rival import Rival
-from drill_services import DrillRedis
-from drill_site import DrillSite, install_tasks
-from drill_table import FULL, PROPERTY, SMALL, Row, Scale, Table, as_text
-from services import PostgresServer, RabbitServer, S3Endpoint, fresh_database, postgres_node
 
+from tests.support.drills.rival import Rival
+from tests.support.drills.services import DrillRedis
+from tests.support.drills.site import DrillSite, install_tasks
+from tests.support.drills.table import FULL, PROPERTY, SMALL, Row, Scale, Table, as_text
+from tests.support.services import PostgresServer, RabbitServer, S3Endpoint, fresh_database, postgres_node
 from underbutler.embedded.process import Guard
 
 ORDER = pytest.StashKey[int]()
-TASKS = Path(__file__).parent.parent / "drill_probes" / "drill_tasks.py"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -87,7 +86,7 @@ def table(request: pytest.FixtureRequest) -> Table:
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Install the drills' tasks."""
     folder = tmp_path_factory.mktemp("drill-packages")
-    install_tasks(folder, TASKS)
+    install_tasks(folder)
     patch = pytest.MonkeyPatch()
     patch.syspath_prepend(str(folder))
     yield folder

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from annex_faults import FaultyS3
-from drill_site import DrillSite
-from drill_table import Scale, Table
-from services import eventually
+
+from tests.support.annex_faults import FaultyS3
+from tests.support.drills.site import DrillSite
+from tests.support.drills.table import Scale, Table
+from tests.support.services import eventually
 
 
 @contextmanager
@@ -65,7 +66,7 @@ def test_the_annex_is_broken_for_a_while(site: DrillSite, table: Table, scale: S
         other = site.empty(20)
         assert site.ended(other, timeout=60), "children are free while the annex is away"
         time.sleep(max(0.0, began + scale.away_s - time.time()))
-        done, announced = site.done(job), len(site.context.jobs.notices(job.id))
+        done, announced = site.done(job), len(site.context.jobs.read.notices(job.id))
     at = time.time()
     if total:
         assert (done, announced) == (0, 0), "no notice, and no end, before the verified object"
@@ -75,5 +76,5 @@ def test_the_annex_is_broken_for_a_while(site: DrillSite, table: Table, scale: S
     table.ours(f"S3 {fault}", f"for {at - began:.0f} s", facts, seconds=seconds, until="all delivered")
     assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said
     assert facts.states == {"done": 28}
-    assert len(site.context.jobs.notices(job.id)) == 8
+    assert len(site.context.jobs.read.notices(job.id)) == 8
     eventually(lambda: len(site.keys(job)) == 8, 30, what="an annex with nothing but the announced objects")

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from drill_backup import Backup
-from drill_services import DrillRedis
-from drill_site import DrillSite
-from drill_table import Table
-from services import PostgresServer, S3Endpoint, eventually, fresh_database
 
+from tests.support.drills.backup import Backup
+from tests.support.drills.services import DrillRedis
+from tests.support.drills.site import DrillSite
+from tests.support.drills.table import Table
+from tests.support.services import PostgresServer, S3Endpoint, eventually, fresh_database
 from underbutler.embedded.process import Guard
 from underbutler.errors import UnknownNameError
 from underbutler.sweeper.annex_check import check_annex
@@ -55,12 +55,12 @@ def place(
         yield Place(site, Backup(site, database, registry, tmp_path / "backup"))
 
 
-def test_a_site_is_restored_from_a_backup_that_was_taken_while_it_worked(place: Place, table: Table) -> None:
+def test_a_site_is_restored_from_a_backup_taken_while_it_worked(place: Place, table: Table) -> None:
     site, backup = place
     site.only(1)
     before, meanwhile, waiting = site.write(6), site.write(10, seconds=0.2), site.write(4, seconds=0.1)
     eventually(lambda: site.done(before) == 6 and site.done(meanwhile) >= 2, 60, "some targets done")
-    ended = {target.id: target.claim_no for target in site.context.jobs.targets(before.id)}
+    ended = {target.id: target.claim_no for target in site.context.jobs.read.targets(before.id)}
     backup.take_records()
     taken = site.done(meanwhile)
     backup.take_the_rest()
@@ -79,8 +79,10 @@ def test_a_site_is_restored_from_a_backup_that_was_taken_while_it_worked(place: 
     table.ours("backup, end, restore", "everything but the copies", facts, seconds=seconds, until="all done")
     assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said
     assert facts.states == {"done": 20}
-    assert {target.id: target.claim_no for target in site.context.jobs.targets(before.id)} == ended, "not run again"
+    assert {target.id: target.claim_no for target in site.context.jobs.read.targets(before.id)} == ended, (
+        "not run again"
+    )
     assert [len(site.keys(job)) for job in (before, meanwhile, waiting)] == [6, 10, 4]
     with pytest.raises(UnknownNameError):
-        site.context.jobs.job(later.id)
+        site.context.jobs.read.job(later.id)
     assert list(check_annex(site.context, deep=True)) == []

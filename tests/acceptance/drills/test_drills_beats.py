@@ -15,16 +15,16 @@ from pathlib import Path
 
 import pytest
 import redis
-from drill_services import DrillRedis
-from drill_table import Scale, Table
-from services import eventually
 
+from tests.support.drills.services import DrillRedis
+from tests.support.drills.table import Scale, Table
+from tests.support.services import eventually
 from underbutler.embedded.process import Guard, Process
 from underbutler.migrations import upgrade
 from underbutler.records import JobStore
 from underbutler.sql import open_engine
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[3]
 SECOND = '[[schedule]]\nname = "second"\nchore = "sweep"\nwhen.every = 1\nmissed = "catch_up"\n'
 RIVALS = ("redbeat", "sqlalchemy-celery-beat", "stock")
 BROKEN = "SIGKILL of the first"
@@ -108,11 +108,11 @@ def rival(who: str, broker: DrillRedis, folder: Path, guard: Guard, ends: ExitSt
     folder.mkdir()
     arrivals = Arrivals(broker.url, who)
     ends.callback(arrivals.stop)
-    environment = {"DRILL_BEAT": who, "DRILL_BROKER": broker.url, "DRILL_FOLDER": str(folder), "PYTHONPATH": str(HERE)}
+    environment = {"DRILL_BEAT": who, "DRILL_BROKER": broker.url, "DRILL_FOLDER": str(folder), "PYTHONPATH": str(ROOT)}
     environment["PYTHONUNBUFFERED"] = "1"
 
     def start(number: int) -> Process:
-        words = [sys.executable, "-m", "celery", "-A", "drill_beats", "beat", "--pidfile=", "-l", "INFO"]
+        words = [sys.executable, "-m", "celery", "-A", "tests.support.drills.beats", "beat", "--pidfile=", "-l", "INFO"]
         words += ["-s", str(folder / f"schedule-{number}")] if who == "stock" else []
         process = Process(
             f"{who}-{number}", words, environment={**os.environ, **environment, "PYTHONUNBUFFERED": "1"}, guard=guard
@@ -151,7 +151,7 @@ def ours(database: str, broker: DrillRedis, folder: Path, guard: Guard, ends: Ex
         return process
 
     def of_all(name: str) -> list[float]:
-        return sorted(getattr(row, name) for row in jobs.firings(limit=1000))
+        return sorted(getattr(row, name) for row in jobs.firings.latest(limit=1000))
 
     return Beats("ours", start, lambda: of_all("fired_at"), lambda: of_all("due_at"))
 

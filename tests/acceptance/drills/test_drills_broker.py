@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 
-from drill_rival import Rival
-from drill_services import DrillRedis
-from drill_site import DrillSite
-from drill_table import Scale, Table
-from services import eventually
 from sqlalchemy import update
 
+from tests.support.drills.rival import Rival
+from tests.support.drills.services import DrillRedis
+from tests.support.drills.site import DrillSite
+from tests.support.drills.table import Scale, Table
+from tests.support.services import eventually
 from underbutler.model.message import digest_of
-from underbutler.records.tables import Target
+from underbutler.records.tables.jobs import Target
 from underbutler.sql import write
 
 
@@ -89,7 +89,7 @@ def test_each_message_is_delivered_three_times_at_once(site: DrillSite, stock: R
     table.stock(drill, broken, their_facts)
     assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said
     assert facts.states == {"done": 20}
-    assert {claim.claim_no for claim in site.context.jobs.claims(job.id)} == {1}
+    assert {claim.claim_no for claim in site.context.jobs.read.claims(job.id)} == {1}
 
 
 def test_an_old_message_comes_after_an_edit(site: DrillSite, table: Table) -> None:
@@ -97,10 +97,10 @@ def test_an_old_message_comes_after_an_edit(site: DrillSite, table: Table) -> No
     site.only(0)
     job = site.empty(10)
     with write(site.context.engine) as connection:
-        for target in site.context.jobs.targets(job.id):
+        for target in site.context.jobs.read.targets(job.id):
             ref, kwargs = target.args
             args = [ref, kwargs | {"copy": 100 + kwargs["copy"]}]
-            digest = digest_of(target.task, tuple(args), job.config_digest)
+            digest = digest_of(target.task, tuple(args), job.steps[0].config_digest)
             change = update(Target).where(Target.id == target.id).values(args=args, digest=digest, sent_at=None)
             connection.execute(change)
     assert site.send_again(job) == 10
@@ -109,7 +109,7 @@ def test_an_old_message_comes_after_an_edit(site: DrillSite, table: Table) -> No
     table.ours("an old message", "after an edit", facts)
     assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said
     assert facts.states == {"done": 10}
-    assert {claim.send_no for claim in site.context.jobs.claims(job.id)} == {2}
+    assert {claim.send_no for claim in site.context.jobs.read.claims(job.id)} == {2}
     eventually(lambda: worker.text().count("stood_down") >= 10, what="the old messages to stand down")
 
 
@@ -130,4 +130,4 @@ def test_two_more_sweepers_work_at_once(site: DrillSite, table: Table) -> None:
     assert facts.states == {"done": 20}
     assert [sweeper.exit_code for sweeper in sweepers] == [None, None]
     for claim in cut:
-        assert len(site.context.jobs.claims(claim.target_id)) == 2, "one sweeper judged it, once"
+        assert len(site.context.jobs.read.claims(claim.target_id)) == 2, "one sweeper judged it, once"

@@ -7,11 +7,11 @@ import signal
 import time
 
 import pytest
-from drill_rival import Rival
-from drill_site import DrillSite
-from drill_table import Scale, Table
-from services import eventually
 
+from tests.support.drills.rival import Rival
+from tests.support.drills.site import DrillSite
+from tests.support.drills.table import Scale, Table
+from tests.support.services import eventually
 from underbutler.model.job import TargetState
 
 
@@ -64,14 +64,12 @@ def test_a_child_is_killed_in_the_middle_of_a_target(site: DrillSite, stock: Riv
     table.stock(drill, broken, their_facts, seconds=stock.until_done([their_cut], their_at), until="cut one done")
     assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said
     assert facts.states == {"done": 4}
-    ends = [claim.end for claim in site.context.jobs.claims(cut.target_id)]
+    ends = [claim.end for claim in site.context.jobs.read.claims(cut.target_id)]
     assert ends == ["died", "done"]
 
 
 @pytest.mark.usefixtures("large")
-def test_a_target_that_always_kills_its_child_is_held_and_others_go_on(
-    site: DrillSite, stock: Rival, table: Table
-) -> None:
+def test_a_target_that_always_kills_is_held_and_others_go_on(site: DrillSite, stock: Rival, table: Table) -> None:
     site.only(1)
     stock.only(1)
     at = time.time()
@@ -79,25 +77,23 @@ def test_a_target_that_always_kills_its_child_is_held_and_others_go_on(
     their_bad = stock.send("dies", 3, task="stock.die")
     their_good = stock.send("beside", 20)
     facts = site.facts(bad, good)
-    ends = [target.ended_at or 0.0 for job in (bad, good) for target in site.context.jobs.targets(job.id)]
+    ends = [target.ended_at or 0.0 for job in (bad, good) for target in site.context.jobs.read.targets(job.id)]
     their_facts = stock.facts([*their_bad, *their_good], 12)
     drill, broken = "a target that kills its child", "each time, 3 of 23"
     table.ours(drill, broken, facts, seconds=max(ends) - at, until="good done, bad held")
     table.stock(drill, broken, their_facts, told=f"never: {their_facts.started - 20} deaths in 12 s")
-    expected = {target.id for target in site.context.jobs.targets(bad.id)}
+    expected = {target.id for target in site.context.jobs.read.targets(bad.id)}
     assert facts.held == expected
     assert (facts.lost, facts.doubled) == (0, 0), facts.said
     assert facts.states == {"held": 3, "done": 20}
-    for target in site.context.jobs.targets(bad.id):
+    for target in site.context.jobs.read.targets(bad.id):
         assert target.deaths == site.settings.max_deaths
-        assert [claim.end for claim in site.context.jobs.claims(target.id)] == ["died"] * 3
+        assert [claim.end for claim in site.context.jobs.read.claims(target.id)] == ["died"] * 3
         assert target.error_text
 
 
 @pytest.mark.usefixtures("large")
-def test_the_main_process_alone_is_killed_and_its_children_do_not_go_on(
-    site: DrillSite, stock: Rival, table: Table
-) -> None:
+def test_the_main_process_is_killed_and_its_children_stop(site: DrillSite, stock: Rival, table: Table) -> None:
     (ours,), (theirs,) = site.only(1), stock.only(1)
     job, names = site.empty(4, seconds=2), stock.send("main", 4, seconds=2)
     cut = site.at_work(job, 2)
@@ -119,7 +115,7 @@ def test_the_main_process_alone_is_killed_and_its_children_do_not_go_on(
     table.stock(drill, broken, their_facts, seconds=stock.until_done(their_cut, their_at), until="cut ones done")
     assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said
     for claim in cut:
-        assert [one.end for one in site.context.jobs.claims(claim.target_id)] == ["worker_died", "done"]
+        assert [one.end for one in site.context.jobs.read.claims(claim.target_id)] == ["worker_died", "done"]
 
 
 @pytest.mark.usefixtures("large")
@@ -137,8 +133,8 @@ def test_the_keeper_is_killed_and_another_takes_its_place(site: DrillSite, table
     table.ours("kill -9 of the keeper", "while targets run", facts, seconds=seconds, until="another keeper")
     assert other.pid != killed.pid
     assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said
-    assert {claim.claim_no for claim in site.context.jobs.claims(job.id)} == {1}
-    assert site.context.jobs.counts(job.id)[TargetState.DONE] == 2
+    assert {claim.claim_no for claim in site.context.jobs.read.claims(job.id)} == {1}
+    assert site.context.jobs.read.counts(job.id)[TargetState.DONE] == 2
 
 
 def _runs(pid: int) -> bool:

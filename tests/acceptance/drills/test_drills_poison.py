@@ -8,11 +8,12 @@ import time
 from pathlib import Path
 
 import redis
-from drill_poison import FORMS, poison
-from drill_rival import Rival, StockFacts
-from drill_site import DrillSite
-from drill_table import Scale, Table
-from services import eventually
+
+from tests.support.drills.poison import FORMS, poison
+from tests.support.drills.rival import Rival, StockFacts
+from tests.support.drills.site import DrillSite
+from tests.support.drills.table import Scale, Table
+from tests.support.services import eventually
 
 
 def test_every_form_of_poison_is_kept_and_stops_no_worker(
@@ -21,7 +22,7 @@ def test_every_form_of_poison_is_kept_and_stops_no_worker(
     """Stock's worker is started again each time it dies, as a supervisor would."""
     site.only(0)
     stock.end()
-    before = {parked.id for parked in site.context.jobs.parked()}
+    before = {parked.id for parked in site.context.jobs.quarantine.parked()}
     jobs = []
     names: list[str] = []
     with redis.Redis.from_url(site.settings.broker_url) as client:
@@ -59,10 +60,10 @@ def test_every_form_of_poison_is_kept_and_stops_no_worker(
 
 
 def _parked(site: DrillSite, before: set[object]) -> list[object]:
-    return [parked for parked in site.context.jobs.parked() if parked.id not in before]
+    return [parked for parked in site.context.jobs.quarantine.parked() if parked.id not in before]
 
 
-def test_a_worker_whose_scratch_is_full_takes_nothing_until_it_has_room(site: DrillSite, table: Table) -> None:
+def test_a_worker_with_full_scratch_waits_until_it_has_room(site: DrillSite, table: Table) -> None:
     base = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else Path(tempfile.gettempdir())
     with tempfile.TemporaryDirectory(dir=base) as scratch:
         held = Path(scratch) / "full"
@@ -77,7 +78,7 @@ def test_a_worker_whose_scratch_is_full_takes_nothing_until_it_has_room(site: Dr
         eventually(lambda: "worker_unfit" in worker.text(), 60, what="a worker that says that it is unfit")
         assert site.done(job) == 0
         unfit = eventually(
-            lambda: [row for row in site.context.jobs.workers(30) if row.unfit_reason],
+            lambda: [row for row in site.context.jobs.workers.known(30) if row.unfit_reason],
             what="a row that says so",
         )
         assert [scratch in (row.unfit_reason or "") for row in unfit] == [True]
@@ -88,4 +89,6 @@ def test_a_worker_whose_scratch_is_full_takes_nothing_until_it_has_room(site: Dr
         table.ours("full scratch", "then room again", facts, seconds=seconds, until="first done")
         assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said
         assert facts.states == {"done": 10}
-        assert {claim.claim_no for claim in site.context.jobs.claims(job.id)} == {1}, "it claimed nothing while unfit"
+        assert {claim.claim_no for claim in site.context.jobs.read.claims(job.id)} == {1}, (
+            "it claimed nothing while unfit"
+        )

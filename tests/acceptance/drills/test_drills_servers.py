@@ -6,10 +6,11 @@ import signal
 import time
 
 import pytest
-from drill_rival import Rival
-from drill_site import DrillSite
-from drill_table import Scale, Table
-from services import PostgresServer, RabbitServer, eventually
+
+from tests.support.drills.rival import Rival
+from tests.support.drills.site import DrillSite
+from tests.support.drills.table import Scale, Table
+from tests.support.services import PostgresServer, RabbitServer, eventually
 
 pytestmark = pytest.mark.usefixtures("large")
 
@@ -69,4 +70,4 @@ def test_postgresql_goes_away_mid_run(
     table.ours(f"PostgreSQL {how}", broken, facts, seconds=seconds, until="next done")
     assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said
     assert facts.states == {"done": 60}, site.failures(job)
-    assert {target.deaths for target in site.context.jobs.targets(job.id)} == {0}
+    assert {target.deaths for target in site.context.jobs.read.targets(job.id)} == {0}

@@ -7,11 +7,11 @@ import signal
 import time
 
 import pytest
-from drill_rival import Rival
-from drill_site import DrillSite
-from drill_table import Table
-from services import eventually
 
+from tests.support.drills.rival import Rival
+from tests.support.drills.site import DrillSite
+from tests.support.drills.table import Table
+from tests.support.services import eventually
 from underbutler.model.job import Phase, TargetState
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
@@ -43,7 +43,7 @@ def test_a_whole_worker_is_stopped_past_its_lease_and_wakes_up(site: DrillSite, 
     assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said
     assert facts.states == {"done": 2}
     for claim in cut:
-        ends = [one.end for one in site.context.jobs.claims(claim.target_id)]
+        ends = [one.end for one in site.context.jobs.read.claims(claim.target_id)]
         assert ends == ["expired", "done"]
     assert other.alive
     assert their_other.alive
@@ -60,9 +60,9 @@ def test_a_stopped_child_is_ended_by_its_time_limit(site: DrillSite, table: Tabl
     table.ours("SIGSTOP of a child", "past its time limit", facts, seconds=seconds, until="failed, the rest done")
     assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said
     assert facts.states == {"done": 5, "failed": 1}
-    (claim,) = site.context.jobs.claims(stopped.target_id)
+    (claim,) = site.context.jobs.read.claims(stopped.target_id)
     assert claim.end == "timed_out"
-    assert "time limit" in (site.context.jobs.target(stopped.target_id).error_text or "")
+    assert "time limit" in (site.context.jobs.read.target(stopped.target_id).error_text or "")
 
 
 @pytest.mark.usefixtures("large")
@@ -87,10 +87,10 @@ def test_workers_are_asked_to_end_with_targets_running(site: DrillSite, stock: R
     table.stock(drill, broken, their_facts, seconds=stock.until_done(their_cut, at), until="running ones done")
     assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said
     assert facts.states == {"done": 7}
-    targets = site.context.jobs.targets(job.id)
+    targets = site.context.jobs.read.targets(job.id)
     assert {(target.deaths, target.worker_deaths) for target in targets} == {(0, 0)}, "a give-back counts nothing"
     for claim in cut:
-        assert [one.end for one in site.context.jobs.claims(claim.target_id)] == ["given_back", "done"]
+        assert [one.end for one in site.context.jobs.read.claims(claim.target_id)] == ["given_back", "done"]
 
 
 @pytest.mark.usefixtures("large")
@@ -100,15 +100,15 @@ def test_a_job_is_cancelled_while_targets_run_and_wait(site: DrillSite, table: T
     site.at_work(job, 2)
     eventually(lambda: site.datasets(job) == 4, what="the datasets of two targets")
     at = time.time()
-    site.context.jobs.cancel(job.id)
+    site.context.jobs.cancellation.cancel(job.id)
     facts = site.facts(job)
     seconds = site.until_all_done([job], at)
     table.ours("cancel", "while targets run and wait", facts, seconds=seconds, until="all aborted")
     assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said
     assert facts.states == {"aborted": 6}
-    assert site.context.jobs.job(job.id).phase == Phase.ABORTED
+    assert site.context.jobs.read.job(job.id).phase == Phase.ABORTED
     assert site.datasets(job) == 0, "what the cut claims wrote is pruned"
-    assert len(site.context.jobs.claims(job.id)) == 2, "what waited never started"
+    assert len(site.context.jobs.read.claims(job.id)) == 2, "what waited never started"
 
 
 @pytest.mark.usefixtures("large")
@@ -117,11 +117,13 @@ def test_a_job_is_cancelled_while_its_pictures_are_delivered(site: DrillSite, ta
     site.faults.spoil("hang", "PUT")
     job = site.write(2)
     eventually(
-        lambda: site.context.jobs.counts(job.id).get(TargetState.DELIVERING) == 2, 60, what="two targets delivering"
+        lambda: site.context.jobs.read.counts(job.id).get(TargetState.DELIVERING) == 2,
+        60,
+        what="two targets delivering",
     )
     eventually(lambda: site.faults.done["hang"] >= 2, what="two uploads that hang")
     at = time.time()
-    site.context.jobs.cancel(job.id)
+    site.context.jobs.cancellation.cancel(job.id)
     assert site.ended(job, timeout=60)
     seconds = site.until_all_done([job], at)
     site.faults.heal()
@@ -129,5 +131,5 @@ def test_a_job_is_cancelled_while_its_pictures_are_delivered(site: DrillSite, ta
     table.ours("cancel", "while pictures are delivered", facts, seconds=seconds, until="all aborted")
     assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said
     assert facts.states == {"aborted": 2}
-    assert site.context.jobs.notices(job.id) == []
+    assert site.context.jobs.read.notices(job.id) == []
     eventually(lambda: not site.keys(job), 30, what="an annex without the keys of the cut claims")

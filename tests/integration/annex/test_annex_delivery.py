@@ -13,9 +13,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from annex_faults import FaultyS3
-from services import S3Endpoint
 
+from tests.support.annex_faults import FaultyS3
+from tests.support.programs import annex_memory
+from tests.support.services import S3Endpoint
 from underbutler.annex import LargeFileObjectAvailable, deliver, ensure_bucket, fetch, make_client
 from underbutler.errors import (
     AnnexUnavailableError,
@@ -182,7 +183,7 @@ def test_a_source_of_another_size_leaves_nothing(client: Any, bucket: str, size:
     assert not open_uploads(client, bucket)
 
 
-def test_a_source_that_breaks_tells_its_own_error_and_leaves_nothing(client: Any, bucket: str) -> None:
+def test_a_broken_source_raises_its_error_and_leaves_nothing(client: Any, bucket: str) -> None:
     class Breaking(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
             if self.tell() > PART:
@@ -283,7 +284,7 @@ def test_a_lost_answer_to_the_completion_is_no_failure(faulty: tuple[FaultyS3, A
     assert straight.get_object(Bucket=bucket, Key=KEY)["Body"].read() == data
 
 
-def test_wrong_bytes_that_the_store_takes_are_caught_and_removed(moto_endpoint: S3Endpoint) -> None:
+def test_wrong_bytes_that_the_store_takes_are_removed(moto_endpoint: S3Endpoint) -> None:
     """Moto takes any Content-MD5: what catches a flipped byte there is the ETag."""
     straight = make_client(settings_for(moto_endpoint).model_copy(update={"s3_checksums": "when_required"}))
     bucket = new_bucket(straight)
@@ -322,7 +323,7 @@ def test_a_notice_fetches_what_was_delivered(client: Any, bucket: str) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"byteSize": 3}, {"checkSum": "0" * 64}], ids=["size", "digest"])
-def test_an_object_that_is_not_the_announced_one_leaves_no_half_file(
+def test_an_object_that_was_not_announced_leaves_no_half_file(
     client: Any, bucket: str, changes: dict[str, Any]
 ) -> None:
     send(client, bucket, b"0123456789")
@@ -359,12 +360,11 @@ def test_memory_does_not_grow_with_the_object(swift_endpoint: S3Endpoint) -> Non
     """192 MiB cost no more memory than 24, and less than 64 MiB, whatever the part size that the settings give."""
     client = make_client(settings_for(swift_endpoint))
     bucket = new_bucket(client)
-    program = Path(__file__).with_name("annex_memory.py")
     endpoint = [swift_endpoint.url, swift_endpoint.access_key, swift_endpoint.secret_key]
 
     def growth(size_mib: int) -> float:
         done = subprocess.run(
-            [sys.executable, str(program), *endpoint, bucket, str(size_mib), "16"],
+            [sys.executable, annex_memory.__file__, *endpoint, bucket, str(size_mib), "16"],
             capture_output=True,
             text=True,
             check=True,

@@ -7,15 +7,15 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from command_line import CommandLine, environment_of
-from services import S3Endpoint, eventually
 from sqlalchemy import delete, select, update
-from target_site import BOUNDS, TargetSite, install_tasks, target_of
 
+from tests.support.command_line import CommandLine, environment_of
+from tests.support.services import S3Endpoint, eventually
+from tests.support.target_site import BOUNDS, TargetSite, open_target_site, target_of
 from underbutler.annex import bucket_for
 from underbutler.model.naming import parse_s3_url
 from underbutler.records import JobRow, ProductRow
-from underbutler.records.tables import Notice
+from underbutler.records.tables.jobs import Notice
 from underbutler.sql import read, write
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -26,21 +26,10 @@ def site(
     request: pytest.FixtureRequest, redis_server: tuple[str, Iterator[int]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TargetSite]:
     store: S3Endpoint = request.getfixturevalue(request.param)
-    packages = tmp_path_factory.mktemp("packages")
-    install_tasks(packages)
-    patch = pytest.MonkeyPatch()
-    patch.syspath_prepend(str(packages))
     base, numbers = redis_server
-    made = TargetSite(
-        tmp_path_factory.mktemp("site"),
-        store,
-        broker_url=f"{base}/{next(numbers)}",
-        hard_limit_s=1,
-        outbox_grace_s=0.0,
-    )
-    yield made
-    made.close()
-    patch.undo()
+    broker = f"{base}/{next(numbers)}"
+    with open_target_site(tmp_path_factory, store, broker_url=broker, hard_limit_s=1, outbox_grace_s=0.0) as made:
+        yield made
 
 
 @pytest.fixture
@@ -56,11 +45,11 @@ def job(site: TargetSite) -> JobRow:
     job, messages = site.submitted("onePicture")
     for one in messages:
         site.run(one)
-    return site.context.jobs.job(job.id)
+    return site.context.jobs.read.job(job.id)
 
 
 def pictures(site: TargetSite, job: JobRow) -> list[ProductRow]:
-    return [product for product in site.context.jobs.products(job.id) if product.large]
+    return [product for product in site.context.jobs.read.products(job.id) if product.large]
 
 
 def place(product: ProductRow) -> dict[str, str]:
@@ -86,7 +75,7 @@ def test_a_job_that_is_in_order_has_no_findings(site: TargetSite, command: Comma
     said = command("annex", "verify", job.id)
     assert said.code == 0
     assert "2 objects compared" in said.err
-    assert "all in order" in said.err
+    assert "no findings" in said.err
 
 
 def test_a_missing_object_is_delivered_again_under_its_key(site: TargetSite, command: CommandLine, job: JobRow) -> None:
@@ -100,16 +89,16 @@ def test_a_missing_object_is_delivered_again_under_its_key(site: TargetSite, com
     assert "object missing" in text.out
     assert str(gone.url) in text.out.replace("\n", "").replace(" ", "")
     assert "--repair" in text.err
-    notices = site.context.jobs.notices(job.id)
+    notices = site.context.jobs.read.notices(job.id)
     (repaired,) = found(command, job, "--repair")
     assert (repaired["repaired"], repaired["told"]) == (True, "delivered again from the Butler")
     assert found(command, job, "--deep") == []
-    assert site.context.jobs.notices(job.id) == notices
+    assert site.context.jobs.read.notices(job.id) == notices
     assert site.announced(job) == [PNG + b"hello"] * 2
 
 
 @pytest.mark.parametrize("body", [b"short", PNG + b"hellO"])
-def test_an_object_with_other_bytes_is_found_without_reading_those_in_order(
+def test_changed_bytes_are_found_without_reading_sound_objects(
     site: TargetSite, command: CommandLine, job: JobRow, body: bytes
 ) -> None:
     (changed, _) = pictures(site, job)
@@ -121,9 +110,7 @@ def test_an_object_with_other_bytes_is_found_without_reading_those_in_order(
     assert site.announced(job) == [PNG + b"hello"] * 2
 
 
-def test_a_copied_object_with_another_etag_and_the_same_bytes_is_in_order(
-    site: TargetSite, command: CommandLine, job: JobRow
-) -> None:
+def test_a_copied_object_with_another_etag_is_in_order(site: TargetSite, command: CommandLine, job: JobRow) -> None:
     (copied, _) = pictures(site, job)
     upload = site.s3.create_multipart_upload(**place(copied))["UploadId"]
     part = site.s3.upload_part(**place(copied), UploadId=upload, PartNumber=1, Body=PNG + b"hello")["ETag"]
@@ -164,7 +151,7 @@ def test_a_dataset_that_is_gone_is_told_and_its_object_stays(
 
 
 def test_a_missing_notice_is_recorded_and_sent(site: TargetSite, command: CommandLine, job: JobRow) -> None:
-    before = {notice.id: notice for notice in site.context.jobs.notices(job.id)}
+    before = {notice.id: notice for notice in site.context.jobs.read.notices(job.id)}
     (product, _) = pictures(site, job)
     with write(site.context.engine) as connection:
         connection.execute(delete(Notice).where(Notice.id == f"{product.dataset_id}.{product.claim_no}"))
@@ -172,16 +159,14 @@ def test_a_missing_notice_is_recorded_and_sent(site: TargetSite, command: Comman
     assert (finding["kind"], finding["url"]) == ("notice missing", product.url)
     assert found(command, job, "--repair")[0]["repaired"]
     assert found(command, job) == []
-    for notice in site.context.jobs.notices(job.id):
+    for notice in site.context.jobs.read.notices(job.id):
         was = before[notice.id].to_json() | {"sent_at": 0}
         assert notice.to_json() | {"sent_at": 0} == was
     assert all(sent_notices(site, job).values())
 
 
-def test_an_unsent_notice_is_sent_and_one_of_other_bytes_is_told(
-    site: TargetSite, command: CommandLine, job: JobRow
-) -> None:
-    (unsent, wrong) = site.context.jobs.notices(job.id)
+def test_an_unsent_notice_is_sent_and_a_wrong_one_reported(site: TargetSite, command: CommandLine, job: JobRow) -> None:
+    (unsent, wrong) = site.context.jobs.read.notices(job.id)
     with write(site.context.engine) as connection:
         connection.execute(update(Notice).where(Notice.id == unsent.id).values(sent_at=None))
         connection.execute(
@@ -244,7 +229,7 @@ def test_a_young_stray_is_told_and_left(
     site.s3.delete_object(**left)
 
 
-def test_what_is_not_ours_or_of_an_unknown_target_is_nobodys_to_remove(
+def test_a_foreign_object_or_an_unknown_targets_is_not_removed(
     site: TargetSite, command: CommandLine, job: JobRow
 ) -> None:
     """A destroyed job's objects stay, and another installation may share the bucket."""
@@ -262,7 +247,7 @@ def test_what_a_living_claim_writes_is_no_stray(site: TargetSite, command: Comma
     site.run(other)
     target = target_of(one)
     envelope = one.message.envelope
-    claim = site.context.jobs.claim(
+    claim = site.context.jobs.claims.grant(
         target=target, digest=envelope.digest, send_no=envelope.send_no, worker="w1", pid=1, lease_s=60
     )
     (product,) = pictures(site, job)
@@ -270,13 +255,13 @@ def test_what_a_living_claim_writes_is_no_stray(site: TargetSite, command: Comma
     base = where["Key"].removesuffix(f"{product.target_id}.{product.claim_no}.png")
     where["Key"] = f"{base}{target}.{claim.claim_no}.png"
     site.s3.put_object(**where, Body=b"half")
-    assert found(command, site.context.jobs.job(job.id)) == []
-    site.context.jobs.end_claim(target, claim.claim_no, end="aborted", reason="enough", **BOUNDS)
-    assert kinds(found(command, site.context.jobs.job(job.id))) == ["stray object"]
+    assert found(command, site.context.jobs.read.job(job.id)) == []
+    site.context.jobs.leases.end_claim(target, claim.claim_no, end="aborted", reason="enough", **BOUNDS)
+    assert kinds(found(command, site.context.jobs.read.job(job.id))) == ["stray object"]
     site.s3.delete_object(**where)
 
 
-def test_a_store_that_is_away_is_said_with_the_exit_code_of_a_service(
+def test_an_absent_store_gives_the_exit_code_of_a_service(
     site: TargetSite, command: CommandLine, job: JobRow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UNDERBUTLER_S3_ENDPOINT_URL", "http://127.0.0.1:1")
@@ -286,27 +271,23 @@ def test_a_store_that_is_away_is_said_with_the_exit_code_of_a_service(
     assert "Traceback" not in said.err
 
 
-def test_destroy_removes_rows_and_only_when_asked_datasets_and_objects(
-    site: TargetSite, command: CommandLine, job: JobRow
-) -> None:
+def test_destroy_removes_rows_and_datasets_only_when_asked(site: TargetSite, command: CommandLine, job: JobRow) -> None:
     products = pictures(site, job)
     early = command("destroy", job.id, "--objects", "--yes")
     assert early.code == 3, "its datasets were not compared with the registry"
-    site.context.jobs.mark_checked([target.id for target in site.context.jobs.targets(job.id)])
+    site.context.jobs.sweep.mark_checked([target.id for target in site.context.jobs.read.targets(job.id)])
     said = command("destroy", job.id, "--yes")
     assert said.code == 0, said.err
-    assert "ARCHIVED" in said.err
-    assert site.context.jobs.job(job.id).phase == "ARCHIVED"
-    assert site.context.jobs.targets(job.id) == site.context.jobs.claims(job.id) == []
+    assert "is archived" in said.err
+    assert site.context.jobs.read.job(job.id).phase == "ARCHIVED"
+    assert site.context.jobs.read.targets(job.id) == site.context.jobs.read.claims(job.id) == []
     assert all(site.s3.head_object(**place(product)) for product in products)
     assert command("destroy", job.id, "--yes").code == 2
     with site.context.repositories.butler("demo") as butler:
         assert all(butler.get_dataset(product.dataset_id) for product in products)
 
 
-def test_destroy_takes_objects_and_datasets_along_but_not_those_of_other_jobs_in_the_same_run(
-    site: TargetSite, command: CommandLine
-) -> None:
+def test_destroy_spares_other_jobs_in_the_same_run(site: TargetSite, command: CommandLine) -> None:
     shared = f"u/tester/shared-{uuid4().hex[:8]}"
     jobs = []
     with site.context.repositories.butler("demo") as butler:
@@ -314,8 +295,8 @@ def test_destroy_takes_objects_and_datasets_along_but_not_those_of_other_jobs_in
     for exposure in exposures:
         job, (one,) = site.submitted("onePicture", "-d", f"exposure = {exposure}", "-o", shared)
         site.run(one)
-        jobs.append(site.context.jobs.job(job.id))
-        site.context.jobs.mark_checked([target_of(one)])
+        jobs.append(site.context.jobs.read.job(job.id))
+        site.context.jobs.sweep.mark_checked([target_of(one)])
     (first,), (second,) = pictures(site, jobs[0]), pictures(site, jobs[1])
     said = command("destroy", jobs[0].id, "--datasets", "--objects", "--yes")
     assert said.code == 0, said.err
@@ -327,8 +308,8 @@ def test_destroy_takes_objects_and_datasets_along_but_not_those_of_other_jobs_in
     own, messages = site.submitted("onePicture")
     for one in messages:
         site.run(one)
-    site.context.jobs.mark_checked([target_of(one) for one in messages])
-    keys = [place(product) for product in pictures(site, site.context.jobs.job(own.id))]
+    site.context.jobs.sweep.mark_checked([target_of(one) for one in messages])
+    keys = [place(product) for product in pictures(site, site.context.jobs.read.job(own.id))]
     said = command("destroy", own.id, "--datasets", "--objects", "--yes")
     assert f"RUN {own.run} removed" in said.err
     with site.context.repositories.butler("demo") as butler:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from kombu import Exchange, Producer
-from services import RabbitServer, eventually
 
+from tests.support.services import RabbitServer, eventually
 from underbutler.annex import LargeFileObjectAvailable, NoticeConsumer, NoticePublisher, watch
 from underbutler.annex.queues import RedisQueues
 from underbutler.annex.subscription import open_connection
@@ -154,7 +154,7 @@ def test_a_handler_that_fails_once_gets_the_notice_again(broker: Settings) -> No
     assert (consumer.backlog().ready, consumer.backlog().parked) == (0, 0)
 
 
-def test_a_handler_that_fails_twice_has_the_notice_parked_with_the_reason(broker: Settings) -> None:
+def test_a_notice_whose_handler_fails_twice_is_parked(broker: Settings) -> None:
     consumer = NoticeConsumer(broker, "archive", ["#"], failing(2))
     consumer.register()
     publish(broker, notice())
@@ -324,7 +324,7 @@ def test_a_full_redis_is_said_and_the_notice_goes_later(on_redis: Settings) -> N
     assert got == ["a"]
 
 
-def test_a_consumer_and_a_watcher_bind_again_when_redis_comes_back_empty(settings: Settings, tmp_path: Path) -> None:
+def test_consumer_and_watcher_bind_again_when_redis_is_empty(settings: Settings, tmp_path: Path) -> None:
     server = start_redis(tmp_path / "redis")
     port = server.url.rsplit(":", 1)[1].split("/")[0]
     broker = settings.model_copy(update={"broker_url": server.url})
@@ -359,7 +359,7 @@ def test_a_consumer_and_a_watcher_bind_again_when_redis_comes_back_empty(setting
     assert not any(thread.is_alive() for thread in threads)
 
 
-def test_a_publisher_finds_a_broker_again_that_dropped_its_connection(
+def test_a_publisher_finds_a_broker_that_dropped_its_connection(
     rabbitmq_url: str, rabbitmq_node: RabbitServer, settings: Settings
 ) -> None:
     broker = settings.model_copy(update={"broker_url": rabbitmq_url})
@@ -503,7 +503,7 @@ def test_every_key_on_redis_has_the_prefix(on_redis: Settings) -> None:
         assert {key.split(":")[0] for key in redis_keys(on_redis)} == {"underbutler"}
 
 
-def test_a_queue_on_redis_survives_a_killed_consumer_without_reaching_others(on_redis: Settings) -> None:
+def test_a_queue_on_redis_survives_its_killed_consumer_alone(on_redis: Settings) -> None:
     """A message in the hand of a dead consumer comes back to its queue alone, after the visibility timeout."""
     quick = on_redis.model_copy(update={"visibility_timeout_s": 5})
     consumer, got = collecting(quick)

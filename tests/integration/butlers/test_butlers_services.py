@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from annex_faults import FaultyS3
 from astropy.io import fits
-from dataset_pieces import PIECES, leave
 from lsst.daf.butler import DatasetType
 
+from tests.support.annex_faults import FaultyS3
+from tests.support.dataset_pieces import PIECES, leave
 from underbutler.butlers import CcdImage, InstrumentMap, Repositories, create_repository, ingest_files
 from underbutler.errors import ConflictError, TransientError, UsageError
 from underbutler.model.dataref import DataRef
@@ -102,7 +102,7 @@ def test_processes_that_ingest_the_same_night_make_it_once(on_postgres: Settings
         assert len(ingest_files(repositories, "shared", files).skipped) == 6
 
 
-def test_processes_that_ingest_the_same_night_into_sqlite_make_it_once(settings: Settings, tmp_path: Path) -> None:
+def test_processes_that_ingest_one_night_make_it_once(settings: Settings, tmp_path: Path) -> None:
     create_repository(tmp_path / "repo", "shared", settings, [CAMERA])
     files = [frame(tmp_path, exposure, detector) for exposure in range(3) for detector in range(2)]
     assert in_processes("spawn", 3, ingest_elsewhere, settings, files) == [0, 0, 0]
@@ -121,9 +121,7 @@ def test_a_second_try_replaces_what_the_first_one_put(on_postgres: Settings, tmp
                 assert bound.get("calexp").image[0, 0] == value
 
 
-def test_a_detector_and_a_filter_of_another_process_are_seen_by_an_open_factory(
-    on_postgres: Settings, tmp_path: Path
-) -> None:
+def test_an_open_factory_sees_new_detectors_and_filters(on_postgres: Settings, tmp_path: Path) -> None:
     with Repositories(on_postgres) as repositories:
         ingest_files(repositories, "shared", [frame(tmp_path, 1, 0)])
         register_outputs(repositories)
@@ -173,7 +171,7 @@ def put_elsewhere(settings: Settings) -> None:
                 bound.put(image(float(os.getpid())), "calexp")
 
 
-def test_two_claims_that_write_the_same_output_leave_one_whole_dataset(on_postgres: Settings, tmp_path: Path) -> None:
+def test_two_claims_of_one_output_leave_one_whole_dataset(on_postgres: Settings, tmp_path: Path) -> None:
     """A stopped claim woke up: whoever comes last, row and file agree."""
     with Repositories(on_postgres) as repositories:
         ingest_files(repositories, "shared", [frame(tmp_path, 1, 0)])
@@ -185,7 +183,7 @@ def test_two_claims_that_write_the_same_output_leave_one_whole_dataset(on_postgr
             assert len(bound.getButler().query_datasets("calexp", [RUN])) == 1
 
 
-def test_whatever_a_race_left_of_a_dataset_the_next_put_makes_it_whole(on_postgres: Settings, tmp_path: Path) -> None:
+def test_a_put_makes_whole_whatever_a_race_left_of_a_dataset(on_postgres: Settings, tmp_path: Path) -> None:
     with Repositories(on_postgres) as repositories:
         ingest_files(repositories, "shared", [frame(tmp_path, 1, 0)])
         register_outputs(repositories)

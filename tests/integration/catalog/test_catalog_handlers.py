@@ -16,20 +16,20 @@ from uuid import uuid4
 import event_model
 import numpy as np
 import pytest
-from annex_faults import FaultyS3
 from astropy.io import fits
 from astropy.table import Table
-from catalog_runs import SCALAR, Recording, image_key
 from PIL import Image
-from services import S3Endpoint
 
+from tests.support.annex_faults import FaultyS3
+from tests.support.catalog.runs import SCALAR, Recording, image_key
+from tests.support.services import S3Endpoint
 from underbutler.annex import deliver, ensure_bucket
 from underbutler.butlers import CcdImage
-from underbutler.catalog.fits_section import FitsSection
-from underbutler.catalog.picture import PngPicture
-from underbutler.catalog.resource_file import GoneFileError, UnreadableFileError, WrongFileError
-from underbutler.catalog.s3_file import BLOCK_BYTES, ReplacedObjectError, S3File
-from underbutler.catalog.tabular import ParquetTable
+from underbutler.catalog.handlers.fits_section import FitsSection
+from underbutler.catalog.handlers.parquet_table import ParquetTable
+from underbutler.catalog.handlers.png_picture import PngPicture
+from underbutler.catalog.handlers.resource_file import GoneFileError, UnreadableFileError, WrongFileError
+from underbutler.catalog.handlers.s3_file import BLOCK_BYTES, ReplacedObjectError, S3File
 from underbutler.errors import AnnexUnavailableError, LostDatasetError, UsageError
 from underbutler.s3 import make_client, shared_client
 from underbutler.settings import Settings
@@ -308,7 +308,7 @@ def test_an_object_of_another_size_or_content_is_refused(store: Store, calexp: C
         FitsSection(url, sha256="0" * 64, verify=True, settings=store.settings)()
 
 
-def test_an_object_that_is_replaced_while_it_is_read_is_not_mixed(store: Store, calexp: CcdImage) -> None:
+def test_an_object_replaced_while_it_is_read_is_not_mixed(store: Store, calexp: CcdImage) -> None:
     handler = FitsSection(store.put(calexp.to_bytes()), settings=store.settings)
     handler.layout()
     other = ccd_image(1)
@@ -322,7 +322,7 @@ def test_an_object_that_is_replaced_while_it_is_read_is_not_mixed(store: Store, 
 def test_an_object_that_is_no_fits_file_is_refused(store: Store, length: int) -> None:
     url = store.put(b"x" * length)
     for handler in (FitsSection, ParquetTable, PngPicture):
-        with pytest.raises(UnreadableFileError, match=r"s3://.* is no readable"):
+        with pytest.raises(UnreadableFileError, match=r"s3://.* is not a readable"):
             handler(url, settings=store.settings)()
 
 

@@ -17,9 +17,9 @@ from astropy.table import MaskedColumn, Table
 from PIL import Image
 
 from underbutler.butlers import CcdImage, Repositories, create_repository
-from underbutler.catalog.butler_dataset import ButlerDataset, close_repositories, to_array
-from underbutler.catalog.resource_file import HandlerArgumentError, UnreadableFileError
-from underbutler.catalog.tabular import ParquetTable, UnknownColumnError
+from underbutler.catalog.handlers.butler_dataset import ButlerDataset, close_repositories, to_array
+from underbutler.catalog.handlers.parquet_table import ParquetTable, UnknownColumnError
+from underbutler.catalog.handlers.resource_file import HandlerArgumentError, UnreadableFileError
 from underbutler.errors import LostDatasetError, TransientError, UnknownNameError, UsageError
 from underbutler.settings import Settings, load_settings
 
@@ -156,7 +156,7 @@ def test_a_handler_pickles(put: dict[str, str]) -> None:
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(handler))(), IMAGE.mask)
 
 
-def test_a_dataset_that_is_not_there_is_named_with_its_repository(site: Site) -> None:
+def test_a_missing_dataset_is_named_with_its_repository(site: Site) -> None:
     uuid = uuid4()
     with pytest.raises(LostDatasetError, match=rf"'demo' \(.*/repo/?\) has no dataset {uuid}.*root_map"):
         ButlerDataset("demo")(dataset=str(uuid))
@@ -207,7 +207,7 @@ def test_a_registry_that_does_not_answer_is_no_lost_dataset(site: Site, put: dic
         ("src", {"columns": "x"}, "a list of names"),
     ],
 )
-def test_a_part_that_is_not_there_is_refused_with_those_that_are(
+def test_a_missing_part_is_refused_with_those_there_named(
     put: dict[str, str], dataset: str, arguments: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(HandlerArgumentError, match=said) as caught:
@@ -219,7 +219,7 @@ def test_what_no_array_holds_is_refused(put: dict[str, str]) -> None:
     with pytest.raises(UnreadableFileError, match=r"settings.* is of storage class StructuredDataDict, which no array"):
         ButlerDataset("demo")(dataset=put["settings"])
     with pytest.raises(
-        UnreadableFileError, match=r"class CcdHeader, which no array holds\. Say component=…, one of header, image"
+        UnreadableFileError, match=r"class CcdHeader, which no array holds\. Choose component=…, one of header, image"
     ):
         ButlerDataset("demo")(dataset=put["calexp"], component="header")
 
@@ -229,22 +229,20 @@ def test_what_no_array_holds_is_refused(put: dict[str, str]) -> None:
     [
         ("butler://", {}, "names no repository"),
         ("", {}, "names no repository"),
-        ("butler://demo/12", {}, "'12' is no UUID"),
-        ("demo", {"dataset": 5}, "5 is no UUID"),
+        ("butler://demo/12", {}, "'12' is not a UUID"),
+        ("demo", {"dataset": 5}, "5 is not a UUID"),
         ("demo", {"label": "x"}, "knows no 'label' in resource_kwargs"),
         ("demo", {"component": 1}, "takes as component a name"),
         ("demo", {"settings": {}}, "takes as settings"),
     ],
 )
-def test_what_a_resource_says_wrongly_is_refused_before_a_repository_is_opened(
-    path: str, arguments: dict[str, Any], said: str
-) -> None:
+def test_a_wrong_resource_is_refused_before_opening_the_butler(path: str, arguments: dict[str, Any], said: str) -> None:
     with pytest.raises(HandlerArgumentError, match=said):
         ButlerDataset(path, **arguments)
 
 
 def test_a_datum_that_names_no_dataset_is_refused() -> None:
-    with pytest.raises(HandlerArgumentError, match="Nobody says which dataset of repository 'demo'"):
+    with pytest.raises(HandlerArgumentError, match="No dataset is named of repository 'demo'"):
         ButlerDataset("demo")()
 
 

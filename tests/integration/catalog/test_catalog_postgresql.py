@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from catalog_queries import ASKED, RUNS, documents_of, replace_runs
-from catalog_rows import OTHERWISE, event_of, events_of, imaged_run, run_of, start_of, stop_of
-from hypothesis import HealthCheck, given, settings
 from sqlalchemy import Engine, event, text
 
-from underbutler.catalog.matching import matches
-from underbutler.catalog.packed import PACK_FROM, pack_run
-from underbutler.catalog.queries import QueryError
-from underbutler.catalog.questions import parse
-from underbutler.catalog.store import CatalogStore
+from tests.support.catalog.rows import OTHERWISE, event_of, events_of, imaged_run, run_of, start_of, stop_of
+from tests.support.databases import ON_POSTGRESQL
+from underbutler.catalog.database.column_pages import PACK_FROM, pack_run
+from underbutler.catalog.database.store import CatalogStore
+from underbutler.catalog.query.queries import QueryError
 from underbutler.errors import ConflictError
-from underbutler.migrations import upgrade
-from underbutler.sql import open_engine, read, write
+from underbutler.sql import read, write
 
-
-@pytest.fixture
-def engine(postgres_url: str) -> Iterator[Engine]:
-    upgrade(postgres_url)
-    engine = open_engine(postgres_url)
-    yield engine
-    engine.dispose()
+pytestmark = ON_POSTGRESQL
 
 
 @pytest.fixture
@@ -51,40 +41,6 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
         return list(threads.map(one, calls))
 
 
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
-@given(runs=RUNS, queries=ASKED)
-def test_postgresql_finds_what_a_look_at_the_documents_finds(
-    engine: Engine, runs: list[Any], queries: list[dict[str, Any]]
-) -> None:
-    documents = documents_of(runs)
-    replace_runs(engine, documents)
-    store = CatalogStore(engine)
-    for query in queries:
-        question = parse(query)
-        wanted = {start["uid"] for start, stop in documents if matches(question, start, stop)}
-        assert {header.uid for header in store.headers(query)} == wanted, query
-        assert store.count(query) == len(wanted)
-
-
-def test_what_is_written_is_read_back(store: CatalogStore) -> None:
-    for documents in (run_of("small", events=3), run_of("large", events=500), imaged_run("imaged", images=70)):
-        store.import_run(documents)
-        assert store.import_run(documents) == documents[0][1]["uid"]
-        source = store.source(next(store.headers({"uid": documents[0][1]["uid"]})))
-        written = [document for name, document in documents if name == "event"]
-        for one in written:
-            one.pop("filled", None)
-        [descriptor] = source.get_event_descriptors()
-        assert events_of(iter(source.get_event_pages(descriptor["uid"]))) == written
-        assert source.get_event_count(descriptor["uid"]) == len(written)
-    assert (
-        store.source(next(store.headers({"uid": "imaged"}))).lookup_resource_for_datum("imaged-file/70")
-        == "imaged-file"
-    )
-
-
 def test_what_differs_from_a_document_that_is_there_is_refused(store: CatalogStore) -> None:
     documents = imaged_run()
     for name, document in [*documents, *documents]:
@@ -94,37 +50,7 @@ def test_what_differs_from_a_document_that_is_there_is_refused(store: CatalogSto
             store.insert(name, {**document, **OTHERWISE[name]})
 
 
-def test_a_start_document_comes_back_with_every_number_as_it_was(store: CatalogStore) -> None:
-    start = start_of(
-        limit=float("inf"), name="a\x00b", big=1e300, large=1e16, zero=-0.0, small=5e-324, whole=2.0, n=10**20
-    )
-    store.insert("start", start)
-    [header] = store.headers({})
-    assert repr(sorted(header.start.items())) == repr(sorted(start.items()))
-    store.insert("start", start)
-
-
-def test_texts_are_ordered_by_code_points_whatever_the_locale(store: CatalogStore) -> None:
-    for uid in ("aB", "ab", "aZ", "a-", "b"):
-        store.insert("start", start_of(uid, task=uid, note={"text": uid}))
-    for path in ("uid", "task", "note.text"):
-        found = {header.uid for header in store.headers({path: {"$gte": "aB", "$lt": "aa"}})}
-        assert found == {"aB", "aZ"}
-
-
-@pytest.mark.parametrize("pattern", [r"(?P<a>x)\b", r"^pro\w+$", "a.c", r"\d{3}"])
-def test_a_regular_expression_of_python_is_said_in_postgresqls_words(store: CatalogStore, pattern: str) -> None:
-    texts = ["x y", "xy", "process", "a\nc", "abc", "year 2026", "process\n"]
-    for number, note in enumerate(texts):
-        store.insert("start", start_of(str(number), note=note, task=note))
-    question = parse({"note": {"$regex": pattern}})
-    wanted = {str(number) for number, note in enumerate(texts) if matches(question, {"note": note}, None)}
-    for path in ("note", "task"):
-        found = {header.uid for header in store.headers({path: {"$regex": pattern}})}
-        assert found - {"6"} == wanted - {"6"}  # what `$` means before the last line's end is each one's own
-
-
-def test_a_regular_expression_that_postgresql_has_not_is_refused(store: CatalogStore) -> None:
+def test_a_regular_expression_unknown_to_postgresql_is_refused(store: CatalogStore) -> None:
     store.insert("start", start_of(note="aa"))
     with pytest.raises(QueryError, match="PostgreSQL cannot read a regular expression"):
         store.count({"note": {"$regex": r"(?P<one>a)(?P=one)"}})
@@ -150,7 +76,7 @@ def test_many_writers_of_one_run_lose_nothing(store: CatalogStore) -> None:
     assert [one["seq_num"] for one in events_of(iter(source.get_event_pages("run-primary")))] == list(range(200))
 
 
-def test_a_stop_waits_for_events_that_are_being_written_and_refuses_later_ones(store: CatalogStore) -> None:
+def test_a_stop_waits_for_open_events_and_refuses_later_ones(store: CatalogStore) -> None:
     for name, document in run_of(events=0, ended=False):
         store.insert(name, document)
     written: list[int] = []
@@ -184,7 +110,7 @@ def test_events_that_are_packed_twice_at_once_are_there_once(
     store: CatalogStore, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as unpacked:
-        unpacked.setattr("underbutler.catalog.store.pack_run", lambda *_: False)
+        unpacked.setattr("underbutler.catalog.database.store.pack_run", lambda *_: False)
         store.import_run(run_of(events=300))
 
     def pack() -> bool:
@@ -208,7 +134,7 @@ FILL = """
     FROM generate_series(1, 20000) n"""
 
 
-def test_a_search_by_task_status_and_time_is_answered_by_an_index(store: CatalogStore, engine: Engine) -> None:
+def test_an_index_answers_a_search_by_task_status_and_time(store: CatalogStore, engine: Engine) -> None:
     with write(engine) as connection:
         connection.execute(text(FILL))
         connection.execute(text("ANALYZE catalog_run"))

@@ -21,8 +21,9 @@ import httpx
 import numpy as np
 import pytest
 import xarray
-from catalog_runs import SCALAR, Memory, NpyHandler, Recording, data_key, fields_run, image_key, image_run
-from services import with_other_ports
+
+from tests.support.catalog.runs import SCALAR, Memory, NpyHandler, Recording, data_key, fields_run, image_key, image_run
+from tests.support.services import with_other_ports
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of which HTTP client the test client is made
@@ -39,17 +40,18 @@ from underbutler.catalog import (
     RemoteUnavailableError,
     Start,
 )
-from underbutler.catalog.external import UnreadableDataError
-from underbutler.catalog.filling import FillChoiceError
-from underbutler.catalog.queries import QueryError
-from underbutler.catalog.remote_source import RemoteRun
-from underbutler.catalog.store import CatalogStore
-from underbutler.catalog.stream import PartitionIndexError, PartitionSizeError, SelectionError
+from underbutler.catalog.arrays.external import UnreadableDataError
+from underbutler.catalog.arrays.filling import FillChoiceError
+from underbutler.catalog.arrays.partitions import PartitionIndexError, PartitionSizeError
+from underbutler.catalog.database.store import CatalogStore
+from underbutler.catalog.query.queries import QueryError
+from underbutler.catalog.remote.source import RemoteRun
+from underbutler.catalog.stream import SelectionError
 from underbutler.embedded.process import Guard, Process, free_port
 from underbutler.errors import TransientError, UnknownNameError, UsageError
 from underbutler.migrations import upgrade
 
-TESTS = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 
 
 @dataclass
@@ -86,8 +88,8 @@ def serve(url: str, guard: Guard) -> Served:
         port = free_port()
         process = Process(
             "the server of runs",
-            [sys.executable, TESTS / "integration" / "catalog_server.py", url, str(port)],
-            environment={**os.environ, "PYTHONPATH": str(TESTS)},
+            [sys.executable, "-m", "tests.support.programs.catalog_server", url, str(port)],
+            environment={**os.environ, "PYTHONPATH": str(ROOT)},
             guard=guard,
         )
         process.wait_until(lambda: answers(port), timeout_s=60)
@@ -288,7 +290,7 @@ def test_several_descriptors_of_one_stream_are_one_array(served: Served, tmp_pat
     xarray.testing.assert_identical(there.primary.to_dask().compute(), here.primary.read())
 
 
-def test_an_open_run_is_read_and_read_again_with_what_came_since(served: Served, tmp_path: Path) -> None:
+def test_an_open_run_is_read_again_with_what_came_since(served: Served, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.arange(20).reshape(4, 5))
     recording = Recording()
     write, sent = served.store.writer(), 0
@@ -367,7 +369,7 @@ def test_what_cannot_be_done_is_refused(served: Served, tmp_path: Path) -> None:
         there["nothing"]
 
 
-def test_a_run_is_told_by_its_own_address_or_the_beginning_of_its_uid(served: Served) -> None:
+def test_a_run_has_an_address_by_its_uid_or_the_start_of_it(served: Served) -> None:
     uid = served.take(fields_run(2, {"x": (SCALAR, float)}))
     assert RemoteBlueskyRun(f"{served.url}/{uid}").uid == uid
     assert RemoteBlueskyRun(served.url, None, uid[:13]).uid == uid
@@ -378,9 +380,9 @@ def test_a_run_is_told_by_its_own_address_or_the_beginning_of_its_uid(served: Se
 
 
 def test_an_unknown_run_is_said_by_the_server_as_a_key_error(served: Served) -> None:
-    with pytest.raises(UnknownNameError, match=f"nobody.*said by {served.url}/nobody"):
+    with pytest.raises(UnknownNameError, match=f"nobody.*reported by {served.url}/nobody"):
         _ = served.there("nobody").start
-    with pytest.raises(UsageError, match=r"is a list of runs and no run\. Say which one: name="):
+    with pytest.raises(UsageError, match=r"is a list of runs, not a run\. Choose one: name="):
         list(RemoteBlueskyRun(served.url))
     with pytest.raises(UsageError, match="No parameter is called 'wrong' here"):
         _ = served.there("nobody", parameters={"wrong": 1}).start
@@ -448,7 +450,7 @@ def test_an_image_that_is_gone_is_named_and_the_others_are_read(served: Served, 
     assert float(lazy[2].mean()) == 2.0
     with pytest.raises(DataGoneError, match=r"Field 'image' of event 2 .*1\.npy is gone.*exclude=\['image'\]"):
         lazy[1].compute()
-    with pytest.raises(DataGoneError, match="said by http"):
+    with pytest.raises(DataGoneError, match="reported by http"):
         there.primary.read()
     with pytest.raises(DataGoneError):
         list(there.documents(fill="yes"))
@@ -485,7 +487,7 @@ def test_a_shelf_lists_searches_and_counts(served: Served) -> None:
 
 
 def test_a_shelf_reads_all_pages(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    from underbutler.catalog import remote_shelf
+    from underbutler.catalog.remote import run_store as remote_shelf
 
     monkeypatch.setattr(remote_shelf, "_FIRST", 2)
     monkeypatch.setattr(remote_shelf, "_MOST", 3)
@@ -502,7 +504,7 @@ def test_a_query_that_no_server_can_be_asked_is_refused_here(served: Served) -> 
         shelf.count({"x": object()})
     with pytest.raises(QueryError, match="Ask in several parts"):
         shelf.count({"x": {"$in": list(range(10_000))}})
-    with pytest.raises(QueryError, match=r"\$near.*said by"):
+    with pytest.raises(QueryError, match=r"\$near.*reported by"):
         shelf.count({"x": {"$near": 1}})
 
 
@@ -516,7 +518,7 @@ def test_a_run_of_a_shelf_is_known_without_asking(served: Served) -> None:
     assert run.primary.read()["x"].shape == (4,)
 
 
-def test_a_broker_of_a_server_finds_what_one_of_the_database_finds(served: Served, tmp_path: Path) -> None:
+def test_a_broker_of_a_server_finds_what_the_databases_finds(served: Served, tmp_path: Path) -> None:
     uids = [served.take(image_run(tmp_path)) for _ in range(3)]
     here, there = Broker(served.store, handler_registry=served.handlers), Broker(served.url)
     assert (len(there), list(there)) == (len(here), list(here))
@@ -532,7 +534,7 @@ def test_a_broker_of_a_server_finds_what_one_of_the_database_finds(served: Serve
         there["nobody"]
     for uid in ("twin-a", "twin-b"):
         served.take(Memory([("start", {"uid": uid, "time": 1.0})]))
-    with pytest.raises(ValueError, match="Several runs begin with 'twin': twin-b, twin-a"):
+    with pytest.raises(ValueError, match="Several runs begin or end with 'twin': twin-b, twin-a"):
         there["twin"]
     assert httpx.get(f"{served.url}/twin").json()["error"]["type"] == "AmbiguousRunError"
 
@@ -562,12 +564,12 @@ def test_external_values_may_also_be_filled_here(served: Served, tmp_path: Path)
     assert sorted(NpyHandler.loads) == [0, 0, 1, 1, 2, 2, 3, 3]
     for fill in ("yes", "no"):
         assert plain(ours.documents(fill=fill)) == plain(here.documents(fill=fill))
-    (resource,) = list(ours._source.get_resources())
+    (resource,) = list(ours.source.get_resources())
     assert [path.split("#")[1] for path in ours.get_file_list(resource)] == ["0", "1", "2", "3"]
     with pytest.raises(KeyError):
-        ours._source.get_resource("unknown")
+        ours.source.get_resource("unknown")
     with pytest.raises(KeyError):
-        ours._source.lookup_resource_for_datum("unknown")
+        ours.source.lookup_resource_for_datum("unknown")
 
 
 def test_a_server_of_a_servers_runs_gives_the_same(served: Served, tmp_path: Path) -> None:
@@ -582,7 +584,7 @@ def test_a_server_of_a_servers_runs_gives_the_same(served: Served, tmp_path: Pat
     assert here.uid == there.uid
 
 
-def test_a_dtype_that_numpy_does_not_know_disturbs_only_its_field(served: Served) -> None:
+def test_a_dtype_unknown_to_numpy_disturbs_only_its_field(served: Served) -> None:
     fields = {"x": (SCALAR, float), "odd": (data_key("number", dtype_str="nonsense"), float)}
     here, there = served.both(fields_run(3, fields))
     xarray.testing.assert_identical(there.primary(include=["x"]).read(), here.primary(include=["x"]).read())

@@ -17,7 +17,7 @@ from underbutler.catalog import (
     RemoteUnavailableError,
     ServerVersionError,
 )
-from underbutler.catalog.remote_format import pack
+from underbutler.catalog.remote.wire_format import pack
 from underbutler.embedded.process import free_port
 from underbutler.errors import FatalError, TransientError, UnderbutlerError, UsageError
 
@@ -60,7 +60,7 @@ def saying(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
 @pytest.mark.parametrize(
     ("said", "error", "text"),
     [
-        (answer(b"<html>"), NotACatalogError, "is no server of runs (200 OK, without Underbutler-Catalog-Version)"),
+        (answer(b"<html>"), NotACatalogError, "is not a server of runs (200 OK, without Underbutler-Catalog-Version)"),
         (answer(status="404 Not Found"), NotACatalogError, "ends in /runs"),
         (answer(status="500 Oops"), NotACatalogError, "500 Oops"),
         (answer(b"", "Location: https://else.where/runs", status="302 Found"), NotACatalogError, "https://else.where/runs"),
@@ -72,7 +72,7 @@ def saying(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
         (answer(b"", *OURS), NotACatalogError, "no MessagePack of runs"),
         (answer(pack({}), *OURS, length=99), RemoteUnavailableError, "does not answer (RemoteProtocolError"),
         (answer(b"no such thing", *OURS, "Content-Encoding: gzip"), NotACatalogError, "cannot be read"),
-        (answer(pack({"oh": "no"}), *OURS, status="500 Oops"), FatalError, "said by http"),
+        (answer(pack({"oh": "no"}), *OURS, status="500 Oops"), FatalError, "reported by http"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", RemoteUnavailableError, "does not answer"),
     ],
 )  # fmt: skip
@@ -84,7 +84,7 @@ def test_what_is_no_answer_is_said_with_its_address(said: bytes, error: type[Und
         assert url in str(caught.value)
 
 
-def test_a_connection_that_breaks_before_the_answer_is_tried_once_more() -> None:
+def test_a_connection_broken_before_the_answer_is_retried_once() -> None:
     counted = answer(pack({"count": 3}), *OURS)
     with saying(b"", counted) as (url, heard):
         assert RemoteShelf(url).count({}) == 3
@@ -115,11 +115,11 @@ def test_what_is_wrong_in_the_middle_is_raised_where_it_was() -> None:
     with saying(answer(b"".join(map(pack, pairs)), *OURS)) as (url, _):
         documents = RemoteBlueskyRun(url, name="a").documents(fill="yes")
         assert next(documents)[0] == "start"
-        with pytest.raises(TransientError, match=r"S3\? \(said by http"):
+        with pytest.raises(TransientError, match=r"S3\? \(reported by http"):
             next(documents)
 
 
-def test_headers_and_parameters_go_with_every_request_and_are_not_shown() -> None:
+def test_headers_and_parameters_go_with_requests_but_are_hidden() -> None:
     run = {"start": {"uid": "u", "time": 1.0}, "stop": None, "metadata": {}, "streams": {}}
     with saying(answer(pack(run), *OURS)) as (url, heard):
         there = RemoteBlueskyRun(url, {"Authorization": "Bearer hidden"}, "a/b c", {"partition_size": 7})

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 import redis
-from services import eventually
 
+from tests.support.services import eventually
 from underbutler.annex import make_client
 from underbutler.butlers import create_repository, shipped_maps
 from underbutler.embedded.guard import session_members
@@ -43,9 +43,7 @@ def stopping(server: Server) -> Iterator[redis.Redis]:
 
 
 @pytest.mark.parametrize("find", [find_redis, bundled_valkey])
-def test_the_server_on_path_and_the_one_in_the_wheel_keep_their_queue_over_a_restart(
-    find: Callable[[], Path | None], tmp_path: Path
-) -> None:
+def test_the_server_on_path_or_in_the_wheel_keeps_its_queue(find: Callable[[], Path | None], tmp_path: Path) -> None:
     program = find()
     assert program is not None
     with stopping(start_redis(tmp_path / "redis", program=program, keep=True)) as client:
@@ -81,7 +79,7 @@ def test_a_stack_is_found_by_its_file_and_leaves_nothing(tmp_path: Path) -> None
     assert not file.exists()
 
 
-def test_the_buckets_of_known_repositories_are_made_again_at_each_start(tmp_path: Path) -> None:
+def test_buckets_of_known_repositories_are_made_at_each_start(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with Stack(home, with_worker=False) as stack:
         create_repository(home / "repo", "demo", stack.settings)
@@ -105,7 +103,7 @@ def test_a_part_that_crashes_is_named_with_its_signal(tmp_path: Path) -> None:
         assert caught.value.fields == {"name": "redis", "exit_code": -signal.SIGKILL}
 
 
-def test_a_second_stack_in_the_same_folder_is_refused_while_the_first_lives(tmp_path: Path) -> None:
+def test_a_second_stack_in_one_folder_is_refused(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with Stack(home, with_worker=False) as stack:
         written = (home / STACK_FILE).read_text()
@@ -153,7 +151,7 @@ time.sleep(300)
 """
 
 
-def test_a_stack_that_is_killed_leaves_no_process_and_its_file_is_replaced(tmp_path: Path) -> None:
+def test_a_killed_stack_leaves_no_process_and_an_old_file(tmp_path: Path) -> None:
     home = tmp_path / "home"
     owner = subprocess.Popen([sys.executable, "-c", OWNER, str(home)], stdout=subprocess.PIPE, text=True)
     assert owner.stdout is not None

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from services import eventually
 
+from tests.support.services import eventually
 from underbutler.embedded.guard import session_members
 from underbutler.settings import STACK_FILE
 
@@ -118,7 +118,7 @@ def test_a_part_that_crashes_is_said_and_brings_the_exit_code(up: Callable[[], U
     assert [part for part, pid in parts.items() if session_members(pid)] == []
 
 
-def test_a_second_up_in_the_same_home_is_refused_and_a_killed_one_leaves_no_process(up: Callable[[], Up]) -> None:
+def test_a_second_up_is_refused_and_a_killed_one_leaves_none(up: Callable[[], Up]) -> None:
     first = up()
     parts = first.wait_until_up()
     second = up()

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from services import eventually
 
+from tests.support.services import eventually
 from underbutler.embedded.guard import session_members
 from underbutler.embedded.process import Guard, Process, ProcessFailedError
 
@@ -26,7 +26,7 @@ def guard() -> Iterator[Guard]:
         yield guard
 
 
-def test_a_process_that_ends_by_itself_says_its_exit_code_and_its_last_lines(guard: Guard) -> None:
+def test_an_ended_process_reports_its_exit_code_and_last_lines(guard: Guard) -> None:
     process = Process("oracle", ["sh", "-c", "echo the disk is full; exit 7"], guard=guard)
     with pytest.raises(ProcessFailedError, match=r"oracle ended with exit code 7.*\n.*the disk is full") as caught:
         process.wait_until(lambda: False, timeout_s=30)
@@ -46,7 +46,7 @@ def test_a_program_that_does_not_exist_is_named() -> None:
         process.wait_until(lambda: False, timeout_s=30)
 
 
-def test_a_process_that_never_answers_is_stopped_and_its_output_shown() -> None:
+def test_a_process_that_never_answers_is_stopped_and_shown() -> None:
     process = Process("oracle", ["sh", "-c", STUBBORN])
     eventually(lambda: "listening" in process.tail)
     with pytest.raises(ProcessFailedError, match=r"did not answer within 0\.1 s.*\n.*listening"):
@@ -70,7 +70,7 @@ def test_a_process_that_ends_in_order_leaves_no_child_behind() -> None:
     assert session_members(process.pid) == []
 
 
-def test_each_line_is_passed_on_and_a_failing_listener_does_not_stop_the_process(tmp_path: Path) -> None:
+def test_each_line_is_passed_on_even_if_a_listener_fails(tmp_path: Path) -> None:
     heard: list[str] = []
 
     def listen(line: str) -> None:
@@ -117,7 +117,7 @@ def test_no_grandchild_survives_an_owner_that_is_killed(number: signal.Signals) 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal is Linux's")
-def test_the_kernel_ends_a_process_even_when_its_guard_is_killed_too() -> None:
+def test_the_kernel_ends_a_process_even_if_its_guard_is_killed() -> None:
     owner, pid, guard_pid = _owner("guarded")
     os.kill(guard_pid, signal.SIGKILL)
     owner.kill()
@@ -127,7 +127,7 @@ def test_the_kernel_ends_a_process_even_when_its_guard_is_killed_too() -> None:
         os.kill(member, signal.SIGKILL)
 
 
-def test_a_guard_whose_processes_were_stopped_in_order_kills_nothing() -> None:
+def test_a_guard_whose_processes_were_stopped_kills_nothing() -> None:
     with Guard() as guard:
         kept = Process("kept", ["sleep", "300"])
         guard.add(kept.pid)

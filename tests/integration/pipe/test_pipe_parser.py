@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pipe_site import FactorTask, LevelTask, make_site
 
+from tests.support.pipe_site import FactorTask, LevelTask
 from underbutler.butlers import Repositories
 from underbutler.errors import UnknownNameError, UsageError
 from underbutler.pipe import ArgumentParser, ConfigDatasetType, DatasetArgument, show
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repositories]:
-    repositories = make_site(tmp_path_factory.mktemp("site"))
-    yield repositories
-    repositories.close()
 
 
 def parse(site: Repositories, *words: str, task: Any = LevelTask, label: str = "tiny", **options: Any) -> Any:
@@ -61,7 +53,7 @@ def test_keys_that_are_left_out_are_taken_whole(site: Repositories) -> None:
     assert exposures_and_detectors(parse(site, "-d", "exposure.observation_type = 'bias'")) == [(5, 0), (5, 1)]
 
 
-def test_repeated_ids_are_appended_and_each_data_id_is_taken_once(
+def test_repeated_ids_are_appended_and_each_data_id_taken_once(
     site: Repositories, caplog: pytest.LogCaptureFixture
 ) -> None:
     command = parse(site, "--id", "exposure=5", "detector=0", "--id", "exposure=1..5", "detector=0")
@@ -70,7 +62,7 @@ def test_repeated_ids_are_appended_and_each_data_id_is_taken_once(
 
 
 def test_the_command_has_what_a_record_needs(site: Repositories) -> None:
-    job = uuid.UUID("1a2b3c4d-0000-4000-8000-000000000000")
+    job = uuid.UUID("01a2b3c4-0000-7000-8000-00001a2b3c4d")
     command = parse(site, "--id", "exposure=1", "detector=0", "-c", "scale=2", job=job, user="ann")
 
     assert command.run.startswith("u/ann/level/")
@@ -97,10 +89,10 @@ def test_parsing_writes_nothing(site: Repositories) -> None:
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["--id", "exposure=1..x"], "'1..x' is no range"),
+        (["--id", "exposure=1..x"], "'1..x' is not a range"),
         (["--id", "exposure=5..1"], "descends; write 1..5"),
         (["--id", "exposure=1", "exposure=2"], "the key 'exposure' twice"),
-        (["--id", "exposure=one"], "Dimension exposure: the value 'one' is no int"),
+        (["--id", "exposure=one"], "Dimension exposure: the value 'one' is not of type int"),
         (["--id", "exposur=1"], "No dimension is called 'exposur'. Did you mean 'exposure'?"),
         (["--id", "physical_filter=1..3"], "a range needs a dimension of integers"),
         (["--id", "exposure=3", "detector=0"], "no raw in CAM/raw, CAM/calib of 'tiny' matches exposure=3 detector=0"),
@@ -123,7 +115,7 @@ def test_parsing_writes_nothing(site: Repositories) -> None:
         (["--id", "exposure=1", "--clobber-output"], "leave out -o"),
         (["--id", "exposure=1", "--allow-emtpy"], "has no option '--allow-emtpy'. Did you mean '--allow-empty'?"),
         (["--id", "exposure=1", "--show", "cfg"], "--show does not know 'cfg'"),
-        (["--id", "exposure=1", "--loglevel", "LOUD"], "'LOUD' is no level"),
+        (["--id", "exposure=1", "--loglevel", "LOUD"], "'LOUD' is not a level"),
         (["--id", "exposure=1", "-j", "0"], "is less than 1"),
         (["--id", "detector=3..999999"], "no raw in"),
         (["--id", "exposure=" + "^".join(map(str, range(400))), "detector=" + "^".join(map(str, range(400)))], "--yes"),
@@ -146,16 +138,14 @@ def test_an_unknown_label_lists_the_known_ones(site: Repositories) -> None:
         parse(site, label="--id")
 
 
-def test_a_query_takes_what_exists_and_says_which_values_have_nothing(
-    site: Repositories, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_query_takes_what_exists_and_names_empty_values(site: Repositories, caplog: pytest.LogCaptureFixture) -> None:
     command = parse(site, "--id", "instrument=CAM", "exposure=1..4", "detector=0^7")
     assert exposures_and_detectors(command) == [(1, 0), (2, 0)]
     assert "no raw in CAM/raw, CAM/calib of 'tiny' for detector=7 instrument='CAM'" in caplog.text
     assert exposures_and_detectors(parse(site, "--id", "exposure=1^5", "-d", "exposure.id > 2")) == [(5, 0), (5, 1)]
 
 
-def test_with_allow_empty_what_does_not_exist_is_said_and_left_out(
+def test_with_allow_empty_missing_data_are_named_and_left_out(
     site: Repositories, caplog: pytest.LogCaptureFixture
 ) -> None:
     command = parse(site, "--id", "exposure=1^3", "detector=0", "--allow-empty")
@@ -163,7 +153,7 @@ def test_with_allow_empty_what_does_not_exist_is_said_and_left_out(
     assert "exposure=3" in caplog.text
 
 
-def test_as_a_program_bad_input_exits_with_2_and_a_sentence_on_stderr(
+def test_a_program_given_bad_input_exits_with_2_and_a_sentence(
     site: Repositories, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as end:
@@ -227,7 +217,7 @@ def test_an_id_argument_may_hold_names_only(site: Repositories) -> None:
     assert command.inputId.refList == []
 
 
-def test_an_own_output_is_named_by_dimensions_and_need_not_exist(site: Repositories) -> None:
+def test_an_output_is_named_by_dimensions_and_need_not_exist(site: Repositories) -> None:
     parser = ArgumentParser(name="level")
     parser.add_id_argument("--id", "levelOf", help="output")
     parser.add_id_argument("--coarse", "raw", help="inputs", level="exposure")

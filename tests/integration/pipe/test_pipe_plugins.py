@@ -10,7 +10,8 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from pipe_site import make_site
+
+from tests.support.pipe_site import make_site
 
 PROJECT = """
 [build-system]
@@ -102,7 +103,7 @@ def python(elsewhere: Path, code: str, *args: str) -> subprocess.CompletedProces
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
 
 
-def test_a_task_of_another_package_is_found_and_a_broken_one_is_told(elsewhere: Path) -> None:
+def test_another_packages_task_is_found_a_broken_one_reported(elsewhere: Path) -> None:
     done = python(
         elsewhere,
         """
@@ -115,11 +116,11 @@ def test_a_task_of_another_package_is_found_and_a_broken_one_is_told(elsewhere: 
     known = json.loads(done.stdout)
     assert known["weighFrame"] == ["elsewhere:WeighFrameTask", None, "elsewhere-tasks 3.1"]
     assert "ModuleNotFoundError: No module named 'a_package_that_is_not_there'" in known["needsMore"][1]
-    assert "is no subclass of underbutler.CmdLineTask" in known["noTask"][1]
+    assert "is not a subclass of underbutler.CmdLineTask" in known["noTask"][1]
     assert {"makeBias", "makeDark", "makeFlat", "processCcd"} <= known.keys()
 
 
-def test_a_task_of_another_package_runs_with_a_subtask_chosen_by_name(elsewhere: Path, tmp_path: Path) -> None:
+def test_another_packages_task_runs_with_a_subtask_by_name(elsewhere: Path, tmp_path: Path) -> None:
     make_site(tmp_path).close()
     done = python(
         elsewhere,

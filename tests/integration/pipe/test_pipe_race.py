@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pipe_site import LevelTask, make_site
 
+from tests.support.pipe_site import LevelTask, make_site
 from underbutler.butlers import Repositories
 from underbutler.errors import UnderbutlerError
 from underbutler.settings import Settings
@@ -65,7 +65,7 @@ def test_equal_configs_that_race_for_one_run_agree(site: Repositories) -> None:
             assert butler.get("level_config_json", collections=[f"u/race/equal{number}"])["scale"] == 2.0
 
 
-def test_of_different_configs_that_race_for_one_run_one_wins_and_the_other_is_told(site: Repositories) -> None:
+def test_of_two_configs_that_race_for_a_run_one_is_refused(site: Repositories) -> None:
     one = ["--id", "exposure=1", "detector=0", "-c", "scale=2"]
     other = ["--id", "exposure=1", "detector=1", "-c", "scale=3"]
     said = race(site, (one, other), "u/race/other")

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pipe_site import ExposureTask, FactorTask, LevelTask, make_site
 
+from tests.support.pipe_site import ExposureTask, FactorTask, LevelTask, make_site
 from underbutler.butlers import Repositories
 from underbutler.errors import UsageError
 from underbutler.model.message import decode_element, encode_element
 from underbutler.pipe import CmdLineTask
 from underbutler.pipe.binding import moved_element
-from underbutler.pipe.recorded_command import recorded_command
+from underbutler.pipe.checking import Identity, TaskParts, checked_command
+from underbutler.pipe.job_command import JobCommand, LocalOptions
+from underbutler.records import StepRow
+from underbutler.sweeper.resubmission import request_again
 
-NEW_RUN = "u/tester/again"
 WORDS = ("tiny", "--id", "exposure=1^2", "detector=0..1", "-c", "scale=2.5", "fails_on=[2]")
 
 
@@ -28,76 +30,91 @@ def repositories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repositor
         yield repositories
 
 
-def parsed(task: type[CmdLineTask], repositories: Repositories, *words: str) -> argparse.Namespace:
-    return task._makeArgumentParser().parse(
-        task.ConfigClass(),
-        [*WORDS, *words],
-        override=task.applyOverrides,
-        repositories=repositories,
-        task_class=task,
-        user="tester",
-    )
+def parts(task: type[CmdLineTask]) -> TaskParts:
+    return TaskParts(task._makeArgumentParser(), task.ConfigClass(), task.applyOverrides, task.datasetTypes)
 
 
-def elements_of(task: type[CmdLineTask], command: argparse.Namespace) -> list[Any]:
+def parsed(task: type[CmdLineTask], repositories: Repositories, *words: str) -> JobCommand:
+    line = task._makeArgumentParser().read([*WORDS, *words])
+    request = line.request.replaced(user="tester")
+    return checked_command(request, parts(task), repositories, Identity(), local=line.local)
+
+
+def elements_of(task: type[CmdLineTask], command: JobCommand) -> list[Any]:
     """Return the target list as the records hold it."""
-    runner = task.RunnerClass(TaskClass=task, parsedCmd=command)
-    return [decode_element(list(encode_element(element))) for element in runner.getTargetList(command)]
+    elements = command.elements
+    if elements is None:
+        runner = task.RunnerClass(TaskClass=task, parsedCmd=command.parsed_cmd)
+        elements = runner.getTargetList(command.parsed_cmd)
+    return [decode_element(list(encode_element(element))) for element in elements]
 
 
 def again(
-    task: type[CmdLineTask], repositories: Repositories, first: argparse.Namespace, **changes: Any
-) -> argparse.Namespace:
+    task: type[CmdLineTask],
+    repositories: Repositories,
+    first: JobCommand,
+    *,
+    config_words: tuple[str, ...] = (),
+    **changes: Any,
+) -> JobCommand:
     """Prepare the recorded job again."""
-    moved = [moved_element(element, first.run, NEW_RUN) for element in elements_of(task, first)]
-    fields: dict[str, Any] = {
-        "repositories": repositories,
-        "job": uuid.uuid4(),
-        "user": "tester",
-        "repo": first.repo,
-        "out": first.out,
-        "run": NEW_RUN,
-        "collections": first.collections,
-        "overrides": first.overrides,
-        "options": first.options,
-        "elements": moved,
-    }
-    return recorded_command(task, **(fields | changes))
+    step = StepRow(
+        ordinal=0,
+        label=task._DefaultName,
+        task=task._DefaultName,
+        config=first.config_json,
+        config_digest=first.config_digest,
+        **({"overrides": list(first.overrides), "options": dict(first.options)} | changes),
+    )
+    row: Any = SimpleNamespace(
+        repo=first.repo,
+        out=first.out,
+        run=first.run,
+        collections=first.collections,
+        versions=first.versions,
+        steps=[step],
+    )
+    targets: list[Any] = [
+        SimpleNamespace(id=uuid.uuid4(), step=0, queue="targets", task=step.task, args=list(encode_element(element)))
+        for element in elements_of(task, first)
+    ]
+    request = request_again(row, targets, config_words=config_words).replaced(user="tester")
+    return checked_command(request, parts(task), repositories, Identity(), local=LocalOptions())
 
 
 @pytest.mark.parametrize("task", [LevelTask, FactorTask, ExposureTask])
-def test_the_recorded_command_gives_the_same_targets_in_another_run(
-    repositories: Repositories, task: type[CmdLineTask]
-) -> None:
+def test_the_recorded_command_gives_equal_targets_again(repositories: Repositories, task: type[CmdLineTask]) -> None:
     words = ("--factor", "4") if task is FactorTask else ()
     first = parsed(task, repositories, *words)
     second = again(task, repositories, first)
     with first.resources, second.resources:
         before, after = elements_of(task, first), elements_of(task, second)
-        assert after == [moved_element(element, first.run, NEW_RUN) for element in before]
+        assert after == [moved_element(element, first.run, second.run) for element in before]
         assert len(after) == (2 if task is ExposureTask else 4)
         assert second.config_digest == first.config_digest
         assert second.config_json == first.config_json
-        assert second.overrides == first.overrides == [["scale", 2.5], ["fails_on", [2]]]
+        assert second.overrides == first.overrides == (["scale", 2.5], ["fails_on", [2]])
         assert second.options == first.options
-        assert second.id.dimensions == first.id.dimensions
-        assert [ref.dataId for ref in second.id.refList] == [ref.dataId for ref in first.id.refList]
-        assert second.id.idList == [ref.dataId for ref in second.id.refList]
-        assert (second.ownRun, second.clobberConfig, second.doraise, second.processes) == (True, False, False, 1)
+        assert second.run != first.run
+        one, two = first.parsed_cmd, second.parsed_cmd
+        assert two.id.dimensions == one.id.dimensions
+        assert [ref.dataId for ref in two.id.refList] == [ref.dataId for ref in one.id.refList]
+        assert two.id.idList == [ref.dataId for ref in two.id.refList]
+        assert (two.ownRun, two.clobberConfig, two.doraise, two.processes) == (True, False, False, 1)
         if task is FactorTask:
-            assert second.factor == 4.0
+            assert two.factor == 4.0
 
 
 def test_its_precall_writes_the_new_run_with_the_changed_config(repositories: Repositories) -> None:
     first = parsed(LevelTask, repositories)
-    run = "u/tester/precalled"
-    second = again(LevelTask, repositories, first, run=run, config_words=["scale=7"])
+    second = again(LevelTask, repositories, first, config_words=("scale=7",))
+    run = second.run
     with first.resources, second.resources:
-        assert second.overrides == [["scale", 2.5], ["fails_on", [2]], ["scale", 7.0]]
+        assert second.overrides == (["scale", 2.5], ["fails_on", [2]], ["scale", 7.0])
         assert second.config.scale == 7.0
-        runner = LevelTask.RunnerClass(TaskClass=LevelTask, parsedCmd=second)
-        runner.precall_or_raise(second)
-        assert second.butler.run == run
+        runner = LevelTask.RunnerClass(TaskClass=LevelTask, parsedCmd=second.parsed_cmd)
+        runner.precall_or_raise(second.parsed_cmd)
+        assert second.parsed_cmd.butler.run == run
     with repositories.butler("tiny", collections=[run]) as butler:
         assert butler.get("level_config").scale == 7.0
         assert butler.get("level_packages")
@@ -106,17 +123,22 @@ def test_its_precall_writes_the_new_run_with_the_changed_config(repositories: Re
 
 def test_versions_are_left_out_when_they_were(repositories: Repositories) -> None:
     first = parsed(LevelTask, repositories, "--no-versions")
-    second = again(LevelTask, repositories, first, with_versions=bool(first.versions))
+    second = again(LevelTask, repositories, first)
     with first.resources, second.resources:
-        assert second.noVersions
+        assert second.parsed_cmd.noVersions
         assert second.versions == {}
 
 
 def test_an_override_that_this_release_does_not_take_is_refused(repositories: Repositories) -> None:
     first = parsed(LevelTask, repositories)
     with first.resources:
-        for changes in ({"overrides": [["gone", 1]]}, {"config_words": ["scale=abc"]}):
-            with pytest.raises(UsageError):
+        refused: tuple[dict[str, Any], ...] = (
+            {"overrides": [["gone", 1]]},
+            {"config_words": ("scale=abc",)},
+            {"options": {"gone": 1}},
+        )
+        for changes in refused:
+            with pytest.raises(UsageError, match=r"gone|scale"):
                 again(LevelTask, repositories, first, **changes)
 
 

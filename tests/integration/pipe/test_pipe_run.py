@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pipe_site import CAMERA, ButlerLevelTask, ExposureTask, FactorTask, LevelTask, make_site
 
+from tests.support.pipe_site import CAMERA, ButlerLevelTask, ExposureTask, FactorTask, LevelTask
 from underbutler import Struct, TaskError
 from underbutler.butlers import Repositories, create_repository
 from underbutler.errors import UsageError
 
 ALL = ["--id", "instrument=CAM", "exposure=1..5", "detector=0^1"]
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repositories]:
-    repositories = make_site(tmp_path_factory.mktemp("site"))
-    yield repositories
-    repositories.close()
 
 
 def run(site: Repositories, task: Any, *words: str, **options: Any) -> Struct:
@@ -42,7 +34,7 @@ def runs(site: Repositories) -> set[str]:
         return set(butler.collections.query("*"))
 
 
-def test_targets_run_in_the_order_of_the_command_line_and_leave_outputs_and_records(site: Repositories) -> None:
+def test_targets_run_in_command_line_order_and_leave_records(site: Repositories) -> None:
     struct = run(site, LevelTask, "--id", "exposure=2^1", "detector=1^0", "instrument=CAM", "-c", "scale=2")
 
     assert [result.result for result in struct.resultList] == [402.0, 400.0, 202.0, 200.0]
@@ -70,7 +62,7 @@ def test_a_failed_target_is_counted_and_has_its_metadata(site: Repositories) -> 
     assert end.value.code == 2
 
 
-def test_under_doraise_the_error_comes_through_and_metadata_is_written(site: Repositories) -> None:
+def test_under_doraise_the_error_is_raised_and_metadata_written(site: Repositories) -> None:
     before = runs(site)
     with pytest.raises(ValueError, match="exposure 1 is bad"):
         run(site, LevelTask, *ALL, "-c", "fails_on=1", "--doraise")
@@ -94,7 +86,7 @@ def test_a_runner_of_case_2_gets_lists_of_bound_references(site: Repositories) -
     assert [result.levels for result in struct.resultList] == [[100.0, 101.0], [200.0, 201.0], [500.0, 501.0]]
 
 
-def test_a_task_that_wants_a_butler_gets_one_before_and_in_each_target(site: Repositories) -> None:
+def test_a_task_gets_the_butler_it_wants_before_and_in_targets(site: Repositories) -> None:
     struct = run(site, ButlerLevelTask, "--id", "exposure=1", "detector=0")
     assert struct.resultList[0].result == [1, 2, 5]
 
@@ -111,7 +103,7 @@ def test_several_processes_give_the_same_results_in_order(site: Repositories) ->
     assert len(stored(site, struct.parsedCmd.run, "level_metadata")) == 6
 
 
-def test_a_process_that_dies_is_told_with_its_target_and_the_others_go_on(
+def test_a_dead_process_is_reported_by_target_and_others_go_on(
     site: Repositories, caplog: pytest.LogCaptureFixture
 ) -> None:
     struct = run(site, LevelTask, *ALL, "-j", "2", "-c", "dies_on=2", "--noExit")
@@ -148,9 +140,7 @@ def test_a_failed_precall_is_a_failure(site: Repositories, caplog: pytest.LogCap
     assert "scale: 1.0 there, 9.0 here" in caplog.text
 
 
-def test_other_package_versions_are_a_mismatch_that_can_be_left_out(
-    site: Repositories, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_package_versions_mismatch_unless_left_out(site: Repositories, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["--id", "exposure=1", "detector=0", "-o", "u/test/versions", "--doraise"]
     run(site, LevelTask, *words)
     from underbutler.pipe import cmdline_task

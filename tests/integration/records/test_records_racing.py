@@ -11,8 +11,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from record_rows import claim_of, new_job, running
 
+from tests.support.records.rows import claim_of, new_job, running
 from underbutler.errors import ConflictError, FencedOutError
 from underbutler.migrations import is_current, upgrade
 from underbutler.model.job import Phase, TargetState
@@ -88,7 +88,7 @@ def test_racing_upgrades_all_find_the_schema_made(racers: Racers, empty_url: str
 
 
 def _create(store: JobStore, number: int) -> list[int]:
-    return [store.create_job(new_job(3)).scan_id for _ in range(number)]
+    return [store.submissions.create_job(new_job(3)).scan_id for _ in range(number)]
 
 
 def test_racing_submitters_count_without_gap_or_double(racers: Racers, url: str) -> None:
@@ -108,19 +108,19 @@ def _claim_all(store: JobStore, targets: list[UUID], worker: str) -> list[UUID]:
 
 
 def test_one_target_is_claimed_by_one_of_many(racers: Racers, url: str, store: JobStore) -> None:
-    job = store.create_job(new_job(60))
-    targets = [row.id for row in store.targets(job.id)]
+    job = store.submissions.create_job(new_job(60))
+    targets = [row.id for row in store.read.targets(job.id)]
 
     claimed = racers.run(_claim_all, url, *[(targets, f"w{n}") for n in range(RACERS)])
 
     assert sorted(chain.from_iterable(claimed)) == sorted(targets)
-    assert {row.claim_no for row in store.claims(job.id)} == {1}
-    assert len(store.claims(job.id)) == 60
+    assert {row.claim_no for row in store.read.claims(job.id)} == {1}
+    assert len(store.read.claims(job.id)) == 60
 
 
 def _complete_all(store: JobStore, claims: list[Claim], state: TargetState) -> int:
     for claim in claims:
-        store.complete(claim, Outcome(state=state))
+        store.claims.complete(claim, Outcome(state=state))
     return len(claims)
 
 
@@ -132,16 +132,16 @@ def test_two_that_complete_at_once_never_leave_the_job_open(racers: Racers, url:
     racers.run(_complete_all, url, *[([claims[n] for _, claims in jobs], state) for n, state in enumerate(states)])
 
     for job, _ in jobs:
-        ended = store.job(job.id)
+        ended = store.read.job(job.id)
         assert (ended.n_open, ended.n_failed, ended.n_aborted, ended.phase) == (0, 1, 1, Phase.ERROR)
-        assert ended.ended_at >= max(row.ended_at for row in store.targets(job.id))
+        assert ended.ended_at >= max(row.ended_at for row in store.read.targets(job.id))
 
 
 def _complete_the_same(store: JobStore, claims: list[Claim], state: TargetState) -> int:
     won = 0
     for claim in claims:
         try:
-            store.complete(claim, Outcome(state=state))
+            store.claims.complete(claim, Outcome(state=state))
         except FencedOutError:
             continue
         won += 1
@@ -155,53 +155,53 @@ def test_one_target_ends_in_one_of_many_ways(racers: Racers, url: str, store: Jo
     won = racers.run(_complete_the_same, url, *[(claims, state) for state in states])
 
     assert sum(won) == 40
-    counts = store.counts(job.id)
+    counts = store.read.counts(job.id)
     assert [counts[state] for state in states] == won
-    assert store.job(job.id).n_open == 0
+    assert store.read.job(job.id).n_open == 0
 
 
 def _cancel(store: JobStore, job: UUID, claims: list[Claim]) -> None:
     if claims:
         _complete_the_same(store, claims, TargetState.DONE)
     else:
-        store.cancel(job)
+        store.cancellation.cancel(job)
 
 
 def test_a_cancel_that_meets_completions_leaves_a_closed_job(racers: Racers, url: str, store: JobStore) -> None:
     for _ in range(5):
-        job = store.create_job(new_job(40))
-        claims = [claim_of(store, row.id) for row in store.targets(job.id)[:30]]
+        job = store.submissions.create_job(new_job(40))
+        claims = [claim_of(store, row.id) for row in store.read.targets(job.id)[:30]]
 
         racers.run(_cancel, url, (job.id, claims[:15]), (job.id, []), (job.id, claims[:14:-1]), (job.id, []))
 
-        ended, counts = store.job(job.id), store.counts(job.id)
+        ended, counts = store.read.job(job.id), store.read.counts(job.id)
         assert (counts[TargetState.DONE], counts[TargetState.ABORTED]) == (30, 10)
         assert (ended.n_open, ended.n_aborted, ended.phase) == (0, 10, Phase.ABORTED)
-        assert {row.end for row in store.claims(job.id)} == {"done"}, "a completion that came first stays"
+        assert {row.end for row in store.read.claims(job.id)} == {"done"}, "a completion that came first stays"
 
 
 def _send_all(store: JobStore) -> list[tuple[UUID, int]]:
     sent = []
-    while taken := store.take_unsent(limit=7):
+    while taken := store.outbox.take(limit=7):
         sent += [(one.message.envelope.target, one.message.envelope.send_no) for one in taken]
-        store.mark_sent(sent[-len(taken) :])
+        store.outbox.mark_sent(sent[-len(taken) :])
     return sent
 
 
 def test_racing_senders_send_each_message_once(racers: Racers, url: str, store: JobStore) -> None:
-    jobs = [store.create_job(new_job(50)) for _ in range(4)]
+    jobs = [store.submissions.create_job(new_job(50)) for _ in range(4)]
 
     sent = list(chain.from_iterable(racers.run(_send_all, url, *[()] * RACERS)))
 
     if len(sent) < 200:  # whoever found only rows that another had just taken went home early
         sent += _send_all(store)
-    assert sorted(sent) == sorted((row.id, 1) for job in jobs for row in store.targets(job.id))
-    assert all(row.sent_at for job in jobs for row in store.targets(job.id))
+    assert sorted(sent) == sorted((row.id, 1) for job in jobs for row in store.read.targets(job.id))
+    assert all(row.sent_at for job in jobs for row in store.read.targets(job.id))
 
 
 def _intend(store: JobStore, claim: Claim, datasets: list[UUID]) -> bool:
     try:
-        store.intend(claim, [Intent(dataset_id=one, dataset_type="calexp", run="r") for one in datasets])
+        store.intents.record(claim, [Intent(dataset_id=one, dataset_type="calexp", run="r") for one in datasets])
     except ConflictError:
         return False
     return True
@@ -219,10 +219,10 @@ def test_datasets_that_many_want_belong_to_one(racers: Racers, url: str, store: 
 
 
 def _decide(store: JobStore, jobs: list[UUID], size: int) -> list[bool]:
-    return [store.decide_large(job, "src", size, 100) for job in jobs]
+    return [store.deliveries.decide_large(job, "src", size, 100) for job in jobs]
 
 
 def test_racing_deliveries_decide_alike(racers: Racers, url: str, store: JobStore) -> None:
-    jobs = [store.create_job(new_job()).id for _ in range(30)]
+    jobs = [store.submissions.create_job(new_job()).id for _ in range(30)]
     first, *others = racers.run(_decide, url, *[(jobs, size) for size in (10, 1000, 10, 1000)])
     assert all(other == first for other in others)

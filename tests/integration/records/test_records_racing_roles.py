@@ -11,10 +11,20 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from record_rows import DIGEST, claim_of, ended, keys, let_lease_expire, let_wait_pass, new_job, notice_of, product
-from record_steps import upload_of
 from sqlalchemy import Engine
 
+from tests.support.records.rows import (
+    DIGEST,
+    claim_of,
+    ended,
+    keys,
+    let_lease_expire,
+    let_wait_pass,
+    new_job,
+    notice_of,
+    product,
+)
+from tests.support.records.steps import upload_of
 from underbutler.errors import FencedOutError
 from underbutler.migrations import upgrade
 from underbutler.model.job import Phase, TargetState, phase_when_ended
@@ -35,8 +45,8 @@ class Site:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.store = JobStore(engine, JobRecorder())
-        self.jobs = [self.store.create_job(new_job(TARGETS)).id for _ in range(JOBS)]
-        self.targets = [row.id for job in self.jobs for row in self.store.targets(job)]
+        self.jobs = [self.store.submissions.create_job(new_job(TARGETS)).id for _ in range(JOBS)]
+        self.targets = [row.id for job in self.jobs for row in self.store.read.targets(job)]
         self.won: list[tuple[UUID, TargetState]] = []
 
 
@@ -61,25 +71,25 @@ def child(site: Site, chance: random.Random) -> None:
         return
     with suppress(FencedOutError):
         if not claim.delivering and chance.random() < 0.5:
-            site.store.begin_delivery(claim, [], uploads=[upload_of(claim)])
+            site.store.claims.begin_delivery(claim, [], uploads=[upload_of(claim)])
         match chance.randrange(4):
             case 0:
-                site.store.give_back(claim, reason="shutdown", end=chance.choice(["given_back", "transient"]))
+                site.store.claims.give_back(claim, reason="shutdown", end=chance.choice(["given_back", "transient"]))
             case 1 | 2:
                 complete(site, claim, chance.choice([TargetState.DONE, TargetState.DONE, TargetState.FAILED]))
 
 
 def complete(site: Site, claim: Claim, state: TargetState) -> None:
     made = product()
-    site.store.complete(claim, Outcome(state=state, products=[made], notices=[notice_of(made, claim)]))
+    site.store.claims.complete(claim, Outcome(state=state, products=[made], notices=[notice_of(made, claim)]))
     site.won.append((claim.target, state))
 
 
 def keeper(site: Site, chance: random.Random) -> None:
     """Renew what a worker holds, cut what is to be aborted, end what has died."""
     worker = chance.choice(WORKERS)
-    site.store.renew_worker(worker, [0, 1, 2], 600)
-    for held in site.store.claims_of_worker(worker):
+    site.store.leases.renew_worker(worker, [0, 1, 2], 600)
+    for held in site.store.leases.of_worker(worker):
         if held.cancel_requested:
             ended(site.store, held, "aborted", **BOUNDS)
         elif chance.random() < 0.3:
@@ -90,15 +100,15 @@ def sweeper(site: Site, chance: random.Random) -> None:
     """Judge leases, send, forget what was lost, close what is left open: there is never anything to close."""
     if chance.random() < 0.3:
         let_lease_expire(site.engine, chance.choice(site.targets))
-    for held in site.store.expired_claims():
+    for held in site.store.leases.expired():
         ended(site.store, held, "expired", **BOUNDS)
-    taken = keys(site.store.take_unsent(limit=5))
-    site.store.mark_sent(taken)
-    site.store.forget_sent(site.store.oldest_sent("reduce", 4))
-    site.store.mark_checked(row.id for row in site.store.ended_unchecked())
-    rows = site.store.uploads_to_clean()
-    site.store.mark_cleaned(rows)
-    assert site.store.close_jobs() == []
+    taken = keys(site.store.outbox.take(limit=5))
+    site.store.outbox.mark_sent(taken)
+    site.store.outbox.forget_sent(site.store.outbox.oldest_sent("reduce", 4))
+    site.store.sweep.mark_checked(row.id for row in site.store.sweep.ended_unchecked())
+    rows = site.store.uploads.to_clean()
+    site.store.uploads.mark_cleaned(rows)
+    assert site.store.lifetimes.close_jobs() == []
 
 
 def person(site: Site, chance: random.Random) -> None:
@@ -106,15 +116,15 @@ def person(site: Site, chance: random.Random) -> None:
     target = chance.choice(site.targets)
     match chance.randrange(12):
         case 0:
-            site.store.cancel(chance.choice(site.jobs[1:]))
+            site.store.cancellation.cancel(chance.choice(site.jobs[1:]))
         case 1:
-            site.store.cancel_target(target)
+            site.store.cancellation.cancel_target(target)
         case 2:
-            site.store.hold(target, "test")
+            site.store.waiting.hold(target, "test")
         case _:
-            number = site.store.target(target).send_no
-            site.store.defer(target, DIGEST, number, reason="no task", delay_s=0)
-            site.store.lost(target, number)
+            number = site.store.read.target(target).send_no
+            site.store.waiting.defer(target, DIGEST, number, reason="no task", delay_s=0)
+            site.store.outbox.lost(target, number)
 
 
 def play(site: Site, role: Turn, seed: int) -> None:
@@ -141,19 +151,19 @@ def bring_to_an_end(site: Site) -> None:
     for target in site.targets:
         let_wait_pass(site.engine, target)
         let_lease_expire(site.engine, target)
-    for held in site.store.expired_claims():
+    for held in site.store.leases.expired():
         ended(site.store, held, "expired", **BOUNDS)
     for target in site.targets:
-        if not site.store.target(target).state.ended:
+        if not site.store.read.target(target).state.ended:
             complete(site, claim_of(site.store, target), TargetState.DONE)
 
 
 def check(site: Site) -> None:
-    assert site.store.close_jobs() == []
+    assert site.store.lifetimes.close_jobs() == []
     won = dict(site.won)
     assert len(won) == len(site.won), "no target was completed twice"
     for job in site.jobs:
-        row, counts = site.store.job(job), site.store.counts(job)
+        row, counts = site.store.read.job(job), site.store.read.counts(job)
         assert (row.n_open, row.n_failed, row.n_aborted) == (
             0,
             counts[TargetState.FAILED] + counts[TargetState.HELD],
@@ -161,10 +171,10 @@ def check(site: Site) -> None:
         )
         assert row.phase is phase_when_ended(counts, cancelled=row.cancel_requested)
         assert row.phase in {Phase.COMPLETED, Phase.ERROR, Phase.ABORTED}
-        claims = site.store.claims(job)
+        claims = site.store.read.claims(job)
         assert all(claim.end for claim in claims)
-        made = Counter(one.target_id for one in site.store.products(job))
-        for target in site.store.targets(job):
+        made = Counter(one.target_id for one in site.store.read.products(job))
+        for target in site.store.read.targets(job):
             tries = [claim for claim in claims if claim.target_id == target.id]
             assert [claim.claim_no for claim in tries] == list(range(1, target.claim_no + 1))
             by_end = Counter(claim.end for claim in tries)
@@ -180,7 +190,7 @@ def test_of_many_who_judge_a_lease_one_ends_it(site: Site) -> None:
     claims = [claim_of(site.store, target, worker="w1", pid=number % 2) for number, target in enumerate(site.targets)]
     for claim in claims:
         let_lease_expire(site.engine, claim.target)
-    expired = site.store.expired_claims()
+    expired = site.store.leases.expired()
     assert len(expired) == len(claims)
 
     def judge() -> int:
@@ -188,13 +198,13 @@ def test_of_many_who_judge_a_lease_one_ends_it(site: Site) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         judging = [pool.submit(judge) for _ in range(3)]
-        renewed = pool.submit(site.store.renew_worker, "w1", [0], 600).result(timeout=120)
+        renewed = pool.submit(site.store.leases.renew_worker, "w1", [0], 600).result(timeout=120)
         for one in judging:
             one.result(timeout=120)
 
     kept = {held.target for held in renewed}
     for target in site.targets:
-        row = site.store.target(target)
+        row = site.store.read.target(target)
         assert (row.state is TargetState.RUNNING) == (target in kept)
         assert row.worker_deaths == (target not in kept)
 
@@ -202,37 +212,37 @@ def test_of_many_who_judge_a_lease_one_ends_it(site: Site) -> None:
 def test_a_cancellation_that_meets_ends_leaves_nothing_queued(site: Site) -> None:
     """A claim given back at the very moment must not slip through into a queue that nobody serves."""
     for job in site.jobs:
-        claims = [claim_of(site.store, row.id) for row in site.store.targets(job)]
+        claims = [claim_of(site.store, row.id) for row in site.store.read.targets(job)]
 
         def give_back(some: list[Claim]) -> None:
             for claim in some:
                 with suppress(FencedOutError):
-                    site.store.give_back(claim, reason="shutdown")
+                    site.store.claims.give_back(claim, reason="shutdown")
 
         with ThreadPoolExecutor(3) as pool:
             racing = [
                 pool.submit(give_back, claims[::2]),
                 pool.submit(give_back, claims[1::2]),
-                pool.submit(site.store.cancel, job),
+                pool.submit(site.store.cancellation.cancel, job),
             ]
             for one in racing:
                 one.result(timeout=120)
 
-        assert site.store.job(job).phase is Phase.ABORTED
-        assert site.store.counts(job)[TargetState.ABORTED] == TARGETS
+        assert site.store.read.job(job).phase is Phase.ABORTED
+        assert site.store.read.counts(job)[TargetState.ABORTED] == TARGETS
 
 
 def test_who_changes_many_rows_at_once_waits_in_one_order(site: Site) -> None:
     """Renewals and cancellations of the same two hundred claims, again and again: PostgreSQL finds no deadlock."""
-    job = site.store.create_job(new_job(200))
-    claims = [claim_of(site.store, row.id) for row in site.store.targets(job.id)]
+    job = site.store.submissions.create_job(new_job(200))
+    claims = [claim_of(site.store, row.id) for row in site.store.read.targets(job.id)]
 
     def renew() -> list[int]:
-        return [len(site.store.renew_worker("w1", None, 600)) for _ in range(15)]
+        return [len(site.store.leases.renew_worker("w1", None, 600)) for _ in range(15)]
 
     def cancel() -> None:
         for _ in range(15):
-            site.store.cancel(job.id)
+            site.store.cancellation.cancel(job.id)
 
     def end() -> None:
         for claim in claims[::-2]:
@@ -243,5 +253,5 @@ def test_who_changes_many_rows_at_once_waits_in_one_order(site: Site) -> None:
         for one in racing:
             one.result(timeout=240)
 
-    assert site.store.counts(job.id)[TargetState.ABORTED] == 100
-    assert site.store.job(job.id).n_open == 100
+    assert site.store.read.counts(job.id)[TargetState.ABORTED] == 100
+    assert site.store.read.job(job.id).n_open == 100

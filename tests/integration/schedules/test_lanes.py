@@ -6,9 +6,8 @@ import subprocess
 import sys
 from typing import Any
 
-from services import eventually
-
-from underbutler.schedules.lanes import MOST, Lane
+from tests.support.services import eventually
+from underbutler.schedules.firing_processes import MOST, Lane
 
 SLEEPS = [sys.executable, "-S", "-c", "import sys; sys.stdin.read()"]
 
@@ -34,7 +33,7 @@ def end(process: subprocess.Popen[Any]) -> None:
     process.wait(10)
 
 
-def test_a_process_is_started_for_what_waits_and_a_second_for_what_waits_long() -> None:
+def test_a_second_process_starts_only_for_what_waits_long() -> None:
     started = Started()
     lane = Lane("submission", started)
     lane.tend(0)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from command_line import CommandLine
 
-from underbutler.context import WorkerContext
+from tests.support.command_line import CommandLine
+from underbutler.context import ServiceContext
 from underbutler.schedules.firing import fire_due
 from underbutler.settings import load_settings
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "schedules.toml"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "schedules.toml"
 WEEKLY = '[[schedule]]\nname = "weekly"\nchore = "sweep"\nwhen.crontab = "0 0 * * mon"\n'
 DAILY = (
     '[[schedule]]\nname = "daily"\ntask = "processCcd"\nrepo = "demo"\nid.instrument = "SIMCAM"\nwhen.every = "1 d"\n'
@@ -35,7 +35,7 @@ def loaded(underbutler: CommandLine, tmp_path: Path) -> CommandLine:
 
 def test_the_example_is_right_and_says_what_comes(underbutler: CommandLine) -> None:
     said = underbutler("schedule", "check", EXAMPLE)
-    assert (said.code, said.err.strip()) == (0, "6 entries are right, 0 things are wrong.")
+    assert (said.code, said.err.strip()) == (0, "6 entries are valid, 0 faults found.")
     coming = underbutler("schedule", "next", "--days", 8, "--file", EXAMPLE, "--format", "json").json
     fires = {one["name"] for one in coming if one["why_not"] is None}
     assert fires == {"bias-afternoon", "quick", "whole-night", "verify-annex", "expire"}
@@ -53,9 +53,7 @@ def test_the_example_is_right_and_says_what_comes(underbutler: CommandLine) -> N
     assert "-03" in as_text or "-04" in as_text
 
 
-def test_a_wrong_file_is_told_with_all_that_is_wrong_and_nothing_of_it_is_loaded(
-    underbutler: CommandLine, tmp_path: Path
-) -> None:
+def test_a_wrong_file_is_refused_with_all_its_faults(underbutler: CommandLine, tmp_path: Path) -> None:
     path = tmp_path / "wrong.toml"
     path.write_text(
         WEEKLY
@@ -67,15 +65,15 @@ def test_a_wrong_file_is_told_with_all_that_is_wrong_and_nothing_of_it_is_loaded
     said = underbutler("schedule", "check", path)
     assert said.code == 2
     told = [line.removeprefix(str(path)) for line in said.err.splitlines()]
-    assert told[0].startswith(":10: schedule 'daily', when.every: '1 fortnight' is no span of time")
+    assert told[0].startswith(":10: schedule 'daily', when.every: '1 fortnight' is not a span of time")
     assert told[1].startswith(":11: schedule 'typo', task: No task is called 'procesCcd'. Did you mean 'processCcd'?")
     assert told[2].startswith(":17: schedule 'config', config: There is no config field 'detect.treshold'")
-    assert told[3] == "3 entries are right, 3 things are wrong."
+    assert told[3] == "3 entries are valid, 3 faults found."
     assert underbutler("schedule", "load", path).code == 2
     assert underbutler("schedule", "list", "--format", "json").json == []
 
 
-def test_what_is_loaded_is_listed_paused_resumed_and_fired_by_hand(loaded: CommandLine) -> None:
+def test_a_loaded_entry_is_listed_paused_resumed_and_fired(loaded: CommandLine) -> None:
     rows = loaded("schedule", "list", "--format", "json").json
     assert [(row["name"], row["paused"], row["last"]) for row in rows] == [
         ("daily", False, None),
@@ -92,7 +90,7 @@ def test_what_is_loaded_is_listed_paused_resumed_and_fired_by_hand(loaded: Comma
     assert "paused" in loaded("schedule", "list").out
 
     job = loaded("schedule", "run", rows[0]["id"][:8]).out.strip()
-    with WorkerContext(load_settings()) as context:
+    with ServiceContext(load_settings()) as context:
         now = context.jobs.now() + 20 * 86400
         assert fire_due(context.jobs, now, fired_by="beat") == 1, "what is paused does not fire"
     firings = loaded("schedule", "history", "--format", "json").json
@@ -117,7 +115,7 @@ def test_an_unknown_name_is_told_with_those_that_are_known(loaded: CommandLine) 
     assert "No schedule is called 'dayly'. Did you mean 'daily'? Known: daily, weekly." in said.err
 
 
-def test_what_was_removed_is_fired_no_more_and_its_history_stays(loaded: CommandLine, tmp_path: Path) -> None:
+def test_a_removed_entry_fires_no_more_and_keeps_its_history(loaded: CommandLine, tmp_path: Path) -> None:
     loaded("schedule", "run", "daily")
     (tmp_path / "other.toml").write_text(WEEKLY)
     assert "changed: daily" in loaded("schedule", "load", tmp_path / "other.toml").err

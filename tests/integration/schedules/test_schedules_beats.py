@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from services import eventually
 
+from tests.support.services import eventually
 from underbutler.embedded.process import Process
 from underbutler.embedded.stack import environment_of
 from underbutler.migrations import upgrade
@@ -79,7 +79,7 @@ def jobs(site: Settings) -> Iterator[JobStore]:
 
 def test_the_leader_is_killed_and_nothing_is_doubled_or_missed(site: Settings, jobs: JobStore, tmp_path: Path) -> None:
     def fired_by(beat: Beat) -> int:
-        return sum(row.fired_by.endswith(beat.name()) for row in jobs.firings(limit=1000))
+        return sum(row.fired_by.endswith(beat.name()) for row in jobs.firings.latest(limit=1000))
 
     beats = [Beat(site, tmp_path / name) for name in ("first", "second")]
     try:
@@ -94,7 +94,7 @@ def test_the_leader_is_killed_and_nothing_is_doubled_or_missed(site: Settings, j
             for one in psutil.Process(leader.process.pid).children()
             if "underbutler.schedules" in str(one.cmdline())
         ]
-        assert jobs.schedule("leap-night").next_due is not None
+        assert jobs.schedules.entry("leap-night").next_due is not None
         maps = Path(f"/proc/{leader.process.pid}/maps")
         if maps.exists():  # it has computed the sun, and submitted, and is as small as before
             loaded = maps.read_text()
@@ -103,7 +103,9 @@ def test_the_leader_is_killed_and_nothing_is_doubled_or_missed(site: Settings, j
         eventually(lambda: other.leads, 30, "the other beat to lead")
         eventually(lambda: fired_by(other) >= 2, 30, "firings of the other beat")
         eventually(
-            lambda: any(row.state is FiringState.DONE for row in jobs.firings() if row.fired_by.endswith(other.name())),
+            lambda: any(
+                row.state is FiringState.DONE for row in jobs.firings.latest() if row.fired_by.endswith(other.name())
+            ),
             60,
             "what the other beat fired to be done",
         )
@@ -111,10 +113,10 @@ def test_the_leader_is_killed_and_nothing_is_doubled_or_missed(site: Settings, j
     finally:
         codes = [beat.process.stop(patience_s=20) for beat in beats]
     assert sorted(codes) == sorted([-signal.SIGKILL, 0]), [beat.lines[-20:] for beat in beats]
-    rows = jobs.firings(limit=1000)
+    rows = jobs.firings.latest(limit=1000)
     dues = sorted(row.due_at for row in rows)
     assert {later - earlier for earlier, later in pairwise(dues)} == {1.0}
     assert {row.name for row in rows} == {"second"}
     assert not any(row.missed for row in rows)
-    broken = jobs.schedule("broken")
+    broken = jobs.schedules.entry("broken")
     assert "schedules.toml:17: schedule 'broken', chore: input should be 'sweep'" in str(broken.error)

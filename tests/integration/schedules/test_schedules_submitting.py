@@ -14,15 +14,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from pipe_site import make_site
-from services import eventually
 
-from underbutler.context import WorkerContext
+from tests.support.pipe_site import make_site
+from tests.support.services import eventually
+from underbutler.context import ServiceContext
 from underbutler.errors import UnknownNameError
 from underbutler.migrations import upgrade
 from underbutler.model.job import Phase
 from underbutler.records import FiringRow, FiringState
-from underbutler.schedules import looking
+from underbutler.schedules import last_exposure as looking
 from underbutler.schedules.entries import CHORE, SUBMISSION
 from underbutler.schedules.files import parse_schedules
 from underbutler.schedules.firing import bring, fire_due
@@ -34,32 +34,32 @@ LAST = datetime(2026, 11, 20, 20, 0, 5 + 30, tzinfo=UTC).timestamp()
 
 DIES = """
 import os, signal, sys
-from underbutler.context import WorkerContext
-from underbutler.records import JobStore
-from underbutler.schedules import doing
+from underbutler.context import ServiceContext
+from underbutler.records.targets.submissions import Submissions
+from underbutler.schedules import execution
 from underbutler.settings import Settings
 
 def die(self, new):
     print("dies", flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 
-JobStore.create_job = die
-doing.LEASE_S = 0.5
-with WorkerContext(Settings.model_validate_json(sys.argv[1])) as context:
-    doing.do_firing(context, "submission", "dead")
+Submissions.create_job = die
+execution.LEASE_S = 0.5
+with ServiceContext(Settings.model_validate_json(sys.argv[1])) as context:
+    execution.do_firing(context, "submission", "dead")
 """
 
 HANGS = """
 import sys, time
-from underbutler.context import WorkerContext
-from underbutler.schedules import doing
+from underbutler.context import ServiceContext
+from underbutler.schedules import execution
 from underbutler.settings import Settings
 
-doing.LEASE_S = 0.6
-doing.LIMIT_S["submission"] = 1.0
-doing.submit_firing = lambda *_: time.sleep(60)
-with WorkerContext(Settings.model_validate_json(sys.argv[1])) as context:
-    doing.do_firing(context, "submission", "hangs")
+execution.LEASE_S = 0.6
+execution.LIMIT_S["submission"] = 1.0
+execution.submit_firing = lambda *_: time.sleep(60)
+with ServiceContext(Settings.model_validate_json(sys.argv[1])) as context:
+    execution.do_firing(context, "submission", "hangs")
 """
 
 
@@ -67,7 +67,7 @@ with WorkerContext(Settings.model_validate_json(sys.argv[1])) as context:
 class Site:
     """A repository, a broker, and records with a schedule."""
 
-    context: WorkerContext
+    context: ServiceContext
 
     def fire(self, text: str, at: float = 0.0) -> list[FiringRow]:
         """Bring in a file and let everything fire once that has no slot before this moment."""
@@ -75,17 +75,17 @@ class Site:
         file = parse_schedules(text, Path("s.toml"))
         assert [problem.text("s.toml") for problem in file.problems] == []
         bring(jobs, file, who="ann", now=at)
-        due = max(row.next_due or 0.0 for row in jobs.schedules())
+        due = max(row.next_due or 0.0 for row in jobs.schedules.entries())
         fire_due(jobs, due, fired_by="test")
         return self.waiting()
 
     def waiting(self) -> list[FiringRow]:
-        return [row for row in self.context.jobs.firings() if row.state is FiringState.WAITING]
+        return [row for row in self.context.jobs.firings.latest() if row.state is FiringState.WAITING]
 
     def work(self, lane: str = SUBMISSION) -> list[FiringRow]:
         """Do what waits in a lane, in this process; return all firings, the latest first."""
         work(self.context, lane, threading.Event(), idle_s=0.1)
-        return self.context.jobs.firings()
+        return self.context.jobs.firings.latest()
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     info = folder / "level-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: level\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[underbutler.tasks]\nlevel = pipe_site:LevelTask\n")
+    (info / "entry_points.txt").write_text("[underbutler.tasks]\nlevel = tests.support.pipe_site:LevelTask\n")
     patch = pytest.MonkeyPatch()
     patch.syspath_prepend(str(folder))
     with make_site(folder):
@@ -112,7 +112,7 @@ def site(repository: Path, redis_url: str, tmp_path: Path) -> Iterator[Site]:
         user="tester",
     )
     upgrade(settings.records_url)
-    with WorkerContext(settings) as context:
+    with ServiceContext(settings) as context:
         yield Site(context)
 
 
@@ -138,12 +138,12 @@ def test_a_firing_becomes_a_job_of_its_observing_day(site: Site) -> None:
     )
     (done,) = site.work()
     assert (done.state, done.told) == (FiringState.DONE, "4 targets")
-    job = site.context.jobs.job(firing.job_id)
+    job = site.context.jobs.read.job(firing.job_id)
     assert (job.task, job.user, job.phase, job.n_targets) == ("level", "bob", Phase.QUEUED, 4)
-    assert job.overrides == [["scale", 2.5], ["fails_on", [1, 2]]]
-    assert job.run == f"u/bob/level/20261121T100000Z-{str(job.id)[:8]}", "named after its slot"
+    assert job.steps[0].overrides == [["scale", 2.5], ["fails_on", [1, 2]]]
+    assert job.run == f"u/bob/level/20261121T100000Z-{str(job.id)[-8:]}", "named after its slot"
     assert job.destruction_at == pytest.approx(job.created_at + 2 * 86400)
-    assert all(target.sent_at for target in site.context.jobs.targets(job.id))
+    assert all(target.sent_at for target in site.context.jobs.read.targets(job.id))
 
 
 def test_yesterday_has_no_data_and_that_is_no_failure(site: Site) -> None:
@@ -167,7 +167,7 @@ def test_only_what_is_new_is_submitted_again(site: Site) -> None:
     assert site.work()[0].told == "3 targets"
 
 
-def test_what_cannot_succeed_fails_with_its_reason_and_leaves_the_others(site: Site) -> None:
+def test_a_hopeless_firing_fails_by_itself_with_its_reason(site: Site) -> None:
     wrong = entry("wrong", repo='"nowhere"') + entry("typo", config="{scal = 1}") + entry("right")
     site.fire(wrong, DAY)
     by_name = {row.name: row for row in site.work()}
@@ -182,38 +182,38 @@ def test_what_cannot_succeed_fails_with_its_reason_and_leaves_the_others(site: S
 
 
 def test_a_broker_that_is_away_is_waited_for(site: Site) -> None:
-    away = WorkerContext(site.context.settings.model_copy(update={"broker_url": "redis://127.0.0.1:1/0"}))
+    away = ServiceContext(site.context.settings.model_copy(update={"broker_url": "redis://127.0.0.1:1/0"}))
     (firing,) = site.fire(entry(), DAY)
     with away:
         work(away, SUBMISSION, threading.Event(), idle_s=0.1)
-    waits = site.context.jobs.firing(firing.job_id)
+    waits = site.context.jobs.firings.get(firing.job_id)
     assert (waits.state, waits.attempts) == (FiringState.WAITING, 0)
     assert waits.not_before is not None
     assert "broker" in str(waits.told).lower()
 
 
-def test_a_firing_whose_submitter_was_killed_is_taken_up_and_makes_the_one_job(site: Site, repository: Path) -> None:
+def test_a_killed_submitters_firing_still_makes_one_job(site: Site, repository: Path) -> None:
     """It was killed after precall had registered the RUN, and before the job was recorded."""
     (firing,) = site.fire(entry("killed"), DAY)
     words = [sys.executable, "-c", DIES, site.context.settings.model_dump_json(exclude_none=True)]
-    path = {"PYTHONPATH": f"{repository}{os.pathsep}{Path(__file__).parent}"}
+    path = {"PYTHONPATH": f"{repository}{os.pathsep}{Path(__file__).parents[3]}"}
     died = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, env=os.environ | path)
     assert died.returncode == -signal.SIGKILL, died.stderr
     jobs = site.context.jobs
-    assert jobs.firing(firing.job_id).state is FiringState.RUNNING
+    assert jobs.firings.get(firing.job_id).state is FiringState.RUNNING
     with pytest.raises(UnknownNameError):
-        jobs.job(firing.job_id)
+        jobs.read.job(firing.job_id)
     begun = runs_of(site, firing.job_id)
     assert len(begun) == 1, "precall had registered it"
 
-    eventually(lambda: jobs.waiting_firings(SUBMISSION), 20, "the end of the dead one's lease")
+    eventually(lambda: jobs.firings.count_waiting(SUBMISSION), 20, "the end of the dead one's lease")
     (done,) = site.work()
     assert (done.state, done.attempts, done.lease_holder == "dead") == (FiringState.DONE, 2, False)
-    job = jobs.job(firing.job_id)
+    job = jobs.read.job(firing.job_id)
     assert runs_of(site, firing.job_id) == begun == [job.run]
     assert job.n_targets == 6
 
-    fired = jobs.firings()
+    fired = jobs.firings.latest()
     assert len(fired) == 1
     assert site.work()[0].attempts == 2, "and nothing is left to do"
 
@@ -223,25 +223,25 @@ def test_a_submitter_that_hangs_ends_itself_and_is_replaced(site: Site) -> None:
     words = [sys.executable, "-c", HANGS, site.context.settings.model_dump_json(exclude_none=True)]
     ended = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, "firing_hangs" in ended.stdout + ended.stderr) == (75, True), ended.stderr
-    eventually(lambda: site.context.jobs.waiting_firings(SUBMISSION), 20, "the end of its lease")
+    eventually(lambda: site.context.jobs.firings.count_waiting(SUBMISSION), 20, "the end of its lease")
     (done,) = site.work()
     assert (done.job_id, done.state, done.attempts) == (firing.job_id, FiringState.DONE, 2)
 
 
 def test_what_kills_its_process_again_and_again_fails(site: Site) -> None:
-    from underbutler.records.schedule_tables import Firing
+    from underbutler.records.tables.schedules import Firing
     from underbutler.sql import write
 
     site.fire(entry("kills"), DAY)
     with write(site.context.engine) as connection:
         connection.execute(Firing.__table__.update().values(attempts=5))
     (failed,) = site.work()
-    assert (failed.state, failed.told) == (FiringState.FAILED, "The process that did it died 5 times.")
+    assert (failed.state, failed.told) == (FiringState.FAILED, "The process that ran it died 5 times.")
 
 
 def test_a_firing_whose_job_exists_is_only_ended(site: Site) -> None:
     """Its submitter was killed between the job and the end of the firing."""
-    from underbutler.records.schedule_tables import Firing
+    from underbutler.records.tables.schedules import Firing
     from underbutler.sql import write
 
     (firing,) = site.fire(entry(), DAY)
@@ -252,7 +252,7 @@ def test_a_firing_whose_job_exists_is_only_ended(site: Site) -> None:
         )
     (done,) = site.work()
     assert (done.state, done.attempts, done.told) == (FiringState.DONE, 2, "6 targets")
-    assert site.context.jobs.job(firing.job_id).n_targets == 6
+    assert site.context.jobs.read.job(firing.job_id).n_targets == 6
 
 
 def test_the_last_exposure_of_the_day_is_waited_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,16 +262,16 @@ def test_the_last_exposure_of_the_day_is_waited_for(site: Site, monkeypatch: pyt
     bring(jobs, parse_schedules(text, Path("s.toml")), who="ann", now=LAST - 60)
     assert looking.look(site.context, 60)
     assert not looking.look(site.context, 60), "a moment ago somebody has looked"
-    due = jobs.schedule("one").next_due
+    due = jobs.schedules.entry("one").next_due
     assert due == pytest.approx(LAST + 1800, abs=1)
 
     real = looking.last_exposure
     monkeypatch.setattr(looking, "last_exposure", lambda *_: looking.LastExposure(99, round(due) - 1800 + 60))
     assert fire_due(jobs, due, fired_by="test") == 1
-    assert jobs.schedule("one").next_due is None
+    assert jobs.schedules.entry("one").next_due is None
     (left,) = site.work()
     assert (left.state, left.told) == (FiringState.SKIPPED, "exposure 99 was taken later: it fires after that one")
-    assert jobs.schedule("one").next_due == due + 60
+    assert jobs.schedules.entry("one").next_due == due + 60
     assert fire_due(jobs, due + 60, fired_by="test") == 1
     monkeypatch.setattr(looking, "last_exposure", lambda *_: looking.LastExposure(99, round(due) - 1800 + 60))
     done = site.work()[0]
@@ -279,11 +279,11 @@ def test_the_last_exposure_of_the_day_is_waited_for(site: Site, monkeypatch: pyt
     monkeypatch.setattr(looking, "last_exposure", real)
 
 
-def test_exposures_from_before_an_entry_was_there_are_not_its_own(site: Site) -> None:
+def test_exposures_older_than_an_entry_are_not_its_own(site: Site) -> None:
     text = entry(when='{after_last_exposure = "30 min"}')
     bring(site.context.jobs, parse_schedules(text, Path("s.toml")), who="ann", now=LAST + 7200)
     assert looking.look(site.context, 60)
-    assert site.context.jobs.schedule("one").next_due is None
+    assert site.context.jobs.schedules.entry("one").next_due is None
 
 
 def test_chores_are_done(site: Site) -> None:
@@ -303,4 +303,4 @@ def test_chores_are_done(site: Site) -> None:
 def runs_of(site: Site, job: uuid.UUID) -> list[str]:
     """Return the RUN collections that were made for a job."""
     with site.context.repositories.butler("tiny") as butler:
-        return [name for name in butler.collections.query("u/*") if str(job)[:8] in name]
+        return [name for name in butler.collections.query("u/*") if str(job)[-8:] in name]

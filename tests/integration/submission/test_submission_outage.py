@@ -15,20 +15,22 @@ from typing import Any
 
 import pytest
 import redis
-from record_rows import let_send_lease_expire
-from sqlalchemy import func, make_url, select
-from tcp_proxy import TcpProxy, tcp_proxy
+from sqlalchemy import Engine, func, make_url, select
 
+from tests.support.records.rows import let_send_lease_expire
+from tests.support.tcp_proxy import TcpProxy, tcp_proxy
 from underbutler.broker import make_app
-from underbutler.context import WorkerContext
+from underbutler.context import ServiceContext
 from underbutler.errors import BrokerUnavailableError, ConflictError, RecordsUnavailableError, UsageError
 from underbutler.migrations import upgrade
 from underbutler.model.message import HEADER
 from underbutler.records import JobRow, JobStore
-from underbutler.records.service_tables import Submission as SubmissionTable
+from underbutler.records.tables.service import Submission as SubmissionTable
 from underbutler.settings import Settings
 from underbutler.sql import read
-from underbutler.submit import prepare, send, submit, undo_submission
+from underbutler.submission.preparing import prepare
+from underbutler.submission.sending import send
+from underbutler.submission.submit import submit, undo_submission
 
 SKY = ["demo", "--id", "instrument=SIMCAM", "detector=0", "--no-versions"]
 FRAMES = 3
@@ -56,15 +58,22 @@ class Place:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.context = WorkerContext(settings)
+        self.context = ServiceContext(settings)
         self.app = make_app(settings)
         self.left: list[tuple[int, str]] = []
         self.job = uuid.uuid4()
 
-    def submit(self, *words: str, jobs: JobStore | None = None, **options: Any) -> JobRow:
+    def submit(
+        self, *words: str, jobs: JobStore | None = None, lifetime_s: float | None = None, **options: Any
+    ) -> JobRow:
         context = self.context
         with prepare(
-            "processCcd", [*SKY, *words], repositories=context.repositories, user="ann", job=self.job
+            "processCcd",
+            [*SKY, *words],
+            repositories=context.repositories,
+            user="ann",
+            job=self.job,
+            lifetime_s=lifetime_s,
         ) as ready:
             return submit(
                 ready,
@@ -90,13 +99,13 @@ class Place:
             ]
 
     def nothing_is_left(self) -> bool:
-        return self.context.jobs.jobs() == [] and self.announced() == 0 and self.job_run() == []
+        return self.context.jobs.read.jobs() == [] and self.announced() == 0 and self.job_run() == []
 
     def job_run(self) -> list[str]:
-        return [run for run in self.runs() if run.endswith(str(self.job)[:8])]
+        return [run for run in self.runs() if run.endswith(str(self.job)[-8:])]
 
     def all_is_there(self) -> bool:
-        (row,) = self.context.jobs.jobs()
+        (row,) = self.context.jobs.read.jobs()
         return row.id == self.job and row.n_targets == FRAMES and self.job_run() == [row.run] and self.announced() == 0
 
 
@@ -129,13 +138,14 @@ class WhenRecording(JobStore):
 
     def __init__(self, place: Place, act: Callable[[], object]) -> None:
         super().__init__(place.context.engine)
-        self.act: Callable[[], object] | None = act
+        really_create, acts = self.submissions.create_job, [act]
 
-    def create_job(self, new: Any) -> JobRow:
-        act, self.act = self.act, None
-        if act is not None:
-            act()
-        return super().create_job(new)
+        def create_job(new: Any) -> JobRow:
+            while acts:
+                acts.pop()()
+            return really_create(new)
+
+        self.submissions.create_job = create_job  # type: ignore[method-assign]
 
 
 def test_a_submission_leaves_its_job_its_run_and_its_messages(place: Place) -> None:
@@ -147,14 +157,32 @@ def test_a_submission_leaves_its_job_its_run_and_its_messages(place: Place) -> N
     assert len(place.messages()) == FRAMES
 
 
-def test_a_job_lives_as_long_as_the_settings_say_if_nobody_says_otherwise(place: Place) -> None:
+def test_a_job_keeps_what_was_asked_for(place: Place) -> None:
+    row = place.submit("-c", "doBias=false", lifetime_s=60.0)
+    assert row.request == {
+        "repo": "demo",
+        "steps": [
+            {
+                "task": "processCcd",
+                "config": [{"path": "doBias", "value": "false", "is_text": True}],
+                "ids": {"id": [["instrument=SIMCAM", "detector=0"]]},
+            }
+        ],
+        "with_versions": False,
+        "lifetime_s": 60.0,
+        "user": "ann",
+    }
+    assert row.steps[0].overrides == [["doBias", False]]
+
+
+def test_a_job_lives_as_long_as_the_settings_say_by_default(place: Place) -> None:
     place.settings = place.settings.model_copy(update={"job_lifetime_s": 3600.0})
     row = place.submit()
     assert row.destruction_at is not None
     assert row.destruction_at - row.created_at == pytest.approx(3600.0, abs=1.0)
 
 
-def test_a_commit_whose_answer_was_lost_is_asked_for_and_the_job_exists_once(proxied: tuple[Place, TcpProxy]) -> None:
+def test_a_lost_commit_answer_is_asked_for_and_one_job_exists(proxied: tuple[Place, TcpProxy]) -> None:
     place, proxy = proxied
     jobs = WhenRecording(place, lambda: proxy.cut_at(COMMIT, deliver=True))
     place.submit(jobs=jobs)
@@ -173,9 +201,7 @@ def test_a_commit_that_never_arrived_is_done_again(proxied: tuple[Place, TcpProx
 
 
 @pytest.mark.parametrize("deliver", [True, False], ids=["recorded", "not recorded"])
-def test_records_that_stay_away_leave_it_open_and_whoever_sweeps_later_knows(
-    proxied: tuple[Place, TcpProxy], deliver: bool
-) -> None:
+def test_a_submission_stays_open_when_records_stay_away(proxied: tuple[Place, TcpProxy], deliver: bool) -> None:
     place, proxy = proxied
     place.settings = place.settings.model_copy(update={"database_wait_s": 1.0})
     jobs = WhenRecording(place, lambda: proxy.cut_at(COMMIT, deliver=deliver, stay_away=True))
@@ -184,7 +210,7 @@ def test_records_that_stay_away_leave_it_open_and_whoever_sweeps_later_knows(
     proxy.mend()
     assert len(place.job_run()) == 1, "nobody may remove it who does not know"
     assert place.messages() == []
-    stale = place.context.jobs.stale_submissions(0.0)
+    stale = place.context.jobs.submissions.give_up_stale(0.0)
     assert [one.job for one in stale] == ([] if deliver else [place.job])
     for one in stale:
         assert undo_submission(place.context, one)
@@ -214,7 +240,7 @@ def test_a_precall_that_fails_leaves_nothing(place: Place, monkeypatch: pytest.M
     assert place.nothing_is_left()
 
 
-def test_an_interruption_while_the_job_is_recorded_leaves_nothing(place: Place) -> None:
+def test_an_interruption_during_the_recording_leaves_nothing(place: Place) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
@@ -229,18 +255,18 @@ def test_a_job_that_the_records_refuse_leaves_nothing(place: Place) -> None:
     assert place.nothing_is_left()
 
 
-def test_a_job_that_exists_already_is_not_undone_by_the_refusal_of_its_twin(place: Place) -> None:
+def test_an_existing_job_survives_the_refusal_of_its_twin(place: Place) -> None:
     place.submit("-o", "u/ann/mine")
     with pytest.raises(ConflictError):
         place.submit("-o", "u/ann/mine")
     assert "u/ann/mine" in place.runs()
-    assert len(place.context.jobs.jobs()) == 1
+    assert len(place.context.jobs.read.jobs()) == 1
     assert place.announced() == 0
 
 
-def test_a_submitter_that_is_slower_than_the_sweepers_patience_gets_no_job(place: Place) -> None:
+def test_a_submitter_slower_than_the_sweeper_gets_no_job(place: Place) -> None:
     def sweep() -> None:
-        (one,) = place.context.jobs.stale_submissions(0.0)
+        (one,) = place.context.jobs.submissions.give_up_stale(0.0)
         assert undo_submission(place.context, one)
 
     taken: list[Any] = []
@@ -248,7 +274,7 @@ def test_a_submitter_that_is_slower_than_the_sweepers_patience_gets_no_job(place
         place.submit(jobs=WhenRecording(place, sweep))
     assert place.nothing_is_left()
     with pytest.raises(ConflictError, match="given up"):
-        place.submit(jobs=WhenRecording(place, lambda: taken.extend(place.context.jobs.stale_submissions(0.0))))
+        place.submit(jobs=WhenRecording(place, lambda: taken.extend(place.context.jobs.submissions.give_up_stale(0.0))))
     for one in taken:  # the sweeper comes second, and finds nothing to remove
         assert not undo_submission(place.context, one)
     assert place.nothing_is_left()
@@ -260,21 +286,21 @@ def _die_before_recording(settings: Settings, job: uuid.UUID) -> None:
     place.submit(jobs=WhenRecording(place, lambda: os.kill(os.getpid(), signal.SIGKILL)))
 
 
-def test_what_a_submitter_left_that_was_killed_between_precall_and_commit_is_removed(place: Place) -> None:
+def test_leftovers_of_a_killed_submitter_are_removed(place: Place) -> None:
     child = multiprocessing.get_context("spawn").Process(target=_die_before_recording, args=(place.settings, place.job))
     child.start()
     child.join(120)
     assert child.exitcode == -signal.SIGKILL
     assert len(place.job_run()) == 1
-    assert place.context.jobs.jobs() == []
-    assert place.context.jobs.stale_submissions(3600.0) == [], "it may still be at work"
-    (one,) = place.context.jobs.stale_submissions(0.0)
+    assert place.context.jobs.read.jobs() == []
+    assert place.context.jobs.submissions.give_up_stale(3600.0) == [], "it may still be at work"
+    (one,) = place.context.jobs.submissions.give_up_stale(0.0)
     assert undo_submission(place.context, one)
     assert not undo_submission(place.context, one), "a second sweeper finds it done"
     assert place.nothing_is_left()
 
 
-def test_a_run_that_was_named_stays_because_others_may_write_there(place: Place) -> None:
+def test_a_named_run_stays_because_others_may_write_there(place: Place) -> None:
     with pytest.raises(ConflictError):
         place.submit("-o", "u/ann/shared", parent=uuid.uuid4())
     assert "u/ann/shared" in place.runs()
@@ -282,11 +308,11 @@ def test_a_run_that_was_named_stays_because_others_may_write_there(place: Place)
     assert place.submit("-o", "u/ann/shared").n_targets == FRAMES
 
 
-def test_a_repository_that_is_gone_does_not_keep_its_submission_for_ever(place: Place) -> None:
+def test_a_lost_repository_does_not_keep_its_submission(place: Place) -> None:
     from underbutler.records import Submission
 
     lost = Submission(job=uuid.uuid4(), repo="gone", out="gone", run="u/ann/x", own_run=True, user="ann")
-    place.context.jobs.record_submission(lost)
+    place.context.jobs.submissions.announce(lost)
     assert not undo_submission(place.context, lost)
     assert place.announced() == 0
 
@@ -301,7 +327,7 @@ def test_a_broker_that_is_away_at_first_leaves_nothing(place: Place) -> None:
     assert place.nothing_is_left()
 
 
-def test_a_broker_that_goes_away_under_the_sending_is_said_and_the_rest_is_sent_later(place: Place) -> None:
+def test_a_broker_lost_while_sending_gets_the_rest_later(place: Place) -> None:
     port = int(place.settings.broker_url.rsplit(":", 1)[1].split("/")[0])
     with tcp_proxy(port) as proxy:
         direct = place.settings.broker_url
@@ -320,7 +346,7 @@ def test_a_broker_that_goes_away_under_the_sending_is_said_and_the_rest_is_sent_
     assert len(place.messages()) == FRAMES
 
 
-def test_the_command_says_what_is_left_and_exits_with_0_because_the_job_exists(place: Place) -> None:
+def test_the_command_says_what_is_unsent_and_exits_with_0(place: Place) -> None:
     """A script that saw an error would submit the same job once more."""
     port = int(place.settings.broker_url.rsplit(":", 1)[1].split("/")[0])
     with tcp_proxy(port) as proxy:
@@ -342,14 +368,14 @@ def test_the_command_says_what_is_left_and_exits_with_0_because_the_job_exists(p
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert (answer["targets"], answer["sent"]) == (FRAMES, 0)
-    assert place.context.jobs.job(answer["job"]).n_targets == FRAMES
+    assert place.context.jobs.read.job(answer["job"]).n_targets == FRAMES
     assert f"is recorded. 0 of {FRAMES} messages were sent" in done.stderr
     assert "Do not submit it again" in done.stderr
     let_send_lease_expire(place.context.engine)
     assert send(place.context.jobs, place.app) == FRAMES
 
 
-def test_a_connection_that_was_cut_since_the_last_sending_loses_no_message(place: Place) -> None:
+def test_a_connection_cut_between_sendings_loses_no_message(place: Place) -> None:
     """The pipeline over a dead connection fails; what it carried goes out again, one by one."""
     place.submit()
     with redis.Redis.from_url(place.settings.broker_url) as client:
@@ -370,7 +396,7 @@ def test_a_batch_goes_out_in_one_pipeline_and_in_order(place: Place) -> None:
     with redis.Redis.from_url(place.settings.broker_url) as client:
         stats = client.info("commandstats")
     assert stats["cmdstat_lpush"]["calls"] >= FRAMES
-    targets = [str(target.id) for target in place.context.jobs.targets(place.job)]
+    targets = [str(target.id) for target in place.context.jobs.read.targets(place.job)]
     oldest_first = [message["headers"][HEADER]["target"] for message in reversed(place.messages())]
     assert oldest_first == targets
 
@@ -378,21 +404,25 @@ def test_a_batch_goes_out_in_one_pipeline_and_in_order(place: Place) -> None:
 class Counting(JobStore):
     """Notes how many messages are taken at a time."""
 
-    taken: list[int]
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self.taken: list[int] = []
+        really_take = self.outbox.take
 
-    def take_unsent(self, **options: Any) -> Any:
-        batch = super().take_unsent(**options)
-        self.taken.append(len(batch))
-        return batch
+        def take(**options: Any) -> Any:
+            batch = really_take(**options)
+            self.taken.append(len(batch))
+            return batch
+
+        self.outbox.take = take  # type: ignore[method-assign]
 
 
 def test_a_rate_bounds_what_goes_out_each_second(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     naps: list[float] = []
-    monkeypatch.setattr("underbutler.sending.time.sleep", naps.append)
-    monkeypatch.setattr("underbutler.sending.time.monotonic", lambda: 100.0)  # no time passes by itself
+    monkeypatch.setattr("underbutler.submission.sending.time.sleep", naps.append)
+    monkeypatch.setattr("underbutler.submission.sending.time.monotonic", lambda: 100.0)  # no time passes by itself
     jobs = Counting(place.context.engine)
-    jobs.taken = []
-    monkeypatch.setattr("underbutler.submit.send", lambda *_, **__: 0)
+    monkeypatch.setattr("underbutler.submission.submit.send", lambda *_, **__: 0)
     place.submit()
     assert send(jobs, place.app, rate=0.5) == FRAMES
     assert jobs.taken == [1, 1, 1, 0]
@@ -402,7 +432,7 @@ def test_a_rate_bounds_what_goes_out_each_second(place: Place, monkeypatch: pyte
 
 
 def test_at_most_leaves_the_rest_to_another_call(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("underbutler.submit.send", lambda *_, **__: 0)
+    monkeypatch.setattr("underbutler.submission.submit.send", lambda *_, **__: 0)
     place.submit()
     assert send(place.context.jobs, place.app, at_most=2) == 2
     assert send(place.context.jobs, place.app, at_most=2) == 1

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from services import eventually
-from sweeper_site import Site, open_site
 
+from tests.support.services import eventually
+from tests.support.sweeper_site import Site, open_site
 from underbutler.embedded.process import Process, free_port
 from underbutler.embedded.servers import start_redis
 from underbutler.embedded.stack import environment_of
@@ -61,16 +61,16 @@ def beat(site: Site, tmp_path: Path) -> Iterator[Beat]:
 
 def test_beat_sweeps_leaves_no_file_and_ends_when_asked(site: Site, beat: Beat) -> None:
     _, (first,) = site.submit()
-    eventually(lambda: site.jobs.target(first.id).sent_at, 60, "the first message")
+    eventually(lambda: site.jobs.read.target(first.id).sent_at, 60, "the first message")
     _, (second,) = site.submit()
-    eventually(lambda: site.jobs.target(second.id).sent_at, 60, "the message of a later sweep")
+    eventually(lambda: site.jobs.read.target(second.id).sent_at, 60, "the message of a later sweep")
     assert beat.end() == 0
     assert list(beat.folder.iterdir()) == [], "no celerybeat-schedule, no pid file"
     assert beat.said("chores -> underbutler.sweep")
     assert site.messages() == [(str(first.id), 1), (str(second.id), 1)], "and no message of beat's own"
 
 
-def test_beat_that_has_nothing_to_compare_does_not_import_the_butler(site: Site, beat: Beat) -> None:
+def test_beat_without_work_does_not_import_the_butler(site: Site, beat: Beat) -> None:
     site.submit()
     eventually(lambda: beat.said("swept"), 60, "a sweep")
     maps = Path(f"/proc/{beat.process.pid}/maps")
@@ -89,17 +89,15 @@ def test_beat_outlives_a_broker_that_goes_away_and_says_so_once(settings: Settin
             eventually(lambda: beat.said("swept"), 60, "a sweep")
             broker.process.stop()
             eventually(lambda: beat.said("sweep_part_failed"), 60, "the outage in the log")
-            swept = site.jobs.remembered("swept")
-            eventually(lambda: (site.jobs.remembered("swept") or swept) != swept, 60, "a sweep without a broker")
+            swept = site.jobs.sweep.remembered("swept")
+            eventually(lambda: (site.jobs.sweep.remembered("swept") or swept) != swept, 60, "a sweep without a broker")
             assert {part: beat.said(f"part={part}") for part in ("messages", "notices")}["notices"] == 1
             assert beat.process.exit_code is None
         finally:
             assert beat.end() == 0
 
 
-def test_beat_starts_while_the_records_are_away_and_says_so_once(
-    settings: Settings, redis_url: str, tmp_path: Path
-) -> None:
+def test_beat_starts_without_the_records_and_says_so_once(settings: Settings, redis_url: str, tmp_path: Path) -> None:
     away = f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/records"
     changes = {"broker_url": redis_url, "database_url": away, "database_wait_s": 0.1, "sweep_interval_s": 0.1}
     beat = Beat(settings.model_copy(update=changes), tmp_path / "beat")
@@ -110,7 +108,7 @@ def test_beat_starts_while_the_records_are_away_and_says_so_once(
     assert beat.said("records_away") == 1
 
 
-def test_sweeping_by_hand_goes_on_until_ctrl_c_and_prints_what_happened(site: Site, tmp_path: Path) -> None:
+def test_sweeping_by_hand_runs_until_ctrl_c_and_prints(site: Site, tmp_path: Path) -> None:
     by_hand = Beat(site.settings, tmp_path / "hand", BY_HAND)
     try:
         for expected in (1, 2):

@@ -13,22 +13,22 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from record_rows import new_job
-from services import S3Endpoint
 from sqlalchemy import update
-from sweeper_site import Site, open_site
 
+from tests.support.records.rows import new_job
+from tests.support.services import S3Endpoint
+from tests.support.sweeper_site import Site, open_site
 from underbutler.annex import ensure_bucket, make_client
 from underbutler.butlers import create_repository
-from underbutler.context import WorkerContext
+from underbutler.context import ServiceContext
 from underbutler.embedded.process import free_port
 from underbutler.errors import AnnexUnavailableError, ConflictError
 from underbutler.model.job import TargetState
 from underbutler.records import Claim, Intent, Outcome, Product, Submission, Upload
-from underbutler.records.service_tables import Submission as SubmissionTable
-from underbutler.records.tables import Claim as ClaimTable
-from underbutler.records.tables import Target
-from underbutler.records.tables import Upload as UploadTable
+from underbutler.records.tables.jobs import Claim as ClaimTable
+from underbutler.records.tables.jobs import Target
+from underbutler.records.tables.jobs import Upload as UploadTable
+from underbutler.records.tables.service import Submission as SubmissionTable
 from underbutler.settings import Settings
 from underbutler.sql import database_now, write
 from underbutler.sweeper import SweepReport, sweep
@@ -57,7 +57,7 @@ class Repository:
             ref = DatasetRef(kind, data_id, run=RUN)
             if intended:
                 intent = Intent(dataset_id=ref.id, dataset_type=kind.name, run=RUN, data_id={"instrument": "STE3"})
-                self.site.jobs.intend(claim, [intent])
+                self.site.jobs.intents.record(claim, [intent])
             butler.put({"number": number}, ref)
         self.refs[ref.id] = ref
         return ref.id
@@ -73,12 +73,6 @@ class Repository:
         """Remove a dataset behind everybody's back."""
         with self.site.context.repositories.butler(self.label, writeable=True) as butler:
             butler.pruneDatasets([self.refs[dataset]], disassociate=True, unstore=True, purge=True)
-
-
-@pytest.fixture
-def site(settings: Settings, redis_url: str) -> Iterator[Site]:
-    with open_site(settings, broker_url=redis_url) as site:
-        yield site
 
 
 @pytest.fixture
@@ -98,38 +92,40 @@ def done_with(*datasets: uuid.UUID, state: TargetState = TargetState.DONE) -> Ou
 # The Butler
 
 
-def test_what_a_done_target_recorded_stays_and_what_else_it_meant_to_write_goes(repository: Repository) -> None:
+def test_a_done_targets_datasets_stay_and_its_leftovers_go(repository: Repository) -> None:
     site = repository.site
     _, (target,) = site.submit()
     claim = site.claim(target.id)
     product, stray = repository.put(claim, 1), repository.put(claim, 2)
-    site.jobs.complete(claim, done_with(product))
+    site.jobs.claims.complete(claim, done_with(product))
     report = site.sweep("datasets")
     assert report["datasets"].counts == {"compared": 1, "pruned": 1, "missing": 0}
     assert repository.has(product)
     assert not repository.has(stray)
-    assert [intent.dataset_id for intent in site.jobs.intents_of(target.id)] == [product], "it is still its owner"
+    assert [intent.dataset_id for intent in site.jobs.intents.of_target(target.id)] == [product], (
+        "it is still its owner"
+    )
     assert site.sweep("datasets")["datasets"].counts == {"compared": 0, "pruned": 0, "missing": 0}
 
 
 @pytest.mark.parametrize("end", ["queued", "running", "delivering"])
-def test_a_cancelled_target_leaves_nothing_wherever_its_claim_was_cut(repository: Repository, end: str) -> None:
+def test_a_cancelled_target_leaves_nothing_wherever_it_was_cut(repository: Repository, end: str) -> None:
     site = repository.site
     row, (target,) = site.submit()
     claim = site.claim(target.id)
     table, picture = repository.put(claim, 1), repository.put(claim, 2)
     if end == "delivering":
-        site.jobs.begin_delivery(claim, [made(table), made(picture)])
+        site.jobs.claims.begin_delivery(claim, [made(table), made(picture)])
     if end == "queued":
-        site.jobs.give_back(claim, reason="the worker stops")
-    site.jobs.cancel(row.id)
+        site.jobs.claims.give_back(claim, reason="the worker stops")
+    site.jobs.cancellation.cancel(row.id)
     site.expire(target.id)
     report = site.sweep("leases", "datasets")
     assert site.state(target.id) == TargetState.ABORTED
     assert report["datasets"].counts == {"compared": 1, "pruned": 2, "missing": 0}
     assert not repository.has(table)
     assert not repository.has(picture)
-    assert site.jobs.products(row.id) == []
+    assert site.jobs.read.products(row.id) == []
 
 
 def test_what_a_woken_zombie_put_goes_when_none_can_be_left(repository: Repository) -> None:
@@ -138,7 +134,7 @@ def test_what_a_woken_zombie_put_goes_when_none_can_be_left(repository: Reposito
     row, (target,) = site.submit()
     claim = site.claim(target.id)
     written = repository.put(claim, 1)
-    site.jobs.cancel(row.id)
+    site.jobs.cancellation.cancel(row.id)
     site.expire(target.id)
     assert site.sweep("leases", "datasets")["datasets"].counts["pruned"] == 1
     with site.context.repositories.butler("demo", writeable=True, run=RUN) as butler:
@@ -150,7 +146,7 @@ def test_what_a_woken_zombie_put_goes_when_none_can_be_left(repository: Reposito
         connection.execute(update(Target).values(checked_at=Target.checked_at - site.settings.hard_limit_s - 59))
     assert site.sweep("datasets")["datasets"].counts == {"compared": 1, "pruned": 1, "missing": 0}
     assert not repository.has(written)
-    assert site.jobs.intents_of(target.id) == []
+    assert site.jobs.intents.of_target(target.id) == []
     assert site.sweep("datasets")["datasets"].counts["compared"] == 0, "that was the last time"
 
 
@@ -160,7 +156,7 @@ def test_what_a_target_recorded_stays_however_it_ended(repository: Repository, s
     _, (target,) = site.submit()
     claim = site.claim(target.id)
     metadata, half = repository.put(claim, 1), repository.put(claim, 2)
-    site.jobs.complete(claim, done_with(metadata, state=state))
+    site.jobs.claims.complete(claim, done_with(metadata, state=state))
     assert site.sweep("datasets")["datasets"].counts == {"compared": 1, "pruned": 1, "missing": 0}
     assert repository.has(metadata)
     assert not repository.has(half)
@@ -185,7 +181,7 @@ def test_a_product_that_is_missing_is_told_loudly_and_once(repository: Repositor
     _, (target,) = site.submit()
     claim = site.claim(target.id)
     there, gone = repository.put(claim, 1), repository.put(claim, 2)
-    site.jobs.complete(claim, done_with(there, gone))
+    site.jobs.claims.complete(claim, done_with(there, gone))
     repository.remove(gone)
     report = site.sweep("datasets")["datasets"]
     assert report.counts == {"compared": 1, "pruned": 0, "missing": 1}
@@ -201,7 +197,7 @@ def test_a_repository_that_cannot_be_opened_holds_up_no_other(repository: Reposi
         _, (target,) = site.submit(out=label)
         claim = site.claim(target.id)
         stray = repository.put(claim, 1 if label == "gone" else 2)
-        site.jobs.complete(claim, Outcome(state=TargetState.FAILED))
+        site.jobs.claims.complete(claim, Outcome(state=TargetState.FAILED))
     report = site.sweep("datasets")["datasets"]
     assert report.counts == {"compared": 1, "pruned": 1, "missing": 0}
     (error,) = report.errors
@@ -210,7 +206,7 @@ def test_a_repository_that_cannot_be_opened_holds_up_no_other(repository: Reposi
 
 
 @pytest.mark.parametrize("registry", ["sqlite", "postgres_url"])
-def test_two_sweepers_that_prune_at_once_prune_all_of_it_and_no_more(
+def test_two_sweepers_that_prune_at_once_prune_all_and_no_more(
     request: pytest.FixtureRequest, site: Site, tmp_path: Path, registry: str
 ) -> None:
     registry_url = None if registry == "sqlite" else request.getfixturevalue(registry)
@@ -222,11 +218,11 @@ def test_two_sweepers_that_prune_at_once_prune_all_of_it_and_no_more(
         claim = site.claim(target.id)
         products.append(repository.put(claim, 2 * number))
         strays.append(repository.put(claim, 2 * number + 1))
-        site.jobs.complete(claim, done_with(products[-1]))
+        site.jobs.claims.complete(claim, done_with(products[-1]))
     barrier = threading.Barrier(2)
 
     def one(_: int) -> SweepReport:
-        with WorkerContext(site.settings) as context:
+        with ServiceContext(site.settings) as context:
             barrier.wait(60)
             return sweep(context, site.app, parts=["datasets"])
 
@@ -244,7 +240,7 @@ def test_two_sweepers_that_prune_at_once_prune_all_of_it_and_no_more(
 def dead_submission(site: Site, *, own_run: bool, run: str = RUN) -> uuid.UUID:
     """Record a submission that announced itself long ago and never became a job."""
     job = uuid.uuid4()
-    site.jobs.record_submission(
+    site.jobs.submissions.announce(
         Submission(job=job, repo="demo", out="demo", run=run, own_run=own_run, user="ann"),
     )
     with write(site.context.engine) as connection:
@@ -265,28 +261,28 @@ def test_the_run_of_a_dead_submission_goes_if_it_was_its_own(repository: Reposit
     assert site.sweep("submissions")["submissions"].counts == {"undone": 0}
 
 
-def test_a_submission_that_was_undone_cannot_become_a_job_any_more(repository: Repository) -> None:
+def test_an_undone_submission_cannot_become_a_job_any_more(repository: Repository) -> None:
     site = repository.site
     job = dead_submission(site, own_run=True, run="u/ann/never-made")
     assert site.sweep("submissions")["submissions"].counts == {"undone": 1}
     with pytest.raises(ConflictError):
-        site.jobs.create_job(new_job(id=job, announced=True))
+        site.jobs.submissions.create_job(new_job(id=job, announced=True))
 
 
 def test_a_submission_that_is_young_is_left_alone(repository: Repository) -> None:
     site = repository.site
     job = uuid.uuid4()
-    site.jobs.record_submission(Submission(job=job, repo="demo", out="demo", run=RUN, own_run=True, user="ann"))
+    site.jobs.submissions.announce(Submission(job=job, repo="demo", out="demo", run=RUN, own_run=True, user="ann"))
     assert site.sweep("submissions")["submissions"].counts == {"undone": 0}
-    assert site.jobs.create_job(new_job(id=job, announced=True)).id == job
+    assert site.jobs.submissions.create_job(new_job(id=job, announced=True)).id == job
 
 
-def test_a_submission_into_a_repository_that_is_gone_is_forgotten(site: Site) -> None:
+def test_a_submission_into_a_lost_repository_is_forgotten(site: Site) -> None:
     dead_submission(site, own_run=True)
     report = site.sweep("submissions")["submissions"]
     assert report.counts == {"undone": 1}
     assert report.errors == ()
-    assert site.jobs.stale_submissions(0.0) == []
+    assert site.jobs.submissions.give_up_stale(0.0) == []
 
 
 def test_a_submission_whose_repository_is_away_is_undone_later(repository: Repository, tmp_path: Path) -> None:
@@ -333,7 +329,7 @@ class Annex:
     def deliver(self, claim: Claim, *keys: str) -> None:
         """Let a claim begin its delivery."""
         uploads = [Upload(bucket=self.bucket, key=key) for key in keys]
-        self.site.jobs.begin_delivery(claim, [], uploads=uploads)
+        self.site.jobs.claims.begin_delivery(claim, [], uploads=uploads)
 
 
 @pytest.fixture
@@ -360,7 +356,7 @@ def annex(make_annex: Callable[[S3Endpoint], Annex], swift_endpoint: S3Endpoint)
     return make_annex(swift_endpoint)
 
 
-def test_objects_and_cut_uploads_of_a_dead_claim_go_and_those_of_the_visible_one_stay(annex: Annex) -> None:
+def test_objects_of_a_dead_claim_go_and_visible_ones_stay(annex: Annex) -> None:
     site = annex.site
     _, (target,) = site.submit()
     site.sweep("messages")
@@ -377,17 +373,17 @@ def test_objects_and_cut_uploads_of_a_dead_claim_go_and_those_of_the_visible_one
     assert annex.cut_uploads() == ["day/two.1.fits.of-somebody-else"]
 
     living = site.claim(target.id)
-    site.jobs.add_uploads(living, [Upload(bucket=annex.bucket, key="day/one.2.fits")])
+    site.jobs.uploads.add(living, [Upload(bucket=annex.bucket, key="day/one.2.fits")])
     annex.put("day/one.2.fits")
     assert site.sweep("uploads")["uploads"].counts["objects removed"] == 0, "it is being delivered"
     url = f"s3://{annex.bucket}/day/one.2.fits"
     product = Product(dataset_id=uuid.uuid4(), dataset_type="picture", large=True, url=url, byte_size=9)
-    site.jobs.complete(living, Outcome(state=TargetState.DONE, products=[product]))
+    site.jobs.claims.complete(living, Outcome(state=TargetState.DONE, products=[product]))
     assert site.sweep("uploads")["uploads"].counts["objects removed"] == 0
     assert annex.keys() == ["day/one.2.fits"]
 
 
-def test_what_a_woken_zombie_wrote_goes_in_a_second_cleaning_when_none_can_be_left(annex: Annex) -> None:
+def test_what_a_woken_zombie_wrote_goes_in_a_second_cleaning(annex: Annex) -> None:
     site = annex.site
     _, (target,) = site.submit()
     site.sweep("messages")
@@ -402,7 +398,7 @@ def test_what_a_woken_zombie_wrote_goes_in_a_second_cleaning_when_none_can_be_le
         connection.execute(update(UploadTable).values(cleaned_at=UploadTable.cleaned_at - later))
     assert site.sweep("uploads")["uploads"].counts["objects removed"] == 1
     assert annex.keys() == []
-    assert site.jobs.uploads_to_clean(again_after_s=0.0) == [], "that was the last time"
+    assert site.jobs.uploads.to_clean(again_after_s=0.0) == [], "that was the last time"
 
 
 def test_an_annex_that_is_away_holds_up_nothing_else(
@@ -440,4 +436,4 @@ def test_a_bucket_that_is_gone_has_nothing_left_in_it(
     report = site.sweep("leases", "uploads")
     assert report.errors == ()
     assert report["uploads"].counts == {"objects removed": 0, "cut uploads aborted": 0}
-    assert site.jobs.uploads_to_clean() == []
+    assert site.jobs.uploads.to_clean() == []

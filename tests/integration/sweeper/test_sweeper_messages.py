@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 import redis
-from record_rows import let_wait_pass, notice_of, product
 from structlog.testing import capture_logs
-from sweeper_site import Site, names, open_site
 
+from tests.support.databases import ON_BOTH
+from tests.support.records.rows import let_wait_pass, notice_of, product
+from tests.support.sweeper_site import Site, names, open_site
 from underbutler.annex import NoticeConsumer
 from underbutler.broker import make_app
-from underbutler.context import WorkerContext
+from underbutler.context import ServiceContext
 from underbutler.embedded.process import free_port
 from underbutler.errors import BrokerUnavailableError, RecordsUnavailableError
 from underbutler.model.job import Phase, TargetState
@@ -21,24 +22,11 @@ from underbutler.records import Outcome, Worker
 from underbutler.settings import Settings
 from underbutler.sweeper import Limits, Sweeper, sweep
 
-
-@pytest.fixture(params=["sqlite", "postgres_url"])
-def site(request: pytest.FixtureRequest, settings: Settings, redis_url: str) -> Iterator[Site]:
-    url = None if request.param == "sqlite" else request.getfixturevalue(request.param)
-    with open_site(settings, broker_url=redis_url, database_url=url) as site:
-        yield site
-
-
-@pytest.fixture
-def small_site(settings: Settings, redis_url: str) -> Iterator[Site]:
-    with open_site(settings, broker_url=redis_url) as site:
-        yield site
-
-
 # Leases
 
 
-def test_a_target_whose_worker_is_gone_is_sent_again_and_done_by_another(site: Site) -> None:
+@ON_BOTH
+def test_a_target_whose_worker_is_gone_is_done_by_another(site: Site) -> None:
     _, (target,) = site.submit()
     site.sweep()
     assert site.messages() == [(str(target.id), 1)]
@@ -52,42 +40,44 @@ def test_a_target_whose_worker_is_gone_is_sent_again_and_done_by_another(site: S
     second = site.claim(target.id, worker="other")
     assert second.worker_deaths == 1
     assert second.deaths == 0, "its child is not to blame"
-    site.jobs.complete(second, Outcome(state=TargetState.DONE))
-    first, last = site.jobs.claims(target.id)
+    site.jobs.claims.complete(second, Outcome(state=TargetState.DONE))
+    first, last = site.jobs.read.claims(target.id)
     assert (first.end, last.end) == ("expired", "done")
     assert "gone has not renewed its lease" in str(first.reason)
 
 
-def test_a_target_under_which_workers_die_too_often_is_held(small_site: Site) -> None:
-    row, (target,) = small_site.submit()
-    for _ in range(small_site.settings.max_worker_deaths):
-        small_site.sweep("messages")
-        small_site.claim(target.id)
-        small_site.expire(target.id)
-        report = small_site.sweep("leases")
+def test_a_target_under_which_workers_die_too_often_is_held(site: Site) -> None:
+    row, (target,) = site.submit()
+    for _ in range(site.settings.max_worker_deaths):
+        site.sweep("messages")
+        site.claim(target.id)
+        site.expire(target.id)
+        report = site.sweep("leases")
     assert report["leases"].counts == {"ended": 1, "now held": 1}
-    assert small_site.state(target.id) == TargetState.HELD
-    assert small_site.jobs.job(row.id).phase == Phase.ERROR
-    assert small_site.sweep()["messages"].counts == {"sent": 0}
+    assert site.state(target.id) == TargetState.HELD
+    assert site.jobs.read.job(row.id).phase == Phase.ERROR
+    assert site.sweep()["messages"].counts == {"sent": 0}
 
 
+@ON_BOTH
 def test_a_cancelled_target_of_a_dead_worker_is_aborted(site: Site) -> None:
     row, (target,) = site.submit()
     site.sweep("messages")
     site.claim(target.id)
-    site.jobs.cancel(row.id)
+    site.jobs.cancellation.cancel(row.id)
     assert site.state(target.id) == TargetState.RUNNING, "its keeper ends it, when there is one"
     site.expire(target.id)
     assert site.sweep()["leases"].counts == {"ended": 1, "now aborted": 1}
-    assert site.jobs.job(row.id).phase == Phase.ABORTED
+    assert site.jobs.read.job(row.id).phase == Phase.ABORTED
 
 
+@ON_BOTH
 def test_a_delivery_whose_worker_is_gone_is_sent_to_be_resumed(site: Site) -> None:
     _, (target,) = site.submit()
     site.sweep("messages")
     site.messages()
     claim = site.claim(target.id)
-    site.jobs.begin_delivery(claim, [product()])
+    site.jobs.claims.begin_delivery(claim, [product()])
     site.expire(target.id)
     report = site.sweep()
     assert report["leases"].counts == {"ended": 1, "now delivering": 1}
@@ -95,6 +85,7 @@ def test_a_delivery_whose_worker_is_gone_is_sent_to_be_resumed(site: Site) -> No
     assert site.claim(target.id).delivering
 
 
+@ON_BOTH
 @pytest.mark.parametrize("why", ["nobody swept", "records were away"])
 def test_after_a_gap_leases_wait_for_one_lease(site: Site, why: str) -> None:
     """Keepers may have had no way to renew: only what is still not renewed one lease later is dead."""
@@ -110,17 +101,17 @@ def test_after_a_gap_leases_wait_for_one_lease(site: Site, why: str) -> None:
         assert report.counts == {"ended": 0}
         assert "leases are judged in" in report.line
     site.age_memory(site.settings.lease_s + 1)
-    site.jobs.remember("swept", {})
+    site.jobs.sweep.remember("swept", {})
     assert site.sweep()["leases"].counts["ended"] == 1
 
 
-def test_force_judges_now(small_site: Site) -> None:
-    _, (target,) = small_site.submit()
-    small_site.sweep("messages")
-    small_site.claim(target.id)
-    small_site.expire(target.id)
-    small_site.age_memory(10_000)
-    assert small_site.sweep(force=True)["leases"].counts["ended"] == 1
+def test_force_judges_now(site: Site) -> None:
+    _, (target,) = site.submit()
+    site.sweep("messages")
+    site.claim(target.id)
+    site.expire(target.id)
+    site.age_memory(10_000)
+    assert site.sweep(force=True)["leases"].counts["ended"] == 1
 
 
 def test_the_first_sweep_of_all_judges_nobody(settings: Settings, redis_url: str) -> None:
@@ -132,7 +123,7 @@ def test_the_first_sweep_of_all_judges_nobody(settings: Settings, redis_url: str
 # Messages
 
 
-def test_what_was_never_sent_is_left_to_its_submitter_for_a_while(settings: Settings, redis_url: str) -> None:
+def test_an_unsent_target_is_left_to_its_submitter_for_a_while(settings: Settings, redis_url: str) -> None:
     with open_site(settings, broker_url=redis_url, outbox_grace_s=30.0) as site:
         _, (target,) = site.submit()
         assert site.sweep()["messages"].counts == {"sent": 0}
@@ -141,45 +132,47 @@ def test_what_was_never_sent_is_left_to_its_submitter_for_a_while(settings: Sett
         assert site.messages() == [(str(target.id), 1)]
 
 
+@ON_BOTH
 def test_what_must_wait_is_sent_when_its_time_has_come(site: Site) -> None:
     _, (target,) = site.submit()
     site.sweep("messages")
     site.messages()
     claim = site.claim(target.id)
-    site.jobs.give_back(claim, reason="S3 is away", end="transient", not_before_in_s=600)
+    site.jobs.claims.give_back(claim, reason="S3 is away", end="transient", not_before_in_s=600)
     assert site.sweep()["messages"].counts == {"sent": 0}
     let_wait_pass(site.context.engine, target.id)
     assert site.sweep()["messages"].counts == {"sent": 1}
     assert site.messages() == [(str(target.id), 2)]
 
 
-def test_a_sweep_sends_so_many_and_says_that_more_waits(small_site: Site) -> None:
-    _, targets = small_site.submit(7)
+def test_a_sweep_sends_so_many_and_says_that_more_waits(site: Site) -> None:
+    _, targets = site.submit(7)
     few = Limits(messages=3)
-    first = small_site.sweep("messages", limits=few)["messages"]
-    assert first.line == "messages    3 sent; more waits for the next sweep"
-    sent = [small_site.sweep("messages", limits=few)["messages"].counts["sent"] for _ in range(3)]
+    first = site.sweep("messages", limits=few)["messages"]
+    assert first.line == "messages    3 sent; more is left for the next sweep"
+    sent = [site.sweep("messages", limits=few)["messages"].counts["sent"] for _ in range(3)]
     assert sent == [3, 1, 0]
-    assert [target for target, _ in small_site.messages()] == names(targets)
+    assert [target for target, _ in site.messages()] == names(targets)
 
 
-def test_a_target_of_another_queue_goes_there_although_this_sweeper_has_one_of_its_own(small_site: Site) -> None:
-    _, (here,) = small_site.submit(queue="reduce")
-    _, (there,) = small_site.submit(queue="much-memory")
-    assert small_site.sweep()["messages"].counts == {"sent": 2}
-    assert small_site.messages("reduce") == [(str(here.id), 1)]
-    assert small_site.messages("much-memory") == [(str(there.id), 1)]
+def test_a_target_is_sent_to_its_own_queue_not_the_sweepers(site: Site) -> None:
+    _, (here,) = site.submit(queue="reduce")
+    _, (there,) = site.submit(queue="much-memory")
+    assert site.sweep()["messages"].counts == {"sent": 2}
+    assert site.messages("reduce") == [(str(here.id), 1)]
+    assert site.messages("much-memory") == [(str(there.id), 1)]
 
 
 # Notices
 
 
+@ON_BOTH
 def test_notices_that_nobody_confirmed_get_out_once_each(site: Site) -> None:
     _, (target,) = site.submit()
     claim = site.claim(target.id)
     made = product()
     notice = notice_of(made, claim)
-    site.jobs.complete(claim, Outcome(state=TargetState.DONE, products=[made], notices=[notice]))
+    site.jobs.claims.complete(claim, Outcome(state=TargetState.DONE, products=[made], notices=[notice]))
     seen: list[Any] = []
     consumer = NoticeConsumer(site.settings, "archive", ["#"], seen.append)
     consumer.register()
@@ -199,7 +192,7 @@ def any_broker(request: pytest.FixtureRequest, settings: Settings) -> Iterator[S
         yield site
 
 
-def test_a_queue_that_lost_its_messages_is_filled_again_with_exactly_those(any_broker: Site) -> None:
+def test_a_queue_that_lost_messages_gets_exactly_those_again(any_broker: Site) -> None:
     site = any_broker
     _, old = site.submit(5)
     site.sweep("messages")
@@ -214,13 +207,13 @@ def test_a_queue_that_lost_its_messages_is_filled_again_with_exactly_those(any_b
     assert site.messages() == [*((name, 1) for name in names(new)), *((name, 2) for name in names(old))]
 
 
-def test_a_second_look_follows_only_after_some_seconds(small_site: Site) -> None:
-    small_site.submit(2)
-    small_site.sweep("messages")
-    small_site.messages()
-    small_site.age_messages(10)
+def test_a_second_look_follows_only_after_some_seconds(site: Site) -> None:
+    site.submit(2)
+    site.sweep("messages")
+    site.messages()
+    site.age_messages(10)
     for _ in range(3):
-        assert small_site.sweep("lost", limits=Limits(confirm_s=600))["lost"].counts == {"lost": 0}
+        assert site.sweep("lost", limits=Limits(confirm_s=600))["lost"].counts == {"lost": 0}
 
 
 def test_nothing_is_sent_again_while_the_queue_is_whole(any_broker: Site) -> None:
@@ -238,7 +231,7 @@ def test_what_a_worker_holds_unacknowledged_is_not_lost(any_broker: Site) -> Non
     site = any_broker
     _, targets = site.submit(4)
     site.sweep("messages")
-    site.jobs.worker_alive(worker("w1/1", concurrency=2))
+    site.jobs.workers.mark_alive(worker("w1/1", concurrency=2))
     with site.app.connection() as link, link.channel() as channel:
         held = [channel.basic_get("reduce", no_ack=False) for _ in range(2)]
         assert all(held)
@@ -248,9 +241,8 @@ def test_what_a_worker_holds_unacknowledged_is_not_lost(any_broker: Site) -> Non
     assert len(targets) == 4
 
 
-def test_what_is_hidden_behind_running_targets_is_found_after_minutes(small_site: Site) -> None:
+def test_a_loss_hidden_behind_running_targets_is_found_later(site: Site) -> None:
     """Two messages are unacknowledged, of targets that run; two are gone: by number alone that is one and the same."""
-    site = small_site
     _, targets = site.submit(4)
     site.sweep("messages")
     with site.app.connection() as link, link.channel() as channel:
@@ -268,8 +260,7 @@ def test_what_is_hidden_behind_running_targets_is_found_after_minutes(small_site
     assert {(name, 2) for name in names(targets[2:])} <= set(site.messages())
 
 
-def test_only_so_many_are_sent_again_at_a_time(small_site: Site) -> None:
-    site = small_site
+def test_only_so_many_are_sent_again_at_a_time(site: Site) -> None:
     site.submit(6)
     site.sweep("messages")
     site.messages()
@@ -284,7 +275,7 @@ def test_only_so_many_are_sent_again_at_a_time(small_site: Site) -> None:
 # Trouble
 
 
-def test_a_broker_that_is_away_holds_up_nothing_else_and_wastes_no_number(settings: Settings) -> None:
+def test_an_absent_broker_delays_nothing_and_wastes_no_number(settings: Settings) -> None:
     away = f"redis://127.0.0.1:{free_port()}/0"
     with open_site(settings, broker_url=away) as site:
         _, (target, other) = site.submit(2)
@@ -296,14 +287,14 @@ def test_a_broker_that_is_away_holds_up_nothing_else_and_wastes_no_number(settin
             (error,) = report[part].errors
             assert isinstance(error, BrokerUnavailableError)
         assert {part.part for part in report.parts if part.errors} == {"lost", "messages", "notices"}
-        assert site.jobs.target(target.id).send_no == 0
+        assert site.jobs.read.target(target.id).send_no == 0
 
 
 def test_records_that_are_away_end_the_sweep_and_are_said_once(settings: Settings, redis_url: str) -> None:
     nowhere = f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/records"
     changes = {"broker_url": redis_url, "database_url": nowhere, "database_wait_s": 0.1}
     away = settings.model_copy(update=changes)
-    with WorkerContext(away) as context:
+    with ServiceContext(away) as context:
         app = make_app(away)
         with pytest.raises(RecordsUnavailableError):
             sweep(context, app)
@@ -313,11 +304,11 @@ def test_records_that_are_away_end_the_sweep_and_are_said_once(settings: Setting
     assert [entry["event"] for entry in said] == ["records_away"]
 
 
-def test_a_trouble_is_logged_once_and_so_is_its_end(small_site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trouble_is_logged_once_and_so_is_its_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise redis.ConnectionError("no route")
 
-    sweeper = Sweeper(small_site.context, small_site.app)
+    sweeper = Sweeper(site.context, site.app)
     with capture_logs() as said:
         with monkeypatch.context() as patch:
             patch.setattr("underbutler.sweeper.rounds.connection", refuse)
@@ -330,14 +321,14 @@ def test_a_trouble_is_logged_once_and_so_is_its_end(small_site: Site, monkeypatc
     assert told == ["sweep_part_failed", "sweep_part_works_again"]
 
 
-def test_a_sweep_that_is_stopped_ends_between_its_parts(small_site: Site) -> None:
+def test_a_sweep_that_is_stopped_ends_between_its_parts(site: Site) -> None:
     asked: list[Callable[[], bool]] = []
 
     def stopped() -> bool:
         asked.append(stopped)
         return len(asked) > 1
 
-    assert len(small_site.sweep(stopped=stopped).parts) < len(small_site.sweep().parts)
+    assert len(site.sweep(stopped=stopped).parts) < len(site.sweep().parts)
 
 
 def worker(name: str, **fields: Any) -> Worker:

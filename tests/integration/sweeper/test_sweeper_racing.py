@@ -8,37 +8,32 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from record_rows import notice_of, product
-from sweeper_site import AT_ONCE, Site, names, open_site
 
+from tests.support.databases import ON_BOTH
+from tests.support.records.rows import notice_of, product
+from tests.support.sweeper_site import AT_ONCE, Site, names
 from underbutler.annex import NoticeConsumer
 from underbutler.broker import make_app
-from underbutler.context import WorkerContext
+from underbutler.context import ServiceContext
 from underbutler.model.job import TargetState
 from underbutler.records import Outcome
-from underbutler.settings import Settings
 from underbutler.sweeper import SweepReport, sweep
 
 SWEEPERS = 4
 
-
-@pytest.fixture(params=["sqlite", "postgres_url"])
-def site(request: pytest.FixtureRequest, settings: Settings, redis_url: str) -> Iterator[Site]:
-    url = None if request.param == "sqlite" else request.getfixturevalue(request.param)
-    with open_site(settings, broker_url=redis_url, database_url=url) as site:
-        yield site
+pytestmark = ON_BOTH
 
 
 @pytest.fixture
 def sweep_together(site: Site) -> Iterator[Callable[..., list[SweepReport]]]:
     """Return a function that lets several sweepers, each with connections of its own, begin at the same moment."""
-    contexts = [WorkerContext(site.settings) for _ in range(SWEEPERS)]
+    contexts = [ServiceContext(site.settings) for _ in range(SWEEPERS)]
     with ThreadPoolExecutor(SWEEPERS) as pool:
 
         def together(*parts: str) -> list[SweepReport]:
             barrier = threading.Barrier(SWEEPERS)
 
-            def one(context: WorkerContext) -> SweepReport:
+            def one(context: ServiceContext) -> SweepReport:
                 app = make_app(site.settings)
                 context.jobs.ping()
                 barrier.wait(60)
@@ -72,7 +67,7 @@ def test_each_expired_lease_is_ended_once(site: Site, sweep_together: Callable[.
         site.claim(target.id)
         site.expire(target.id)
     reports = sweep_together()
-    assert {site.jobs.target(target.id).worker_deaths for target in targets} == {1}
+    assert {site.jobs.read.target(target.id).worker_deaths for target in targets} == {1}
     assert Counter(site.messages()) == Counter((name, 2) for name in names(targets))
     assert [error for report in reports for error in report.errors] == []
 
@@ -83,7 +78,7 @@ def test_each_notice_gets_out_once(site: Site, sweep_together: Callable[..., lis
     for target in targets:
         claim, made = site.claim(target.id), product()
         notice = notice_of(made, claim)
-        site.jobs.complete(claim, Outcome(state=TargetState.DONE, products=[made], notices=[notice]))
+        site.jobs.claims.complete(claim, Outcome(state=TargetState.DONE, products=[made], notices=[notice]))
         expected.append(notice.id)
     seen: list[str] = []
     consumer = NoticeConsumer(site.settings, "archive", ["#"], lambda notice: seen.append(notice.id), remembered_ids=1)

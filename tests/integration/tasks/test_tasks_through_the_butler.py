@@ -82,7 +82,7 @@ def certified(site: Repositories, name: str) -> list[tuple[dict[str, Any], str, 
         return [(dict(one.ref.dataId.required), one.ref.run, one.timespan) for one in found]
 
 
-def test_masters_are_made_certified_and_used_without_a_word_about_them(site: Repositories, night: Night) -> None:
+def test_masters_are_made_certified_and_used_without_options(site: Repositories, night: Night) -> None:
     """The demo's order: makeBias, makeFlat, processCcd; the calibrations are found by the exposure's time."""
     bias = run(site, MakeBiasTask, "--id", "instrument=SIMCAM", "detector=0^1", *SIMCAM, "detector=0^1")
     flat = run(site, MakeFlatTask, *SIMCAM)
@@ -138,13 +138,13 @@ def test_a_master_is_valid_for_the_observing_day_of_its_frames(site: Repositorie
     assert span.end.tai.isot == "2026-11-21T12:00:00.000000"
 
 
-def test_a_validity_that_is_given_is_taken_and_a_frame_outside_of_it_has_no_bias(site: Repositories) -> None:
+def test_a_given_validity_is_kept_and_frames_outside_lack_bias(site: Repositories) -> None:
     run(site, MakeBiasTask, *SIMCAM, "--validity", "2026-12-01..2027-01-01")
     with pytest.raises(LostDatasetError, match=r"No bias is valid for .*makeBias sim --inputId.*doBias=false"):
         run(site, ProcessCcdTask, "--id", "instrument=SIMCAM", "detector=0", "-d", SCIENCE)
 
 
-def test_an_overlap_with_another_master_names_both_and_offers_replace(site: Repositories) -> None:
+def test_an_overlap_of_masters_names_both_and_offers_replace(site: Repositories) -> None:
     first = run(site, MakeBiasTask, *SIMCAM, "detector=0")
     before = certified(site, "bias")
     with pytest.raises(TaskError) as caught:
@@ -165,7 +165,7 @@ def test_an_overlap_with_another_master_names_both_and_offers_replace(site: Repo
         assert len(list(butler.registry.queryDatasets("bias", collections=...))) == 1, "nothing half-written"
 
 
-def test_replace_takes_the_time_from_the_other_master_and_leaves_it_the_rest(site: Repositories) -> None:
+def test_replace_takes_its_time_and_leaves_the_rest(site: Repositories) -> None:
     first = run(site, MakeBiasTask, *SIMCAM, "detector=0", "--validity", "2026-11-01..2026-12-01").parsedCmd.run
     second = run(
         site, MakeBiasTask, *SIMCAM, "detector=0", "--validity", "2026-11-20..2026-11-25", "--replace"
@@ -196,7 +196,7 @@ def test_replace_that_fails_on_the_way_changes_nothing(site: Repositories, monke
     assert certified(site, "bias") == before
 
 
-def test_the_same_master_over_the_same_time_is_done_again_without_a_word(site: Repositories) -> None:
+def test_the_same_master_over_the_same_time_is_made_again(site: Repositories) -> None:
     """A second try of a target: same RUN, same UUID, same time."""
     words = (*SIMCAM, "detector=0", "-o", "u/tester/biases")
     first = run(site, MakeBiasTask, *words).resultList[0].result
@@ -246,9 +246,7 @@ def test_masters_are_chosen_of_those_that_the_frames_allow(site: Repositories) -
         ((*SIMCAM, "detector=0", "--id", "instrument=SIMCAM", "detector=1"), "--id names a bias of detector=1"),
     ],
 )
-def test_a_command_that_cannot_succeed_is_refused_before_anything_is_written(
-    site: Repositories, words: tuple[str, ...], text: str
-) -> None:
+def test_a_hopeless_command_is_refused_before_any_write(site: Repositories, words: tuple[str, ...], text: str) -> None:
     with pytest.raises(UsageError, match=text):
         targets_of(site, MakeBiasTask, *words)
 

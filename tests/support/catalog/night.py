@@ -56,7 +56,7 @@ def reduced_run(
         "task": "processCcd",
         "label": "demo",
         "out": "demo",
-        "run": f"u/ann/processCcd/20261120T200000Z-{uid[:8]}",
+        "run": f"u/ann/processCcd/20261120T200000Z-{uid[-8:]}",
         "collections": ["SIMCAM/raw", "SIMCAM/calib"],
         "owner": "ann",
         "config_digest": "0" * 64,

@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 from sqlalchemy import Engine, delete
 
-from underbutler.catalog.insertion import Insertion
-from underbutler.catalog.tables import DataId, Run
+from underbutler.catalog.database.insertion import Insertion
+from underbutler.catalog.database.tables import DataId, Run
 from underbutler.sql import write
 
 KEYS = ("a", "b", "0", "1", "é")

@@ -11,7 +11,8 @@ from typing import Any
 import event_model
 import numpy as np
 
-from underbutler.catalog import BlueskyRun, FillerFactory, RunSource
+from underbutler.catalog import BlueskyRun, FillerFactory
+from underbutler.catalog.callables import CallableSource
 
 Pair = tuple[str, Any]
 
@@ -25,8 +26,8 @@ class Memory:
     ranges: bool = True
     asked: list[str] = field(default_factory=list)
 
-    def source(self, **more: Any) -> RunSource:
-        return RunSource(
+    def source(self, **more: Any) -> CallableSource:
+        return CallableSource(
             get_run_start=self.start,
             get_run_stop=self.stop,
             get_event_descriptors=self.descriptors,

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from catalog_runs import Memory
-
+from tests.support.catalog.runs import Memory
 from underbutler.catalog import BlueskyRun, FillerFactory
-from underbutler.catalog.matching import matches
-from underbutler.catalog.questions import parse
-from underbutler.catalog.shelf import RunHeader, Shelf
+from underbutler.catalog.query.matching import matches
+from underbutler.catalog.query.questions import parse
+from underbutler.catalog.run_store import RunHeader, RunStore
 from underbutler.catalog.source import RunSource
 from underbutler.errors import UnknownNameError
 
@@ -41,7 +40,7 @@ class MemoryShelf:
 class Catalogue(Mapping[str, BlueskyRun]):
     """The runs of a place: a mapping, newest first."""
 
-    def __init__(self, shelf: Shelf, handlers: Mapping[str, Any] | None = None, query: Any = None) -> None:
+    def __init__(self, shelf: RunStore, handlers: Mapping[str, Any] | None = None, query: Any = None) -> None:
         self._shelf, self._handlers, self._query = shelf, dict(handlers or {}), query or {}
 
     def search(self, query: Mapping[str, Any]) -> Catalogue:

@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
-from underbutler.catalog import tables as runs
+from underbutler.catalog.database import tables as runs
 from underbutler.model.job import Phase, TargetState
-from underbutler.records import tables as records
+from underbutler.records.tables import jobs as records
 from underbutler.sql import read
 
 STATUS = {Phase.COMPLETED: "success", Phase.ERROR: "fail", Phase.ABORTED: "abort"}

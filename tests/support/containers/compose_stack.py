@@ -12,8 +12,8 @@ from typing import Any
 
 from underbutler.embedded.process import free_port
 
-ROOT = Path(__file__).parents[2]
-STANDIN_FILE = Path(__file__).parent / "compose.standins.yml"
+ROOT = Path(__file__).parents[3]
+STANDIN_FILE = ROOT / "tests" / "docker" / "compose.standins.yml"
 PORTS = ("REDIS_PORT", "POSTGRES_PORT", "S3_PORT", "FLOWER_PORT", "API_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT")
 
 

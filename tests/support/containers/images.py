@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 STANDINS = os.environ.get("UNDERBUTLER_STANDINS") == "yes"
 """Whether images of others are stand-ins; read before the tests' environment is cleaned."""
 IMAGE = "underbutler:test"

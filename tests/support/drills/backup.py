@@ -7,11 +7,11 @@ from pathlib import Path
 from subprocess import run
 
 import redis
-from drill_site import DrillSite
-from services import find_program, missing, postgres_execute
 
+from tests.support.drills.site import DrillSite
+from tests.support.services import find_program, missing, postgres_execute
 from underbutler.annex import bucket_for
-from underbutler.context import WorkerContext
+from underbutler.context import ServiceContext
 from underbutler.sql import parse_url
 
 __all__ = ["Backup"]
@@ -65,7 +65,7 @@ class Backup:
         for name, url in self._databases.items():
             postgres_execute(_server(url), f"CREATE DATABASE {_name(url)} TEMPLATE template0")
             _program("pg_restore", "--exit-on-error", "-d", _plain(url), str(self._folder / f"{name}.dump"))
-        self._site.context = WorkerContext(self._site.settings)
+        self._site.context = ServiceContext(self._site.settings)
 
     def _dump(self, name: str) -> None:
         _program("pg_dump", "-Fc", "-f", str(self._folder / f"{name}.dump"), _plain(self._databases[name]))

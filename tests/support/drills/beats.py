@@ -1,4 +1,4 @@
-"""The beats of others on a schedule of one second: what stands beside ours.  ``celery -A drill_beats beat``."""
+"""The beats of others on a schedule of one second: ``celery -A tests.support.drills.beats beat``."""
 
 from __future__ import annotations
 

@@ -14,8 +14,7 @@ from underbutler.model.job import TargetState
 from underbutler.records import JobRow
 
 if TYPE_CHECKING:
-    from drill_site import DrillSite
-
+    from tests.support.drills.site import DrillSite
     from underbutler.model.notice import LargeFileObjectAvailable
 
 __all__ = ["Facts", "Heard", "facts_of"]
@@ -85,7 +84,7 @@ def facts_of(site: DrillSite, jobs: Sequence[JobRow], *, notices: bool) -> Facts
     states: Counter[str] = Counter()
     total = 0
     for job in jobs:
-        targets = site.context.jobs.targets(job.id)
+        targets = site.context.jobs.read.targets(job.id)
         total += len(targets)
         states.update(str(target.state) for target in targets)
         held |= {target.id for target in targets if target.state == TargetState.HELD}
@@ -109,14 +108,14 @@ def facts_of(site: DrillSite, jobs: Sequence[JobRow], *, notices: bool) -> Facts
 
 
 def _completed_twice(site: DrillSite, job: JobRow) -> list[str]:
-    ends = Counter(claim.target_id for claim in site.context.jobs.claims(job.id) if claim.end in COMPLETING)
+    ends = Counter(claim.target_id for claim in site.context.jobs.read.claims(job.id) if claim.end in COMPLETING)
     return [f"target {target} was completed {count} times" for target, count in ends.items() if count > 1]
 
 
 def _products(site: DrillSite, job: JobRow) -> tuple[list[str], list[str]]:
     """Compare the rows with the Butler: what is recorded must be there, and nothing else of the task's types."""
-    done = {target.id for target in site.context.jobs.targets(job.id, states=[TargetState.DONE])}
-    rows = [row for row in site.context.jobs.products(job.id) if row.target_id in done]
+    done = {target.id for target in site.context.jobs.read.targets(job.id, states=[TargetState.DONE])}
+    rows = [row for row in site.context.jobs.read.products(job.id) if row.target_id in done]
     recorded = {row.dataset_id for row in rows}
     lost: list[str] = []
     doubled: list[str] = []
@@ -139,8 +138,8 @@ def _products(site: DrillSite, job: JobRow) -> tuple[list[str], list[str]]:
 
 def _notices(site: DrillSite, job: JobRow, *, heard: bool) -> tuple[list[str], list[str]]:
     """Every delivered product has one notice, its object is there byte for byte, and the consumer heard it once."""
-    products = {str(row.dataset_id): row for row in site.context.jobs.products(job.id) if row.url}
-    notices = site.context.jobs.notices(job.id)
+    products = {str(row.dataset_id): row for row in site.context.jobs.read.products(job.id) if row.url}
+    notices = site.context.jobs.read.notices(job.id)
     per_dataset = Counter(notice.dataset for notice in notices)
     lost = [f"product {dataset} has no notice" for dataset in products if not per_dataset[dataset]]
     doubled = [f"product {dataset} has {count} notices" for dataset, count in per_dataset.items() if count > 1]

@@ -14,14 +14,14 @@ from typing import Any
 
 import redis
 from celery import Celery
-from drill_worker import DrillWorker
-from services import eventually
 
+from tests.support.drills.worker import DrillWorker
+from tests.support.services import eventually
 from underbutler.embedded.process import Guard
 
 __all__ = ["Rival", "StockFacts"]
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[3]
 QUIET_S = 12.0
 """So long after the last sign of work what has not been done is lost: the visibility timeout of 10 s, and a sweep."""
 PREFIX = "stock:"
@@ -57,11 +57,11 @@ class Rival:
         self.tally = home / "tally"
         self.tally.touch()
         self.workers: list[DrillWorker] = []
-        self._variables = {"DRILL_BROKER": broker_url, "DRILL_TALLY": str(self.tally), "PYTHONPATH": str(HERE)}
+        self._variables = {"DRILL_BROKER": broker_url, "DRILL_TALLY": str(self.tally), "PYTHONPATH": str(ROOT)}
         self.app = self._sender()
 
     def _sender(self) -> Celery:
-        import drill_stock
+        from tests.support.drills import stock as drill_stock
 
         app = Celery("drill_sender", broker=self.broker_url, set_as_current=False)
         app.conf.update(drill_stock.settings(self.broker_url))
@@ -74,7 +74,12 @@ class Rival:
     def worker(self, *, concurrency: int = 2) -> DrillWorker:
         """Start a worker."""
         worker = DrillWorker(
-            f"stock{next(NUMBERS)}", "drill_stock", self.home, self._variables, self.guard, concurrency=concurrency
+            f"stock{next(NUMBERS)}",
+            "tests.support.drills.stock",
+            self.home,
+            self._variables,
+            self.guard,
+            concurrency=concurrency,
         )
         self.workers.append(worker)
         return worker

@@ -15,21 +15,22 @@ from pathlib import Path
 from typing import Any, Self
 
 import redis
-from annex_faults import FaultyS3
-from drill_facts import Facts, Heard, facts_of
-from drill_worker import DrillWorker
-from services import S3Endpoint, eventually
 
+from tests.support.annex_faults import FaultyS3
+from tests.support.drills.facts import Facts, Heard, facts_of
+from tests.support.drills.worker import DrillWorker
+from tests.support.probes.package import install
+from tests.support.services import S3Endpoint, eventually
 from underbutler.annex import NoticeConsumer, bucket_for, make_client
 from underbutler.broker import make_app
-from underbutler.context import WorkerContext
+from underbutler.context import ServiceContext
 from underbutler.embedded.process import Guard, Process
 from underbutler.embedded.stack import make_buckets
 from underbutler.errors import BrokerUnavailableError, RecordsUnavailableError
 from underbutler.model.job import Phase, TargetState
 from underbutler.records import ClaimRow, JobRow
-from underbutler.sending import send
 from underbutler.settings import Settings
+from underbutler.submission.sending import send
 
 __all__ = ["DrillSite", "install_tasks"]
 
@@ -129,7 +130,7 @@ class DrillSite:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
         self.settings = Settings(_env_file=None, **given)
-        self.context = WorkerContext(self.settings)
+        self.context = ServiceContext(self.settings)
         self.app = make_app(self.settings)
         self.s3 = make_client(self.settings.model_copy(update={"s3_endpoint_url": self.store.url}))
         self._fill()
@@ -246,15 +247,16 @@ class DrillSite:
     def clear(self) -> None:
         """Begin anew: faults are gone, and jobs that a drill left open are cancelled."""
         self.faults.heal()
-        for job in self.context.jobs.jobs(limit=None):
+        for job in self.context.jobs.read.jobs(limit=None):
             if not Phase(job.phase).ended:
-                self.context.jobs.cancel(job.id)
+                self.context.jobs.cancellation.cancel(job.id)
 
     # What is done here
 
     def submit(self, task: str, *words: object) -> JobRow:
         """Submit, by the use-case that command line and HTTP share, and return the job at once."""
-        from underbutler.submit import prepare, submit
+        from underbutler.submission.preparing import prepare
+        from underbutler.submission.submit import submit
 
         args = ["demo", *map(str, words)]
         with prepare(task, args, repositories=self.context.repositories, user="driller") as prepared:
@@ -279,7 +281,7 @@ class DrillSite:
 
     def claims(self, job: JobRow) -> list[ClaimRow]:
         """Return the claims of a job that have not ended."""
-        return [claim for claim in self.context.jobs.claims(job.id) if claim.ended_at is None]
+        return [claim for claim in self.context.jobs.read.claims(job.id) if claim.ended_at is None]
 
     def at_work(self, job: JobRow, count: int, timeout: float = 60) -> list[ClaimRow]:
         """Wait until at least so many targets are claimed and at work, and return their claims."""
@@ -293,7 +295,7 @@ class DrillSite:
     def done(self, job: JobRow) -> int:
         """Return how many targets are done; 0 while the records are away."""
         try:
-            return self.context.jobs.counts(job.id).get(TargetState.DONE, 0)
+            return self.context.jobs.read.counts(job.id).get(TargetState.DONE, 0)
         except RecordsUnavailableError:
             return 0
 
@@ -302,7 +304,7 @@ class DrillSite:
         open_jobs, deadline = list(jobs), time.monotonic() + timeout
         while open_jobs and time.monotonic() < deadline:
             with suppress(RecordsUnavailableError):
-                open_jobs = [job for job in open_jobs if not Phase(self.context.jobs.job(job.id).phase).ended]
+                open_jobs = [job for job in open_jobs if not Phase(self.context.jobs.read.job(job.id).phase).ended]
             time.sleep(0.1)
         return not open_jobs
 
@@ -318,17 +320,17 @@ class DrillSite:
 
     def until_done(self, cut: Iterable[uuid.UUID], since: float) -> float | None:
         """Return the seconds from a moment to the end of the last of some targets; None if never, or before."""
-        ends = [self.context.jobs.target(target).ended_at for target in cut]
+        ends = [self.context.jobs.read.target(target).ended_at for target in cut]
         last = max(end or 0.0 for end in ends)
         return last - since if None not in ends and last > since else None
 
     def until_all_done(self, jobs: Iterable[JobRow], since: float) -> float | None:
         """Return the seconds from a moment to the end of the last target of some jobs."""
-        return self.until_done([target.id for job in jobs for target in self.context.jobs.targets(job.id)], since)
+        return self.until_done([target.id for job in jobs for target in self.context.jobs.read.targets(job.id)], since)
 
     def until_next(self, job: JobRow, since: float) -> float | None:
         """Return the seconds from a moment to the first target that ended well after it; None when none has."""
-        ends = [target.ended_at for target in self.context.jobs.targets(job.id, states=[TargetState.DONE])]
+        ends = [target.ended_at for target in self.context.jobs.read.targets(job.id, states=[TargetState.DONE])]
         later = [end - since for end in ends if end is not None and end > since]
         return min(later, default=None)
 
@@ -341,7 +343,7 @@ class DrillSite:
     def keys(self, job: JobRow) -> list[str]:
         """Return the annex's objects and unfinished uploads of a job's targets."""
         bucket = bucket_for(self.settings, "SIMCAM")
-        targets = {str(target.id) for target in self.context.jobs.targets(job.id)}
+        targets = {str(target.id) for target in self.context.jobs.read.targets(job.id)}
         listed = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
         keys = [item["Key"] for page in listed for item in page.get("Contents", [])]
         keys += [item["Key"] for item in self.s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])]
@@ -349,7 +351,7 @@ class DrillSite:
 
     def failures(self, job: JobRow) -> str:
         """Return what the failed claims of a job said."""
-        claims = [claim for claim in self.context.jobs.claims(job.id) if claim.end == "failed"]
+        claims = [claim for claim in self.context.jobs.read.claims(job.id) if claim.end == "failed"]
         return "\n\n".join(f"{claim.reason}\n{claim.log}" for claim in claims)
 
     # What is done to the broker
@@ -393,7 +395,7 @@ class DrillSite:
 SITES: Iterator[int] = iter(range(1, 1000))
 
 
-def install_tasks(folder: Path, source: Path) -> None:
+def install_tasks(folder: Path) -> None:
     """Install the drills' tasks as a distribution of their own, found by its entry points."""
     names = {
         "drillDie": "DieTask",
@@ -401,12 +403,7 @@ def install_tasks(folder: Path, source: Path) -> None:
         "drillLimited": "LimitedTask",
         "drillWrite": "WriteTask",
     }
-    (folder / "drill_tasks.py").write_text(source.read_text())
-    info = folder / "drills-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: drills\nVersion: 1.0\n")
-    lines = [f"{name} = drill_tasks:{kind}" for name, kind in names.items()]
-    (info / "entry_points.txt").write_text("[underbutler.tasks]\n" + "\n".join(lines) + "\n")
+    install(folder, "drill_tasks", names)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Stock Celery with every switch that makes it safer: what stands beside us in the drills.
 
-``celery -A drill_stock worker``. A job appends a line to a tally file when it starts and when it ends.
+``celery -A tests.support.drills.stock worker``. A job appends a line to a tally file when it starts and when it ends.
 """
 
 from __future__ import annotations

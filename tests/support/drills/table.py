@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from drill_facts import Facts
-    from drill_rival import StockFacts
+    from tests.support.drills.facts import Facts
+    from tests.support.drills.rival import StockFacts
 
 __all__ = ["FULL", "PROPERTY", "SMALL", "Row", "Scale", "Table", "as_text"]
 

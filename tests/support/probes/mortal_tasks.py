@@ -76,19 +76,26 @@ def make_all_mortal() -> None:
     from lsst.daf.butler.direct_butler import DirectButler
 
     from underbutler.annex.delivery import _PartUpload
-    from underbutler.context import WorkerContext
-    from underbutler.records import JobStore
+    from underbutler.context import ServiceContext
+    from underbutler.records.datasets.intents import Intents
+    from underbutler.records.datasets.uploads import Uploads
+    from underbutler.records.targets.claims import Claims
+    from underbutler.records.targets.outbox import Outbox
 
-    for verb in ("claim", "intend", "begin_delivery", "add_uploads", "complete", "mark_notices_sent"):
-        make_mortal(JobStore, verb)
+    make_mortal(Claims, "grant", "claim")
+    make_mortal(Intents, "record", "intend")
+    make_mortal(Claims, "begin_delivery")
+    make_mortal(Uploads, "add", "add_uploads")
+    make_mortal(Claims, "complete")
+    make_mortal(Outbox, "mark_notices_sent")
     make_mortal(FileDatastore, "put", "file")
     make_mortal(FileDatastore, "emptyTrash", "empty_trash")
     make_mortal(DirectButler, "put")
     make_mortal(DirectButler, "pruneDatasets", "prune")
     make_mortal(_PartUpload, "send", "parts")
-    make_mortal(sys.modules["workers.delivering"], "deliver")
-    make_mortal(WorkerContext, "publish")
+    make_mortal(sys.modules["workers.target.delivering"], "deliver")
+    make_mortal(ServiceContext, "publish")
 
 
-if "workers.delivering" in sys.modules:
+if "workers.target.delivering" in sys.modules:
     make_all_mortal()

@@ -21,7 +21,7 @@ def token_of(dataRef):
     from workers import process
 
     context = process.current()
-    (job,) = [job for job in context.jobs.jobs(limit=None) if job.run == dataRef.run]
+    (job,) = [job for job in context.jobs.read.jobs(limit=None) if job.run == dataRef.run]
     token = context.token(job.token_handle)
     assert token is not None
     return token

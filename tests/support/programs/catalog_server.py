@@ -1,12 +1,12 @@
-"""A server of the runs of a database, to be run as a program: ``python catalog_server.py URL PORT``."""
+"""A server of the runs of a database: ``python -m tests.support.programs.catalog_server URL PORT``."""
 
 from __future__ import annotations
 
 import sys
 
 import uvicorn
-from catalog_runs import NpyHandler
 
+from tests.support.catalog.runs import NpyHandler
 from underbutler.api import catalog_app
 from underbutler.catalog import Broker
 

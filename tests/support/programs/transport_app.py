@@ -10,7 +10,7 @@ from kombu import Exchange, Queue
 
 from underbutler.broker import make_app
 from underbutler.settings import load_settings
-from workers.messaging import messaging_settings
+from workers.intake.messaging import messaging_settings
 
 QUEUES = "TRANSPORT_QUEUES"
 LONG_S = 8.0

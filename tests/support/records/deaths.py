@@ -9,9 +9,9 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
-from record_rows import let_send_lease_expire
 from sqlalchemy import Connection, Engine, event, select
 
+from tests.support.records.rows import let_send_lease_expire
 from underbutler.model.job import Phase
 from underbutler.records import Claim, JobStore
 from underbutler.sql import metadata, read
@@ -122,10 +122,10 @@ class MortalStore:
         self.deaths: Counter[tuple[str, bool]] = Counter()
         """How often each verb died, and whether after it had committed."""
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        return partial(self._call, name, getattr(self._store, name))
+    def __getattr__(self, name: str) -> MortalRole:
+        return MortalRole(self, name, getattr(self._store, name))
 
-    def _call(self, name: str, verb: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def call(self, name: str, verb: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if name in _READING or not self.plans:
             return verb(*args, **kwargs)
         number, after = self.plans.pop(0)
@@ -143,13 +143,25 @@ class MortalStore:
         return _KNOWN_FROM_ROWS[name](self._store, before, args, kwargs) if changed else verb(*args, **kwargs)
 
 
+@dataclass
+class MortalRole:
+    """A role of mortal records: its verbs are called by processes which die."""
+
+    mortal: MortalStore
+    name: str
+    role: Any
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return partial(self.mortal.call, f"{self.name}.{name}", getattr(self.role, name))
+
+
 def _job_as_recorded(store: JobStore, _before: Any, args: Any, _kwargs: Any) -> Any:
-    return store.job(args[0].id)
+    return store.read.job(args[0].id)
 
 
 def _claim_as_recorded(store: JobStore, _before: Any, _args: Any, kwargs: Any) -> Claim:
     """Return the claim that a child was granted and never heard of."""
-    target, claim = store.target(kwargs["target"]), store.claims(kwargs["target"])[-1]
+    target, claim = store.read.target(kwargs["target"]), store.read.claims(kwargs["target"])[-1]
     known = {name: getattr(source, name) for source in (claim, target) for name in _names(Claim) & _names(type(source))}
     return Claim(**known | {"target": target.id, "job": target.job_id, "delivering": target.state == "delivering"})
 
@@ -160,19 +172,19 @@ def _names(kind: type[Any]) -> set[str]:
 
 def _destroyed_as_recorded(store: JobStore, before: Any, _args: Any, _kwargs: Any) -> Any:
     archived = {row[0] for row in before["job"] if Phase.ARCHIVED in row}
-    return [job.id for job in store.jobs(limit=None) if job.phase is Phase.ARCHIVED and job.id not in archived]
+    return [job.id for job in store.read.jobs(limit=None) if job.phase is Phase.ARCHIVED and job.id not in archived]
 
 
 def _taken_again(store: JobStore, _before: Any, _args: Any, _kwargs: Any) -> Any:
     let_send_lease_expire(store._engine)
-    return store.take_unsent()
+    return store.outbox.take()
 
 
-_READING = ("claims_of_worker", "expired_claims", "queued_and_sent", "queues", "oldest_sent")
+_READING = ("leases.of_worker", "leases.expired", "outbox.count_sent", "outbox.queues", "outbox.oldest_sent")
 _KNOWN_FROM_ROWS: dict[str, Callable[..., Any]] = {
-    "create_job": _job_as_recorded,
-    "claim": _claim_as_recorded,
-    "destroy_due": _destroyed_as_recorded,
-    "take_unsent": _taken_again,
+    "submissions.create_job": _job_as_recorded,
+    "claims.grant": _claim_as_recorded,
+    "lifetimes.destroy_due": _destroyed_as_recorded,
+    "outbox.take": _taken_again,
 }
 """Verbs that say something else when they are repeated after a commit: how their callers go on."""

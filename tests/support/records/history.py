@@ -6,13 +6,13 @@ from typing import Any
 from unittest.mock import patch
 from uuid import UUID, uuid4
 
-from record_rows import DIGEST
 from sqlalchemy import JSON, Boolean, Connection, Double, Integer, String, Uuid, column, insert, table
 
+from tests.support.records.rows import DIGEST
 from underbutler import migrations
 from underbutler.sql import open_engine, write
 
-__all__ = ["at_revision", "insert_rows_of_the_first_release"]
+__all__ = ["at_revision", "insert_job_of_the_fourth_schema", "insert_rows_of_the_first_release"]
 
 TYPES = {UUID: Uuid(), bool: Boolean(), int: Integer(), float: Double(), str: String(), dict: JSON(), list: JSON()}
 
@@ -53,6 +53,18 @@ def insert_rows_of_the_first_release(url: str) -> tuple[UUID, UUID, UUID, UUID, 
         )
     engine.dispose()
     return job, queued, running, delivering, done
+
+
+def insert_job_of_the_fourth_schema(url: str, *, scan_id: int, config: dict[str, Any]) -> tuple[UUID, UUID]:
+    """Insert a job with a queued target as revision 0004 knew them; return both. Targets come first, as they did."""
+    job, target = uuid4(), uuid4()
+    said = {"config": config, "overrides": [["isr.doFlat", False]], "options": {"replace": True}}
+    engine = open_engine(url)
+    with write(engine) as connection:
+        _insert(connection, "target", _target(target, job, 0, state="queued", cancel_requested=False))
+        _insert(connection, "job", _job(job) | said | {"scan_id": scan_id, "n_targets": 1, "n_open": 1})
+    engine.dispose()
+    return job, target
 
 
 def _insert(connection: Connection, name: str, row: dict[str, Any]) -> None:

@@ -11,11 +11,11 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from record_rows import empty_tables
-from record_steps import Steps
-from run_truths import check_runs
 from sqlalchemy import Engine
 
+from tests.support.catalog.truths import check_runs
+from tests.support.databases import empty_tables
+from tests.support.records.steps import Steps
 from underbutler.model.job import TargetState
 from underbutler.recording import JobRecorder
 from underbutler.records import Claim, JobStore

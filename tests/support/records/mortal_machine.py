@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
-from record_deaths import MortalStore
-from record_machine import RecordsMachine
 
+from tests.support.records.deaths import MortalStore
+from tests.support.records.machine import RecordsMachine
 from underbutler.recording import JobRecorder
 from underbutler.records import JobStore
 

@@ -6,32 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
-import pytest
-from sqlalchemy import Engine, event, text, update
+from sqlalchemy import Engine, event, update
 
 from underbutler.model.job import TargetState
 from underbutler.model.notice import LargeFileObjectAvailable
-from underbutler.records import Claim, HeldClaim, JobRow, JobStore, NewJob, NewTarget, Outgoing, Product
-from underbutler.records.tables import Job, Target
-from underbutler.sql import database_now, is_postgresql, metadata, write
+from underbutler.records import Claim, HeldClaim, JobRow, JobStore, NewJob, NewStep, NewTarget, Outgoing, Product
+from underbutler.records.tables.jobs import Job, Target
+from underbutler.sql import database_now, write
 
 DIGEST = "d" * 64
-
-ON_BOTH = pytest.mark.parametrize(
-    "engine", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
-)
-"""A test, or with ``pytestmark`` a module, that runs on each database."""
-
-
-def empty_tables(engine: Engine) -> None:
-    """Remove every row."""
-    tables = [table.name for table in reversed(metadata.sorted_tables)]
-    with write(engine) as connection:
-        if is_postgresql(engine):
-            connection.execute(text(f"TRUNCATE {', '.join(tables)}"))
-        else:
-            for name in tables:
-                connection.execute(text(f"DELETE FROM {name}"))
 
 
 def new_target(**fields: Any) -> NewTarget:
@@ -39,21 +22,31 @@ def new_target(**fields: Any) -> NewTarget:
     return NewTarget(**({"id": uuid4(), "args": [{"repo": "demo"}, {}], "digest": DIGEST} | fields))
 
 
-def new_job(targets: int | Sequence[NewTarget] = 1, **fields: Any) -> NewJob:
-    """Return a job of some targets that was not recorded yet."""
+def new_step(targets: int | Sequence[NewTarget] = 1, **fields: Any) -> NewStep:
+    """Return a step of some targets that was not recorded yet."""
     if isinstance(targets, int):
         targets = [new_target(data_id={"exposure": number}) for number in range(targets)]
     defaults = {
-        "id": uuid4(),
+        "label": "processCcd",
         "task": "processCcd",
+        "config": {"detect": {"threshold": 3.0}},
+        "config_digest": "c" * 64,
+        "targets": targets,
+    }
+    return NewStep(**(defaults | fields))
+
+
+def new_job(targets: int | Sequence[NewTarget] = 1, **fields: Any) -> NewJob:
+    """Return a job of one step that was not recorded yet, or of those given as `steps`."""
+    of_step = {name: fields.pop(name) for name in NewStep.__slots__ if name in fields}
+    defaults = {
+        "id": uuid4(),
         "repo": "demo",
         "out": "demo",
         "run": "u/ann/processCcd/1",
         "user": "ann",
-        "config": {"detect": {"threshold": 3.0}},
-        "config_digest": "c" * 64,
         "queue": "reduce",
-        "targets": targets,
+        "steps": [] if "steps" in fields else [new_step(targets, **of_step)],
     }
     return NewJob(**(defaults | fields))
 
@@ -61,26 +54,26 @@ def new_job(targets: int | Sequence[NewTarget] = 1, **fields: Any) -> NewJob:
 def claim_of(store: JobStore, target: UUID, **fields: Any) -> Claim:
     """Claim a target as some worker."""
     defaults = {"digest": DIGEST, "send_no": 1, "worker": "w1", "pid": 7, "lease_s": 600.0}
-    return store.claim(target=target, **(defaults | fields))
+    return store.claims.grant(target=target, **(defaults | fields))
 
 
 def running(store: JobStore, targets: int = 1) -> tuple[JobRow, list[Claim]]:
     """Record a job and claim all of its targets."""
-    job = store.create_job(new_job(targets))
-    return job, [claim_of(store, target.id) for target in store.targets(job.id)]
+    job = store.submissions.create_job(new_job(targets))
+    return job, [claim_of(store, target.id) for target in store.read.targets(job.id)]
 
 
 def delivering(store: JobStore, **fields: Any) -> Claim:
     """Return a claim that is delivering."""
     _, (claim,) = running(store)
-    store.begin_delivery(claim, [], **fields)
+    store.claims.begin_delivery(claim, [], **fields)
     return claim
 
 
 def ended(store: JobStore, claim: Claim | HeldClaim, end: str, **fields: Any) -> TargetState | None:
     """End a claim from outside, with bounds that are far away."""
     defaults = {"reason": "test", "max_deaths": 100, "max_worker_deaths": 100}
-    return store.end_claim(claim.target, claim.claim_no, end=end, **(defaults | fields))
+    return store.leases.end_claim(claim.target, claim.claim_no, end=end, **(defaults | fields))
 
 
 def overtaken(store: JobStore, engine: Engine, claim: Claim) -> Claim:
@@ -97,8 +90,8 @@ def keys(taken: Sequence[Outgoing]) -> list[tuple[UUID, int]]:
 
 def sent(store: JobStore) -> list[tuple[UUID, int]]:
     """Send all messages that are to be sent, and return them."""
-    taken = keys(store.take_unsent())
-    assert store.mark_sent(taken) == len(taken)
+    taken = keys(store.outbox.take())
+    assert store.outbox.mark_sent(taken) == len(taken)
     return taken
 
 

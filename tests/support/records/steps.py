@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from record_rows import (
+from sqlalchemy import Engine
+
+from tests.support.records.rows import (
     DIGEST,
     claim_of,
     keys,
@@ -16,9 +18,7 @@ from record_rows import (
     notice_of,
     product,
 )
-from record_truths import ModelTarget, Truths
-from sqlalchemy import Engine
-
+from tests.support.records.truths import ModelTarget, Truths
 from underbutler.errors import FencedOutError, UnknownNameError
 from underbutler.model.job import Phase, TargetState, may_follow
 from underbutler.recording import JobRecorder
@@ -57,23 +57,23 @@ class Steps:
 
     def submit(self, number: int) -> None:
         """Record a job of some targets."""
-        job = self.store.create_job(new_job(number))
+        job = self.store.submissions.create_job(new_job(number))
         self.truths.phases[job.id] = Phase.QUEUED if number else Phase.COMPLETED
-        ids = [row.id for row in JobStore(self.engine, JobRecorder()).targets(job.id)]
+        ids = [row.id for row in JobStore(self.engine, JobRecorder()).read.targets(job.id)]
         self.model |= {one: ModelTarget(job.id) for one in ids}
         self.every_target += ids
 
     def send(self, *, confirmed: bool) -> None:
         """Take all messages, and have them confirmed or die before."""
         waiting = {one for one, target in self.model.items() if target.free and target.to_send and not target.waiting}
-        taken = keys(self.store.take_unsent())
+        taken = keys(self.store.outbox.take())
         assert {one for one, _ in taken} == waiting
         for one, number in taken:
             assert number > self.model[one].send_no
             self.model[one].send_no = number
             self.model[one].to_send = not confirmed
         if confirmed:
-            self.store.mark_sent(taken)
+            self.store.outbox.mark_sent(taken)
         else:
             let_send_lease_expire(self.engine)
 
@@ -82,18 +82,18 @@ class Steps:
         target = self.model.get(one)
         number = target.send_no - (not current) if target else 1
         known = target is not None and target.free and current
-        assert self.store.lost(one, number) == known
+        assert self.store.outbox.lost(one, number) == known
         if known:
             target.to_send = True
 
     def find_lost(self, limit: int) -> None:
         """Let a sweeper see that the broker has lost messages."""
         sent = {one: target for one, target in self.model.items() if target.free and not target.to_send}
-        assert self.store.queued_and_sent("reduce") == len(sent)
-        assert self.store.queues() == (["reduce"] if sent else [])
-        oldest = self.store.oldest_sent("reduce", limit)
+        assert self.store.outbox.count_sent("reduce") == len(sent)
+        assert self.store.outbox.queues() == (["reduce"] if sent else [])
+        oldest = self.store.outbox.oldest_sent("reduce", limit)
         assert len(oldest) == min(limit, len(sent))
-        self.store.forget_sent(oldest)
+        self.store.outbox.forget_sent(oldest)
         for one, number in oldest:
             assert number == sent[one].send_no
             sent[one].to_send = True
@@ -120,14 +120,14 @@ class Steps:
             self.truths.phases[target.job] = Phase.EXECUTING
         self.every_claim.append(claim)
         if claim.delivering:
-            self.store.add_uploads(claim, [upload_of(claim)])
+            self.store.uploads.add(claim, [upload_of(claim)])
             self.truths.plan_upload(upload_of(claim).key, claim)
         return claim
 
     def renew(self, claim: Claim) -> None:
         """Prolong a lease."""
         target = self.of(claim)
-        assert self.store.renew(claim, 600) == (target is not None)
+        assert self.store.claims.renew(claim, 600) == (target is not None)
         if target:
             target.expired = False
 
@@ -136,7 +136,7 @@ class Steps:
         target, now = self.of(claim), self.model.get(claim.target)
         repeated = now is not None and now.was_ended_by(claim.claim_no, end)
         try:
-            state = self.store.give_back(claim, reason="test", end=end, not_before_in_s=600 if waiting else 0)
+            state = self.store.claims.give_back(claim, reason="test", end=end, not_before_in_s=600 if waiting else 0)
         except FencedOutError:
             assert target is None
             assert not repeated
@@ -150,7 +150,7 @@ class Steps:
         """Begin to deliver."""
         target = self.of(claim)
         try:
-            self.store.begin_delivery(claim, [], uploads=[upload_of(claim)])
+            self.store.claims.begin_delivery(claim, [], uploads=[upload_of(claim)])
         except FencedOutError:
             assert target is None
             return
@@ -168,7 +168,7 @@ class Steps:
         made = product(url=f"s3://{upload.bucket}/{upload.key}")
         outcome = Outcome(state=state, products=[made], notices=[notice_of(made, claim)])
         try:
-            self.store.complete(claim, outcome)
+            self.store.claims.complete(claim, outcome)
         except FencedOutError:
             assert not allowed
             return
@@ -191,8 +191,8 @@ class Steps:
     def renew_worker(self, worker: str) -> None:
         """Renew what a worker holds."""
         mine = {one: t for one, t in self.model.items() if t.leased and t.worker == worker}
-        seen = self.store.claims_of_worker(worker)
-        renewed = self.store.renew_worker(worker, None, 600)
+        seen = self.store.leases.of_worker(worker)
+        renewed = self.store.leases.renew_worker(worker, None, 600)
         for held in (seen, renewed):
             assert {one.target: (one.claim_no, one.cancel_requested) for one in held} == {
                 one: (target.claim_no, target.cancel) for one, target in mine.items()
@@ -204,7 +204,9 @@ class Steps:
         """End a claim for its child; `expired` only when its lease has run out."""
         target, now = self.of(claim), self.model.get(claim.target)
         delay = 600 if waiting else 0
-        state = self.store.end_claim(claim.target, claim.claim_no, end=end, reason="test", delay_s=delay, **BOUNDS)
+        state = self.store.leases.end_claim(
+            claim.target, claim.claim_no, end=end, reason="test", delay_s=delay, **BOUNDS
+        )
         if target and (end != "expired" or target.expired):
             self._end(target, end, waiting)
             assert state is target.state
@@ -215,10 +217,10 @@ class Steps:
 
     def judge(self) -> None:
         """Let a sweeper judge every lease that has run out."""
-        expired = self.store.expired_claims()
+        expired = self.store.leases.expired()
         assert {held.target for held in expired} == {one for one, target in self.model.items() if target.expired}
         for held in expired:
-            state = self.store.end_claim(held.target, held.claim_no, end="expired", reason="test", **BOUNDS)
+            state = self.store.leases.end_claim(held.target, held.claim_no, end="expired", reason="test", **BOUNDS)
             self._end(self.model[held.target], "expired", waiting=False)
             assert state is self.model[held.target].state
 
@@ -252,7 +254,7 @@ class Steps:
         number = target.send_no - (not current) if target else 1
         times = {"delay_s": 600 if waiting else 0, "hold_after_s": 0 if hold else None}
         try:
-            state = self.store.defer(one, DIGEST, number, reason="no task", **times)
+            state = self.store.waiting.defer(one, DIGEST, number, reason="no task", **times)
         except StandDown:
             assert target is None
             return
@@ -270,10 +272,10 @@ class Steps:
             for key, (one, number) in self.truths.uploads.items()
             if (target := self.model.get(one)) is None or not target.leased or target.claim_no != number
         }
-        rows = self.store.uploads_to_clean()
+        rows = self.store.uploads.to_clean()
         assert {row.key for row in rows} == dead
-        self.store.mark_cleaned(rows)
-        self.store.forget_uploads(rows)
+        self.store.uploads.mark_cleaned(rows)
+        self.store.uploads.forget(rows)
         for key in dead:
             del self.truths.uploads[key]
 
@@ -282,7 +284,7 @@ class Steps:
     def hold(self, one: UUID) -> None:
         """Hold a target."""
         if target := self.model.get(one):
-            state = self.store.hold(one, "test")
+            state = self.store.waiting.hold(one, "test")
             if target.free:
                 self._leave(target, TargetState.HELD)
             assert state is target.state
@@ -290,13 +292,13 @@ class Steps:
     def cancel(self, one: UUID) -> None:
         """Cancel the job of a target."""
         if target := self.model.get(one):
-            self.store.cancel(target.job)
+            self.store.cancellation.cancel(target.job)
             self._cancel_job(target.job)
 
     def cancel_target(self, one: UUID) -> None:
         """Cancel a target alone."""
         try:
-            state = self.store.cancel_target(one)
+            state = self.store.cancellation.cancel_target(one)
         except UnknownNameError:
             assert one not in self.model
             return
@@ -310,9 +312,9 @@ class Steps:
         job = self.model[one].job
         ended = self.truths.phases[job].ended
         records = JobStore(self.engine, JobRecorder())
-        records.mark_notices_sent([notice.id for notice in records.notices(job)])
+        records.outbox.mark_notices_sent([notice.id for notice in records.read.notices(job)])
         let_destruction_come(self.engine, job)
-        assert self.store.destroy_due() == ([job] if ended else [])
+        assert self.store.lifetimes.destroy_due() == ([job] if ended else [])
         let_destruction_come(self.engine, None)
         if ended:
             self.truths.destroy(job)
@@ -352,7 +354,7 @@ class Steps:
                 self.complete(claim, TargetState.DONE)
         assert all(target.state.ended for target in self.model.values())
         assert all(phase.ended for phase in self.truths.phases.values())
-        assert self.store.close_jobs() == []
+        assert self.store.lifetimes.close_jobs() == []
 
 
 def upload_of(claim: Claim) -> Upload:

@@ -10,7 +10,8 @@ from uuid import UUID
 from sqlalchemy import Engine, select
 
 from underbutler.model.job import Phase, TargetState, may_follow, phase_when_ended
-from underbutler.records import Claim, tables
+from underbutler.records import Claim
+from underbutler.records.tables import jobs as tables
 from underbutler.sql import read
 
 OPEN_FOR_CLAIMS = (TargetState.QUEUED, TargetState.DELIVERING)

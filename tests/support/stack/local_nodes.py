@@ -16,8 +16,8 @@ from typing import Any
 
 import celery
 import psutil
-from services import eventually
 
+from tests.support.services import eventually
 from underbutler.embedded.process import Guard, Process, free_port
 from underbutler.embedded.servers import find_redis
 

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from services import eventually
-from warm_commands import WarmCommands
-
-from underbutler.context import WorkerContext
+from tests.support.services import eventually
+from tests.support.stack.warm_commands import WarmCommands
+from underbutler.context import ServiceContext
 from underbutler.embedded.stack import Stack
 from underbutler.model.job import Phase
 from underbutler.records import JobRow
@@ -41,7 +40,7 @@ class Finished:
 class Site:
     """A running stack as a person at its terminal has it."""
 
-    def __init__(self, stack: Stack, context: WorkerContext) -> None:
+    def __init__(self, stack: Stack, context: ServiceContext) -> None:
         self.stack = stack
         self.context = context
         self._warm: WarmCommands | None = None
@@ -80,13 +79,13 @@ class Site:
         """Submit and return the job at once."""
         done = self.run("submit", *args)
         assert done.code == 0, done.err
-        return self.context.jobs.job(uuid.UUID(done.out.strip()))
+        return self.context.jobs.read.job(uuid.UUID(done.out.strip()))
 
     def ended(self, job: JobRow, timeout: float = 90) -> JobRow:
         """Wait until a job has ended."""
 
         def look() -> JobRow | None:
-            row = self.context.jobs.job(job.id)
+            row = self.context.jobs.read.job(job.id)
             return row if Phase(row.phase).ended else None
 
         row = eventually(look, timeout, f"the end of job {job.id}")
@@ -96,6 +95,6 @@ class Site:
     def completed(self, job: JobRow, timeout: float = 90) -> JobRow:
         """Wait until a job has ended well."""
         row = self.ended(job, timeout)
-        told = "\n\n".join(claim.log or "" for claim in self.context.jobs.claims(row.id))
+        told = "\n\n".join(claim.log or "" for claim in self.context.jobs.read.claims(row.id))
         assert row.phase == Phase.COMPLETED, told
         return row

@@ -30,7 +30,7 @@ IMPORTED = (
     "underbutler.context",
     "underbutler.migrations",
     "underbutler.pipe.worker_side",
-    "underbutler.submit",
+    "underbutler.submission.submit",
     "underbutler.sweeper.sweeping",
     "underbutler.terminal.tables",
 )

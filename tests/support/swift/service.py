@@ -13,9 +13,9 @@ from subprocess import run
 from uuid import uuid4
 
 import pytest
-from services import S3Endpoint, find_program, missing, short_folder, with_other_ports
-from swift_files import SWIFT_KINDS, write_swift_files
 
+from tests.support.services import S3Endpoint, find_program, missing, short_folder, with_other_ports
+from tests.support.swift.files import SWIFT_KINDS, write_swift_files
 from underbutler.embedded.process import Guard, Process, free_port
 
 

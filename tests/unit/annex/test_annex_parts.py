@@ -80,7 +80,7 @@ def test_a_stream_that_gives_little_at_a_time_is_read_whole(data: bytes, steps: 
     assert digest.digest() == hashlib.sha256(data[:got]).digest()
 
 
-def test_a_short_and_a_long_source_are_told_apart_from_a_right_one() -> None:
+def test_a_short_and_a_long_source_are_told_from_a_right_one() -> None:
     check_end(io.BytesIO(b""), got=3, size=3, name="x")
     with pytest.raises(IntegrityError, match="ended after 2 of 3"):
         check_end(io.BytesIO(b""), got=2, size=3, name="x")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from underbutler.api.error_responses import NotAcceptableError
 from underbutler.api.negotiation import chosen
-from underbutler.api.refusals import NotAcceptableError
 
 FORMS = ("application/x-ndjson", "application/msgpack")
 

@@ -12,15 +12,16 @@ from typing import Any
 import msgpack
 import numpy as np
 import pytest
-from catalog_runs import SCALAR, Memory, NpyHandler, Recording, data_key, fields_run, image_key, image_run
-from runs_catalog import Catalogue, MemoryShelf
+
+from tests.support.catalog.runs import SCALAR, Memory, NpyHandler, Recording, data_key, fields_run, image_key, image_run
+from tests.support.catalog.served_runs import Catalogue, MemoryShelf
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of which HTTP client the test client is made
     from starlette.testclient import TestClient
 
 from underbutler.api import catalog_app
-from underbutler.catalog.remote_format import VERSION_HEADER, unpack, unpacked
+from underbutler.catalog.remote.wire_format import VERSION_HEADER, unpack, unpacked
 
 MSGPACK = {"Accept": "application/msgpack"}
 
@@ -94,7 +95,7 @@ def test_pages_follow_each_other_without_gap_or_repetition(night: Site, limit: i
     assert seen == [f"run-{number}" for number in range(9, -1, -1)]
 
 
-def test_a_run_that_comes_while_pages_are_turned_moves_none_of_them(night: Site) -> None:
+def test_a_run_that_arrives_while_paging_moves_no_page(night: Site) -> None:
     first = night.json("/runs?limit=4")
     night.shelf.runs.append(run_at(999.0, "new"))
     assert [run["uid"] for run in night.json(f"/runs{first['next']}")["runs"]] == ["run-5", "run-4", "run-3", "run-2"]
@@ -126,8 +127,8 @@ def test_runs_are_searched_by_a_query_that_the_next_page_keeps(night: Site) -> N
         ({"where": "{"}, "a mapping in JSON"),
         ({"where": "[1]"}, "a mapping in JSON"),
         ({"where": '{"time": {"$near": 3}}'}, "$near"),
-        ({"before": "yesterday"}, "before='yesterday' is no place"),
-        ({"before": "nan,x"}, "is no place"),
+        ({"before": "yesterday"}, "before='yesterday' is not a position"),
+        ({"before": "nan,x"}, "is not a position"),
     ],
 )
 def test_what_is_asked_wrongly_is_refused_with_the_cure(night: Site, params: dict[str, Any], text: str) -> None:
@@ -169,7 +170,7 @@ def test_documents_are_lines_of_json(images: Site) -> None:
     assert pairs[4][1]["data"]["image"] == [datum["datum_id"] for datum in run.of("datum")]
 
 
-def test_documents_are_messagepack_for_who_wants_it_and_filled_then(images: Site) -> None:
+def test_documents_are_messagepack_and_filled_when_asked(images: Site) -> None:
     (run,) = images.runs
     answer = images.get(f"/runs/{uid_of(run)}/documents", MSGPACK, fill="yes")
     pairs = dict(unpacked([answer.content]))
@@ -187,7 +188,7 @@ def test_arrays_are_not_sent_as_json(images: Site) -> None:
     assert images.error(f"{path}/documents", 400, fill="delayed")["text"].startswith("fill='delayed' is not understood")
 
 
-def test_what_is_not_finite_is_null_in_json_and_itself_in_messagepack() -> None:
+def test_a_non_finite_number_is_null_in_json_only() -> None:
     run = fields_run(2, {"x": (SCALAR, lambda row: math.nan if row else math.inf)})
     path, site = f"/runs/{uid_of(run)}/documents", Site(run)
     lines = [json.loads(line, parse_constant=pytest.fail) for line in site.get(path).text.splitlines()]
@@ -205,7 +206,7 @@ def test_references_come_without_events(images: Site) -> None:
 
 
 def test_documents_are_sent_while_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    from underbutler.api import answers
+    from underbutler.api import responses as answers
 
     read: list[int] = []
 
@@ -246,7 +247,7 @@ def test_a_partition_has_columns_and_arrays(images: Site) -> None:
     assert part["filled"]["image"] == [datum["datum_id"] for datum in run.of("datum")][4:8]
 
 
-def test_the_last_partition_is_shorter_and_past_the_end_there_is_nothing(images: Site) -> None:
+def test_the_last_partition_is_shorter_and_none_follows(images: Site) -> None:
     path = f"/runs/{uid_of(images.runs[0])}/streams/primary/partitions"
     (last,) = images.packed(f"{path}/2", partition_size=4)
     assert last["seq_num"].tolist() == [9, 10]
@@ -272,7 +273,7 @@ def test_only_the_fields_that_are_wanted_are_read(images: Site) -> None:
     assert NpyHandler.loads == []
 
 
-def test_partitions_go_through_all_descriptors_of_a_stream_or_one() -> None:
+def test_partitions_cover_all_descriptors_of_a_stream_or_one() -> None:
     recording = Recording()
     first = recording.stream("primary", {"x": SCALAR})
     for row in range(3):
@@ -314,7 +315,7 @@ def test_images_of_different_shapes_come_one_by_one(tmp_path: Path) -> None:
     ("index", "params", "status", "text"),
     [
         ("-1", {}, 404, "Partitions are numbered from 0"),
-        ("first", {}, 400, "'first' is no number of a partition"),
+        ("first", {}, 400, "'first' is not a partition number"),
         ("0", {"partition_size": 0}, 400, "an integer from 1 on"),
         ("0", {"partition_size": 10_001}, 400, "partition_size=10000 or less"),
         ("0", {"include": "x", "exclude": "y"}, 400, "Give include or exclude, not both"),
@@ -329,11 +330,11 @@ def test_a_partition_that_there_cannot_be_is_refused(
     assert text in said["text"]
 
 
-def test_more_bytes_than_are_sent_at_once_are_refused_with_a_size_that_is_not() -> None:
+def test_a_too_large_answer_is_refused_with_a_good_size() -> None:
     run = fields_run(1, {"x": (data_key("array", [1000, 1000]), lambda row: [[0.0]])})
     path, site = f"/runs/{uid_of(run)}/streams/primary/partitions/0", Site(run)
     said = site.error(path, 400, partition_size=100)
-    assert "Say partition_size=8 or less" in said["text"]
+    assert "Use partition_size=8 or less" in said["text"]
     assert site.packed(path, partition_size=100, include="") != []
 
 
@@ -353,7 +354,7 @@ def test_the_documents_of_a_partition_come_alone(images: Site) -> None:
     assert images.error(f"{path}/0/documents", 400, partition_size=99_999)["type"] == "PartitionSizeError"
 
 
-def test_an_external_file_that_is_gone_is_told_and_the_rest_is_read(tmp_path: Path) -> None:
+def test_a_lost_external_file_is_reported_and_the_rest_is_read(tmp_path: Path) -> None:
     run = image_run(tmp_path)
     (tmp_path / "images.npy").unlink()
     site, path = Site(run), f"/runs/{uid_of(run)}/streams/primary/partitions/0"
@@ -362,7 +363,7 @@ def test_an_external_file_that_is_gone_is_told_and_the_rest_is_read(tmp_path: Pa
     assert site.packed(path, exclude="image")[0]["data"]["fwhm"].tolist() == [1.5, 2.5, 3.5]
 
 
-def test_a_fault_of_the_server_is_fatal_and_says_nothing_of_its_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_fault_is_fatal_and_hides_its_inside(monkeypatch: pytest.MonkeyPatch) -> None:
     run = run_at(1.0, "a")
 
     def fail() -> Any:

@@ -7,7 +7,7 @@ import threading
 from beat.chores import Chore, Stopped
 
 
-def test_a_chore_that_still_runs_is_left_out_and_begun_again_after() -> None:
+def test_a_running_chore_is_left_out_and_begun_again_later() -> None:
     release, runs = threading.Semaphore(0), []
 
     def work(_stopped: Stopped) -> None:

@@ -68,7 +68,7 @@ def certify(repositories: Repositories, value: float, begin: str, end: str, dete
         return made.id  # type: ignore[no-any-return]
 
 
-def test_get_reads_the_default_type_and_rest_changes_the_data_id(ref: BoundDataRef) -> None:
+def test_get_reads_the_default_type_and_may_change_the_data_id(ref: BoundDataRef) -> None:
     assert ref.get().data[0, 0] == 10
     assert ref.get("raw", detector=1).data[0, 0] == 11
     assert ref.get("raw", detector="1", exposure="2").data[0, 0] == 21
@@ -113,7 +113,7 @@ def test_a_dataset_has_the_same_uuid_on_every_try(stocked: Repositories) -> None
     assert len(identities) == 1
 
 
-def test_what_a_dead_try_left_is_replaced_also_where_it_was_certified(stocked: Repositories) -> None:
+def test_a_dead_attempts_dataset_is_replaced_even_if_certified(stocked: Repositories) -> None:
     """A pruned row must go with its file, its certification and its association."""
     plain = reference(data_id={"instrument": "CAM", "detector": 0})
     with stocked.open(plain) as bound:
@@ -160,7 +160,7 @@ def test_a_dataset_that_no_task_wrote_is_not_overwritten(stocked: Repositories) 
         assert bound.get("calexp").image[0, 0] == 1
 
 
-def test_outputs_are_announced_before_the_first_put_and_later_ones_singly(stocked: Repositories) -> None:
+def test_outputs_are_announced_before_the_first_put(stocked: Repositories) -> None:
     journal = Journal()
     with stocked.open(reference(), journal=journal, declared=OUTPUTS) as bound:
         bound.put(image(), "calexp")
@@ -173,7 +173,7 @@ def test_outputs_are_announced_before_the_first_put_and_later_ones_singly(stocke
     ]
 
 
-def test_references_of_one_claim_share_butlers_and_announce_each_their_own(stocked: Repositories) -> None:
+def test_references_of_a_claim_share_butlers_not_announcements(stocked: Repositories) -> None:
     journal = Journal()
     with stocked.open(reference(), journal=journal, declared=OUTPUTS) as bound:
         beside = bound.beside(reference(data_id={"instrument": "CAM", "exposure": 2, "detector": 1}))
@@ -215,7 +215,7 @@ def test_a_reference_without_a_run_only_reads(stocked: Repositories) -> None:
 
 
 def test_a_refused_object_says_why(ref: BoundDataRef) -> None:
-    with pytest.raises(UsageError, match="preview is no PNG"):
+    with pytest.raises(UsageError, match="preview is not a PNG"):
         ref.put(b"GIF89a", "preview")
 
 
@@ -226,7 +226,7 @@ def test_a_refused_object_says_why(ref: BoundDataRef) -> None:
         (lambda ref: ref.get("nothing"), LostDatasetError, "no dataset type of that name"),
         (lambda ref: ref.get("raw", exposure=99), LostDatasetError, "does not know exposure=99"),
         (lambda ref: ref.get("bias"), LostDatasetError, NO_BIAS),
-        (lambda ref: ref.get("raw", detector="x"), UsageError, "Dimension detector: the value 'x' is no int"),
+        (lambda ref: ref.get("raw", detector="x"), UsageError, "Dimension detector: the value 'x' is not of type int"),
         (lambda ref: ref.get("raw", detectr=1), UnknownNameError, "Did you mean 'detector'"),
         (lambda ref: ref.get("raw", doBackup=True), UsageError, "doBackup has no meaning"),
         (lambda ref: ref.put(image(), "calexp", doBackup=True), UsageError, "doBackup has no meaning"),
@@ -267,7 +267,7 @@ def test_the_calibration_is_the_one_valid_at_the_exposure(stocked: Repositories)
         bound.get("bias")
 
 
-def test_a_flat_is_found_by_the_filter_that_the_exposure_implies(stocked: Repositories) -> None:
+def test_a_flat_is_found_by_the_filter_of_the_exposure(stocked: Repositories) -> None:
     with stocked.open(reference()) as bound:
         made = bound.put(image(3), "flat")
         butler = bound.getButler()
@@ -301,7 +301,7 @@ def test_sub_items_are_the_finer_data_ids_that_exist(stocked: Repositories) -> N
         assert items[0].sub_items() == []
 
 
-def test_an_unbound_reference_can_be_bound_to_a_butler_of_ones_own(stocked: Repositories, tmp_path: Path) -> None:
+def test_an_unbound_reference_can_be_bound_to_any_butler(stocked: Repositories, tmp_path: Path) -> None:
     with Butler.from_config(str(tmp_path / "repo")) as butler:
         assert bind(reference(run=None), butler).get("raw").data[0, 0] == 10
 
@@ -336,7 +336,7 @@ def test_the_uri_of_an_output_is_known_before_it_is_put(ref: BoundDataRef) -> No
     assert ref.get_uri("calexp") == predicted.split("#", maxsplit=1)[0]
 
 
-def test_a_file_that_a_dead_try_left_without_a_row_is_overwritten(ref: BoundDataRef) -> None:
+def test_a_dead_attempts_file_without_a_row_is_overwritten(ref: BoundDataRef) -> None:
     left = Path(ref.get_uri("calexp", write=True).removeprefix("file://").split("#", maxsplit=1)[0])
     left.parent.mkdir(parents=True)
     left.write_bytes(b"half a file")

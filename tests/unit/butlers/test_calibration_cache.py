@@ -12,6 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from tests.support.examples import examples
 from underbutler.butlers.calibration_cache import CalibrationCache
 from underbutler.butlers.images import CcdImage
 
@@ -32,7 +33,7 @@ def test_arrays_are_read_only_wherever_they_stand() -> None:
         assert not array.flags.writeable
 
 
-def test_what_is_larger_than_the_cache_is_not_kept_and_stays_writeable() -> None:
+def test_an_image_larger_than_the_cache_is_not_kept() -> None:
     cache = CalibrationCache(7)
     big = cache.get(IDENTITIES[0], lambda: np.zeros(1))
     assert big.flags.writeable
@@ -81,5 +82,5 @@ class CacheAgainstList(RuleBasedStateMachine):
             assert len(self.cache) == len(self.used)
 
 
-CacheAgainstList.TestCase.settings = settings(max_examples=50, stateful_step_count=30)
+CacheAgainstList.TestCase.settings = settings(max_examples=examples(50))
 TestCacheAgainstList = CacheAgainstList.TestCase

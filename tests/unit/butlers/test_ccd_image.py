@@ -147,7 +147,7 @@ def test_an_image_that_does_not_fit_together_is_refused(mask: Any, planes: dict[
 def test_a_file_that_is_cut_short_is_refused_by_name(tmp_path: Path, cut: int) -> None:
     file = tmp_path / "calexp.fits"
     file.write_bytes(CcdImage(np.ones((9, 90)), np.zeros((9, 90), np.uint8), np.ones((9, 90))).to_bytes()[:cut])
-    with pytest.raises(UsageError, match=r"calexp\.fits is no readable FITS file"):
+    with pytest.raises(UsageError, match=r"calexp\.fits is not a readable FITS file"):
         CcdImage.read(file)
 
 

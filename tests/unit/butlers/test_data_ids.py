@@ -105,7 +105,7 @@ def test_explicit_combinations_without_data_are_told(butler: Butler) -> None:
     assert told == [(1, 7), (9, 1), (9, 7)]
 
 
-def test_days_filters_and_bands_select_and_are_no_part_of_the_answer(butler: Butler) -> None:
+def test_days_filters_and_bands_select_but_are_not_answered(butler: Butler) -> None:
     def found(**constraints: Any) -> list[tuple[Any, Any]]:
         return pairs(find_data_ids(butler, RAW, constraints, dataset_type="raw", collections=["CAM/raw"]))
 

@@ -84,7 +84,7 @@ def test_failing_files_stop_no_other_and_leave_no_record(
     reasons = [one.note for one in report.failed]
     for reason, expected in zip(
         reasons,
-        ["broken.fits is no readable", "lacks GAIN", "--instrument-map", "'focus'", "no file", "folder"],
+        ["broken.fits is not a readable", "lacks GAIN", "--instrument-map", "'focus'", "no file", "folder"],
         strict=True,
     ):
         assert expected in reason
@@ -144,7 +144,7 @@ def test_two_frames_of_one_second_are_moved_apart_and_said(
     assert [one.status for one in report.outcomes] == ["ingested", "ingested", "skipped"]
 
 
-def test_a_camera_that_counts_its_files_from_one_each_night_is_no_clash(
+def test_a_camera_that_counts_from_one_each_night_has_no_clash(
     repositories: Repositories, write_frame: WriteFrame
 ) -> None:
     first = write_frame("a/img1.fits", EXPID=1)

@@ -71,13 +71,13 @@ def test_every_missing_keyword_is_named_at_once() -> None:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"DATE-OBS": "yesterday"}, "'yesterday', which is no UTC date and time"),
+        ({"DATE-OBS": "yesterday"}, "'yesterday', which is not a UTC date and time"),
         ({"EXPTIME": -1}, "EXPTIME says -1"),
         ({"EXPTIME": "long"}, "EXPTIME says 'long'"),
         ({"IMAGETYP": "focus"}, "IMAGETYP says 'focus'"),
-        ({"N": 1.5}, "N says 1.5, which is no exposure id"),
-        ({"N": -3}, "no exposure id"),
-        ({"N": True}, "no exposure id"),
+        ({"N": 1.5}, "N says 1.5, which is not an exposure id"),
+        ({"N": -3}, "is not an exposure id"),
+        ({"N": True}, "is not an exposure id"),
     ],
 )
 def test_a_value_that_cannot_be_is_named(change: dict[str, Any], problem: str) -> None:
@@ -85,7 +85,7 @@ def test_a_value_that_cannot_be_is_named(change: dict[str, Any], problem: str) -
         read_observation(HEADER | change, "a", map_of(exposure={"id": "N"}))
 
 
-def test_a_filter_is_a_text_and_a_frame_without_one_has_the_filter_unknown() -> None:
+def test_a_filter_is_text_and_a_frame_without_one_has_unknown() -> None:
     with_filter = map_of(observation={"types": {"object": "science"}, "filter": "FILT", "bands": {"3": "i"}})
     assert read_observation(HEADER | {"FILT": 3}, "a", with_filter).physical_filter == "3"
     assert read_observation(HEADER | {"FILT": 3}, "a", with_filter).band == "i"
@@ -100,7 +100,7 @@ def test_positions_are_degrees_or_sexagesimal() -> None:
     assert read_observation(HEADER | {"RA": "n/a"}, "a", map_of(observation=rule)).ra is None
 
 
-def test_a_frame_of_an_unknown_instrument_says_what_is_known_and_how_to_give_a_map() -> None:
+def test_an_unknown_instruments_frame_says_how_to_give_a_map() -> None:
     with pytest.raises(UsageError, match=r"INSTRUME='Hyper'.*STE3.*--instrument-map"):
         choose_map({"INSTRUME": "Hyper"}, shipped_maps())
 
@@ -111,7 +111,7 @@ def test_a_map_names_what_is_wrong_in_it(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"my\.toml.*exposure\.file_name.*group.*exposure\.foo"):
         load_instrument_map(file)
     file.write_text("name =")
-    with pytest.raises(UsageError, match="is no TOML"):
+    with pytest.raises(UsageError, match="is not TOML"):
         load_instrument_map(file)
     with pytest.raises(UsageError, match="cannot be read"):
         load_instrument_map(tmp_path / "none.toml")

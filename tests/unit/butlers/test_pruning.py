@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from dataset_pieces import PIECES, leave
 
+from tests.support.dataset_pieces import PIECES, leave
 from underbutler.butlers import CcdImage, Repositories
 from underbutler.butlers.pruning import prune_datasets
 from underbutler.model.dataref import DataRef
@@ -18,7 +18,7 @@ def image(value: float) -> CcdImage:
 
 
 @pytest.mark.parametrize("pieces", PIECES)
-def test_whatever_is_left_of_a_dataset_the_next_put_makes_it_whole(pieces: str, stocked: Repositories) -> None:
+def test_a_put_makes_whole_whatever_is_left_of_a_dataset(pieces: str, stocked: Repositories) -> None:
     data_id = {"instrument": "CAM", "exposure": 1, "detector": 0}
     with stocked.open(DataRef("tiny", data_id, collections=("CAM/raw", "CAM/calib"), run=RUN)) as bound:
         identity = bound.put(image(1), "calexp")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,21 +18,7 @@ from underbutler.settings import Settings, load_settings
 WriteFrame = Callable[..., Path]
 
 
-def in_another_process(function: Callable[..., None], *args: Any) -> None:
-    child = multiprocessing.get_context("fork").Process(target=function, args=args)
-    child.start()
-    child.join(60)
-    assert child.exitcode == 0
-
-
-def ingest_elsewhere(settings: Settings, files: list[Path]) -> None:
-    with Repositories(settings) as repositories:
-        assert len(ingest_files(repositories, "tiny", files).ingested) == len(files)
-
-
-def test_a_new_repository_has_instruments_collections_and_storage_classes(
-    repositories: Repositories, tmp_path: Path
-) -> None:
+def test_a_new_repository_has_instruments_and_storage_classes(repositories: Repositories, tmp_path: Path) -> None:
     assert repositories.labels() == ["tiny"]
     with repositories.butler("tiny") as butler:
         assert [record.name for record in butler.query_dimension_records("instrument")] == ["CAM"]
@@ -44,7 +28,7 @@ def test_a_new_repository_has_instruments_collections_and_storage_classes(
     assert repositories.universe("tiny").namespace == "daf_butler"
 
 
-def test_the_shipped_instruments_are_registered_when_no_map_is_given(tmp_path: Path, settings: Settings) -> None:
+def test_shipped_instruments_are_registered_without_a_map(tmp_path: Path, settings: Settings) -> None:
     create_repository(tmp_path / "all", "all", settings)
     with Repositories(settings) as repositories, repositories.butler("all") as butler:
         names = {record.name for record in butler.query_dimension_records("instrument")}
@@ -87,7 +71,7 @@ def test_a_repository_that_fails_to_be_made_leaves_nothing(
     assert RepositoryIndex(settings.index_uri).read() == {}
 
 
-def test_our_storage_classes_are_added_to_a_repository_that_exists(tmp_path: Path) -> None:
+def test_our_storage_classes_are_added_to_an_old_repository(tmp_path: Path) -> None:
     Butler.makeRepo(str(tmp_path / "old"))
     assert "CcdImage" in upgrade_config(tmp_path / "old")
     assert upgrade_config(tmp_path / "old") == []
@@ -149,30 +133,6 @@ def test_a_rebuild_makes_only_that_label_pay(repositories: Repositories, setting
     assert repositories._process.factories["other", False] is before["other", False]
 
 
-def test_detectors_and_filters_that_another_process_registers_are_seen(
-    stocked: Repositories, settings: Settings, write_frame: WriteFrame
-) -> None:
-    """The factory was made before them, and would not see them for ever."""
-    with stocked.butler("tiny", writeable=True), stocked.butler("tiny"):
-        pass
-    files = [
-        write_frame("new1.fits", EXPID=7, DETECTOR=5, FILTER="V", value=75),
-        write_frame("new2.fits", EXPID=8, DETECTOR=6, FILTER="V", value=86),
-    ]
-    in_another_process(ingest_elsewhere, settings, files)
-
-    data_id = {"instrument": "CAM", "exposure": 7, "detector": 5}
-    with stocked.open(DataRef("tiny", data_id, collections=("CAM/raw",), run="u/ann/reduce/1")) as bound:
-        butler = bound.getButler()
-        assert bound.get("raw").data[0, 0] == 75
-        made = bound.put({"a": 1}, "setting")
-        assert bound.put(_image(), "calexp")
-        assert bound.put(_image(), "flat")
-        assert bound.getButler() is butler
-        assert bound.get("raw", exposure=8, detector=6).data[0, 0] == 86
-        assert made != bound.put(_image(), "calexp", exposure=8, detector=6)
-
-
 def test_an_unknown_detector_costs_one_rebuild_and_no_more(stocked: Repositories, monkeypatch: Any) -> None:
     rebuilt: list[str] = []
     monkeypatch.setattr(stocked, "rebuild", rebuilt.append)
@@ -181,21 +141,6 @@ def test_an_unknown_detector_costs_one_rebuild_and_no_more(stocked: Repositories
         for _ in range(3):
             assert not bound.dataset_exists("raw", detector=99)
     assert rebuilt == ["tiny"]
-
-
-def test_a_forked_child_makes_its_own_butlers_and_leaves_the_parents_alone(stocked: Repositories) -> None:
-    def child(parent: int) -> None:
-        assert os.getpid() != parent
-        with stocked.butler("tiny") as butler:
-            assert len(butler.query_datasets("raw", ["CAM/raw"])) == 4
-        assert len(stocked._inherited) == 1
-        stocked.close()
-
-    with stocked.butler("tiny") as butler:
-        for _ in range(2):
-            in_another_process(child, os.getpid())
-        assert len(butler.query_datasets("raw", ["CAM/raw"])) == 4
-    assert stocked._inherited == []
 
 
 def test_a_remote_repository_is_not_written(repositories: Repositories, settings: Settings, tmp_path: Path) -> None:
@@ -212,24 +157,6 @@ def test_a_remote_repository_is_not_written(repositories: Repositories, settings
         ingest_files(repositories, "far", [])
     repositories.check_writeable(DataRef("far", {"instrument": "CAM"}, run="u/a", out="tiny"))
     assert not repositories.is_remote("tiny")
-
-
-def test_importing_the_room_does_not_import_the_butler() -> None:
-    import subprocess
-    import sys
-
-    program = "import sys, underbutler.butlers; print('lsst.daf.butler' in sys.modules or 'astropy' in sys.modules)"
-    assert (
-        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"
-    )
-
-
-def _image() -> Any:
-    import numpy as np
-
-    from underbutler.butlers import CcdImage
-
-    return CcdImage(np.zeros((2, 2)), np.zeros((2, 2), np.uint8), np.ones((2, 2)))
 
 
 def test_settings_name_the_index(tmp_path: Path) -> None:

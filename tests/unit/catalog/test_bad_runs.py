@@ -8,13 +8,14 @@ from typing import Any
 import event_model
 import numpy as np
 import pytest
-from catalog_runs import SCALAR, Memory, NpyHandler, Recording, data_key, fields_run, image_key, image_run
 
+from tests.support.catalog.runs import SCALAR, Memory, NpyHandler, Recording, data_key, fields_run, image_key, image_run
 from underbutler.catalog import BlueskyRun
+from underbutler.catalog.callables import CallableSource
 from underbutler.errors import AnnexUnavailableError, LostDatasetError, TransientError, UsageError
 
 
-def test_an_external_file_that_is_gone_is_named_with_its_event_and_the_rest_is_read(tmp_path: Path) -> None:
+def test_a_lost_file_is_named_by_event_and_the_rest_is_read(tmp_path: Path) -> None:
     memory = image_run(tmp_path)
     (tmp_path / "images.npy").unlink()
     primary = memory.run({"NPY": NpyHandler}).primary
@@ -100,7 +101,7 @@ def test_what_a_handler_raises_is_told_with_event_and_url(
     assert caught.match(text)
 
 
-def test_a_spec_without_a_handler_is_named_with_those_that_are_known_and_the_ways_to_register(tmp_path: Path) -> None:
+def test_a_spec_without_a_handler_says_how_to_register_one(tmp_path: Path) -> None:
     run = image_run(tmp_path, spec="AD_TIF").run({"AD_TIFF": NpyHandler, "NPY": NpyHandler})
     text = (
         r"Field 'image' of event 1 .*images\.npy, whose spec 'AD_TIF' has no handler\. Did you mean 'AD_TIFF'\? "
@@ -122,7 +123,7 @@ def test_a_datum_or_resource_that_is_lost_is_named(tmp_path: Path, lost: str, te
     broken = Memory(kept)
     source = broken.source(get_datums=broken.datums) if short_way else broken.source()
     if not short_way and lost == "datum":
-        source = type(source)(**{**vars(source), "lookup_resource_for_datum": {}.__getitem__})
+        source = CallableSource.of(source, lookup_resource_for_datum={}.__getitem__)
     run = BlueskyRun.of(source)
     with pytest.raises(UsageError, match=f"Field 'image' of event 1 .*points to datum .*{text}.*exclude="):
         run.primary.read()
@@ -144,9 +145,7 @@ WRONG: list[tuple[dict[str, Any], Any, str]] = [
 
 
 @pytest.mark.parametrize(("said", "value", "text"), WRONG)
-def test_a_disagreement_of_shape_or_dtype_is_told_by_field_and_the_rest_is_read(
-    said: dict[str, Any], value: Any, text: str
-) -> None:
+def test_a_wrong_shape_or_dtype_is_reported_by_field(said: dict[str, Any], value: Any, text: str) -> None:
     memory = fields_run(2, {"good": (SCALAR, float), "odd": (said, lambda _: value)})
     primary = memory.run().primary
     for read in (primary.read, primary.to_dask):
@@ -172,7 +171,7 @@ def test_the_first_event_that_disagrees_is_named(said: dict[str, Any], values: l
         memory.run().primary.read()
 
 
-def test_numbers_of_another_kind_are_taken_with_a_warning_that_names_the_field() -> None:
+def test_numbers_of_another_kind_are_taken_with_a_warning() -> None:
     memory = fields_run(2, {"count": (data_key("integer"), lambda row: row + 0.5)})
     with pytest.warns(UserWarning, match="Field 'count' .*dtype integer, and holds float64 in events 1 to 2"):
         dataset = memory.run().primary.read()
@@ -185,7 +184,7 @@ def test_numbers_that_the_named_dtype_cannot_hold_are_not_bent() -> None:
         assert memory.run().primary.read()["count"].values.tolist() == [250, 260]
 
 
-def test_images_whose_shape_changes_within_a_stream_are_told_by_field(tmp_path: Path) -> None:
+def test_images_whose_shape_changes_are_reported_by_field(tmp_path: Path) -> None:
     class Growing:
         def __init__(self, path: str) -> None:
             pass
@@ -204,7 +203,7 @@ def test_images_whose_shape_changes_within_a_stream_are_told_by_field(tmp_path: 
         free.to_dask()["image"].compute()
 
 
-def test_descriptors_that_disagree_about_a_shape_are_told_by_field() -> None:
+def test_descriptors_of_other_shapes_are_reported_by_field() -> None:
     recording = Recording()
     for size in (2, 3):
         descriptor = recording.stream("primary", {"line": data_key("array", [size])})
@@ -258,7 +257,7 @@ def test_a_transform_that_returns_no_document_is_named(kind: str, returns: Any, 
     assert isinstance(caught.value, UsageError)
 
 
-def test_a_transform_may_change_its_document_in_place_and_the_store_keeps_its_own() -> None:
+def test_a_transform_may_change_its_document_but_not_the_store() -> None:
     """Databroker gives transforms plain dictionaries, and people change them."""
 
     def patch(doc: Any) -> Any:
@@ -283,7 +282,7 @@ def test_a_transform_that_loses_the_key_of_a_document_is_named() -> None:
 def test_what_is_no_resource_of_a_run_has_no_files() -> None:
     run = fields_run(1, {"n": (SCALAR, float)}).run()
     for given in ("abc", {}, None):
-        with pytest.raises(ValueError, match="is no resource document"):
+        with pytest.raises(ValueError, match="is not a resource document"):
             run.get_file_list(given)  # type: ignore[arg-type]
 
 

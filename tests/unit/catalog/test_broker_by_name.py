@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from catalog_rows import imaged_run, run_of
 
+from tests.support.catalog.rows import imaged_run, run_of
 from underbutler.catalog import Broker, CatalogStore, catalog_search_path, export_run
 from underbutler.catalog.search_path import SourceError
 from underbutler.errors import UnknownNameError

@@ -10,8 +10,8 @@ from typing import Any
 import event_model
 import numpy as np
 import pytest
-from catalog_rows import imaged_run, run_of
 
+from tests.support.catalog.rows import imaged_run, run_of
 from underbutler.catalog import Broker, CatalogStore, TimeRange, export_run
 from underbutler.errors import UnknownNameError, UsageError
 
@@ -52,19 +52,20 @@ def test_runs_are_found_by_index_scan_id_uid_and_prefix(cat: Broker) -> None:
     assert cat["1a2b3c"].uid == "1a2b3c"
     assert cat["1a2b"].uid == "1a2b3c"
     assert cat["789"].uid == "7890ab"
+    assert cat["90ab"].uid == "7890ab", "its end"
     assert cat["1234"].uid == "42"
     assert cat["42"].uid == "42"
     assert cat["-2"].uid == "42"
 
 
 def test_what_there_is_not_is_said(cat: Broker) -> None:
-    with pytest.raises(KeyError, match=r"No run of .* has a uid that begins with 'ffff'"):
+    with pytest.raises(KeyError, match=r"No run of .* has a uid that begins or ends with 'ffff'"):
         cat["ffff"]
     with pytest.raises(KeyError, match="has scan_id 77"):
         cat[77]
     with pytest.raises(IndexError, match=r"there is no run -5: it has 4"):
         cat[-5]
-    with pytest.raises(ValueError, match=r"Several runs begin with '1a2': 1a2fff, 1a2b3c\. Write more"):
+    with pytest.raises(ValueError, match=r"Several runs begin or end with '1a2': 1a2fff, 1a2b3c\. Write more"):
         cat["1a2"]
     for key in (None, 1.5, True, ("a",), ""):
         with pytest.raises(UnknownNameError):
@@ -204,7 +205,7 @@ def test_a_copy_of_a_broker_is_the_same_catalogue(cat: Broker) -> None:
         ("", "No place of runs is given"),
         ([], "No place of runs is given"),
         (None, "in an object of type NoneType"),
-        ("http:///runs", "is no address of a server"),
+        ("http:///runs", "is not an address of a server"),
     ],
 )
 def test_a_place_that_is_none_is_refused(place: Any, reason: str) -> None:
@@ -212,13 +213,11 @@ def test_a_place_that_is_none_is_refused(place: Any, reason: str) -> None:
         Broker(place)
 
 
-def test_a_file_that_is_none_of_a_run_is_refused_and_a_database_is_told_apart(
-    catalogue_url: str, tmp_path: Path
-) -> None:
-    with pytest.raises(UsageError, match=rf"{tmp_path}/catalogue\.db is no file of a run\. .*write {catalogue_url}"):
-        Broker(tmp_path / "catalogue.db")
+def test_a_file_that_holds_no_run_is_refused_unlike_a_database(catalogue_url: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=rf"{tmp_path}/records\.db is not a file of a run\. .*write {catalogue_url}"):
+        Broker(tmp_path / "records.db")
     (tmp_path / "night.log").write_text("calm")
-    with pytest.raises(UsageError, match=r"night\.log is no file of a run\. Write"):
+    with pytest.raises(UsageError, match=r"night\.log is not a file of a run\. Write"):
         Broker(tmp_path / "night.log")
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from catalog_rows import descriptor_of, event_of, imaged_run, run_of, start_of, stop_of
 
+from tests.support.catalog.rows import descriptor_of, event_of, imaged_run, run_of, start_of, stop_of
 from underbutler.catalog import Broker, CatalogStore
+from underbutler.catalog.header import Header
 from underbutler.catalog.v1 import Broker as V1Broker
-from underbutler.catalog.v1 import Header
 from underbutler.errors import UsageError
 
 

@@ -9,13 +9,13 @@ from uuid import UUID, uuid4
 
 import event_model
 import pytest
-from record_rows import claim_of, new_job, new_target
-from run_truths import check_runs
 from sqlalchemy import Engine, delete
 
+from tests.support.catalog.truths import check_runs
+from tests.support.records.rows import claim_of, new_job, new_target
 from underbutler.catalog import Broker
-from underbutler.catalog import tables as runs
-from underbutler.catalog.layouts import FileLayout
+from underbutler.catalog.database import tables as runs
+from underbutler.catalog.handlers.array_layout import FileLayout
 from underbutler.catalog.lookup import UnknownRunError
 from underbutler.model.job import Phase, TargetState
 from underbutler.recording import JobRecorder
@@ -59,17 +59,17 @@ def end(jobs: JobStore, target: UUID, state: TargetState = TargetState.DONE, **f
     done = {"exit_status": 0, "seconds": 1.5, "scalars": {"fwhm": 2.5, "n_sources": 7}, "products": [calexp()]}
     words = {"exit_status": 1, "error_type": "ValueError", "error_text": "no stars"}
     outcome = Outcome(state=state, **((done if state is TargetState.DONE else words) | fields))
-    jobs.complete(claim_of(jobs, target), outcome)
+    jobs.claims.complete(claim_of(jobs, target), outcome)
 
 
 def targets_of(jobs: JobStore, job: JobRow) -> list[UUID]:
     """Return the targets of a job, in order."""
-    return [row.id for row in jobs.targets(job.id)]
+    return [row.id for row in jobs.read.targets(job.id)]
 
 
 def test_a_job_is_a_run_from_its_submission_to_its_last_target(jobs: JobStore, catalogue: Broker) -> None:
     data_ids = [{"instrument": "STE3", "exposure": number, "detector": 0} for number in (11, 12, 13)]
-    job = jobs.create_job(
+    job = jobs.submissions.create_job(
         new_job([new_target(data_id=one) for one in data_ids], versions={"sep": "1.4"}, collections=["raw"])
     )
     run = catalogue[str(job.id)]
@@ -81,7 +81,7 @@ def test_a_job_is_a_run_from_its_submission_to_its_last_target(jobs: JobStore, c
         "run": job.run,
         "owner": job.user,
         "scan_id": job.scan_id,
-        "config_digest": job.config_digest,
+        "config_digest": job.steps[0].config_digest,
         "versions": {"sep": "1.4"},
     }
     assert start["data_id"] == {"instrument": "STE3", "exposure": [11, 12, 13], "detector": 0}
@@ -118,8 +118,8 @@ def test_a_job_is_a_run_from_its_submission_to_its_last_target(jobs: JobStore, c
     assert len(stop["datasets"]) == 2
 
 
-def test_every_document_is_of_its_schema_and_replays_into_a_consumer(jobs: JobStore, catalogue: Broker) -> None:
-    job = jobs.create_job(new_job(3))
+def test_every_document_fits_its_schema_and_replays(jobs: JobStore, catalogue: Broker) -> None:
+    job = jobs.submissions.create_job(new_job(3))
     first, second, third = targets_of(jobs, job)
     end(jobs, first, products=[calexp(), Product(dataset_id=uuid4(), dataset_type="metadata")])
     end(jobs, second, scalars={"fwhm": math.nan, "n_sources": 0})
@@ -141,7 +141,7 @@ def test_every_document_is_of_its_schema_and_replays_into_a_consumer(jobs: JobSt
 
 def test_pictures_of_other_shapes_have_a_stream_of_their_own(jobs: JobStore, catalogue: Broker) -> None:
     data_ids = [{"instrument": "CAM", "exposure": 1, "detector": number} for number in range(4)]
-    job = jobs.create_job(new_job([new_target(data_id=one) for one in data_ids]))
+    job = jobs.submissions.create_job(new_job([new_target(data_id=one) for one in data_ids]))
     for target, layout in zip(targets_of(jobs, job), (IMAGE, SMALL, IMAGE, SMALL), strict=True):
         end(jobs, target, products=[calexp(layout)])
     run = catalogue[-1]
@@ -153,7 +153,7 @@ def test_pictures_of_other_shapes_have_a_stream_of_their_own(jobs: JobStore, cat
 
 def test_every_picture_has_a_stream_whatever_its_shape(jobs: JobStore, catalogue: Broker) -> None:
     data_ids = [{"instrument": "CAM", "exposure": number, "detector": 1} for number in range(4)]
-    job = jobs.create_job(new_job([new_target(data_id=one) for one in data_ids]))
+    job = jobs.submissions.create_job(new_job([new_target(data_id=one) for one in data_ids]))
     shapes = [(100, 200), (50, 60), (50, 61), (50, 61)]
     for target, shape in zip(targets_of(jobs, job), shapes, strict=True):
         end(jobs, target, products=[calexp(FileLayout(shape, "<f4", ("y", "x")))])
@@ -161,8 +161,8 @@ def test_every_picture_has_a_stream_whatever_its_shape(jobs: JobStore, catalogue
     assert streams == {"primary": 1, "primary_CAM_1": 1, "primary_CAM_1_50x61": 2}
 
 
-def test_a_target_that_says_more_or_less_than_others_is_in_the_same_stream(jobs: JobStore, catalogue: Broker) -> None:
-    job = jobs.create_job(new_job(3))
+def test_targets_with_other_fields_are_in_the_same_stream(jobs: JobStore, catalogue: Broker) -> None:
+    job = jobs.submissions.create_job(new_job(3))
     first, second, third = targets_of(jobs, job)
     end(jobs, first)
     end(jobs, second, scalars={"n_sources": 3}, products=[])
@@ -176,7 +176,7 @@ def test_a_target_that_says_more_or_less_than_others_is_in_the_same_stream(jobs:
 
 
 def test_a_number_whose_name_ends_in_a_unit_has_that_unit(jobs: JobStore, catalogue: Broker) -> None:
-    job = jobs.create_job(new_job())
+    job = jobs.submissions.create_job(new_job())
     scalars = {"fwhm_px": 2.5, "fwhm_arcsec": 0.5, "sky_e": 130.1, "name_s": "no number", "_e": 1.0}
     end(jobs, targets_of(jobs, job)[0], scalars=scalars, products=[])
     table = catalogue[-1].primary.read()
@@ -191,12 +191,12 @@ def test_a_number_whose_name_ends_in_a_unit_has_that_unit(jobs: JobStore, catalo
 
 
 def test_whoever_ends_the_last_target_stops_the_run(jobs: JobStore, catalogue: Broker, engine: Engine) -> None:
-    held = jobs.create_job(new_job())
+    held = jobs.submissions.create_job(new_job())
     claim = claim_of(jobs, targets_of(jobs, held)[0])
-    jobs.end_claim(claim.target, claim.claim_no, end="died", reason="killed", max_deaths=1, max_worker_deaths=10)
-    cancelled = jobs.create_job(new_job(600))
-    jobs.cancel(cancelled.id)
-    empty = jobs.create_job(new_job(0))
+    jobs.leases.end_claim(claim.target, claim.claim_no, end="died", reason="killed", max_deaths=1, max_worker_deaths=10)
+    cancelled = jobs.submissions.create_job(new_job(600))
+    jobs.cancellation.cancel(cancelled.id)
+    empty = jobs.submissions.create_job(new_job(0))
     facts = {}
     for job in (held, cancelled, empty):
         stop = catalogue[str(job.id)].metadata["stop"]
@@ -212,17 +212,17 @@ def test_whoever_ends_the_last_target_stops_the_run(jobs: JobStore, catalogue: B
 
 
 def test_what_is_run_again_is_a_new_run_that_names_the_old_one(jobs: JobStore, catalogue: Broker) -> None:
-    job = jobs.create_job(new_job())
+    job = jobs.submissions.create_job(new_job())
     end(jobs, targets_of(jobs, job)[0], TargetState.HELD)
-    again = jobs.create_job(new_job(parent_id=job.id, replaces=targets_of(jobs, job)))
+    again = jobs.submissions.create_job(new_job(parent_id=job.id, replaces=targets_of(jobs, job)))
     assert catalogue[-1].metadata["start"]["parent"] == str(job.id)
     assert list(catalogue.search({"parent": str(job.id)})) == [str(again.id)]
     assert catalogue[str(job.id)].metadata["stop"]["exit_status"] == "fail"
 
 
 def test_a_run_is_found_by_a_dataset_and_a_dataset_by_its_event(jobs: JobStore, catalogue: Broker) -> None:
-    jobs.create_job(new_job())
-    job = jobs.create_job(new_job(2))
+    jobs.submissions.create_job(new_job())
+    job = jobs.submissions.create_job(new_job(2))
     picture, notes = calexp(), Product(dataset_id=uuid4(), dataset_type="metadata")
     end(jobs, targets_of(jobs, job)[0], products=[picture, notes])
     assert catalogue.run_of(picture.dataset_id).metadata["start"]["uid"] == str(job.id), "while the job runs"
@@ -237,8 +237,8 @@ def test_a_run_is_found_by_a_dataset_and_a_dataset_by_its_event(jobs: JobStore, 
     assert resource["resource_path"] == picture.url
 
 
-def test_what_no_handler_reads_from_the_annex_is_read_from_the_butler(jobs: JobStore, catalogue: Broker) -> None:
-    job = jobs.create_job(new_job())
+def test_what_no_annex_handler_reads_is_read_from_the_butler(jobs: JobStore, catalogue: Broker) -> None:
+    job = jobs.submissions.create_job(new_job())
     made = calexp(None, url="s3://annex/model.pickle", dataset_type="psf.model")
     end(jobs, targets_of(jobs, job)[0], products=[made])
     documents = list(catalogue[-1].documents(fill="no"))
@@ -248,19 +248,19 @@ def test_what_no_handler_reads_from_the_annex_is_read_from_the_butler(jobs: JobS
     assert "psf_model" in descriptor["data_keys"]
 
 
-def test_a_job_that_is_older_than_the_catalogue_ends_all_the_same(jobs: JobStore, engine: Engine) -> None:
-    job = jobs.create_job(new_job(2))
+def test_a_job_older_than_the_catalogue_ends_nonetheless(jobs: JobStore, engine: Engine) -> None:
+    job = jobs.submissions.create_job(new_job(2))
     with write(engine) as connection:
         connection.execute(delete(runs.DataId))
         connection.execute(delete(runs.Run))
     first, second = targets_of(jobs, job)
     end(jobs, first)
-    jobs.cancel_target(second)
-    assert jobs.job(job.id).phase is Phase.ABORTED
+    jobs.cancellation.cancel_target(second)
+    assert jobs.read.job(job.id).phase is Phase.ABORTED
 
 
 def test_secrets_stay_out_of_documents(jobs: JobStore, catalogue: Broker) -> None:
-    job = jobs.create_job(new_job(2, options={"broker": "redis://:hunter2@host/0"}))
+    job = jobs.submissions.create_job(new_job(2, options={"broker": "redis://:hunter2@host/0"}))
     first, second = targets_of(jobs, job)
     end(jobs, first, scalars={"source": "https://ann:hunter2@host/x"})
     end(jobs, second, TargetState.FAILED, error_text="no answer from https://ann:hunter2@host/x")

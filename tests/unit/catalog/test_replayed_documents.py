@@ -11,9 +11,10 @@ import dask.array
 import event_model
 import numpy as np
 import pytest
-from catalog_runs import SCALAR, Memory, NpyHandler, Recording, fields_run, image_key, image_run
 
+from tests.support.catalog.runs import SCALAR, Memory, NpyHandler, Recording, fields_run, image_key, image_run
 from underbutler.catalog import BlueskyRun, FillerFactory
+from underbutler.catalog.callables import CallableSource
 
 
 def names_of(run: BlueskyRun, **how: Any) -> list[str]:
@@ -24,7 +25,7 @@ def pages_of(run: BlueskyRun, **how: Any) -> list[Any]:
     return [doc for name, doc in run.documents(**how) if name == "event_page"]
 
 
-def test_documents_come_in_an_order_in_which_each_can_be_understood(tmp_path: Path) -> None:
+def test_documents_come_in_an_order_that_can_be_understood(tmp_path: Path) -> None:
     memory = image_run(tmp_path)
     expected = ["start", "descriptor", "resource", "datum_page", "event_page", "stop"]
     assert names_of(memory.run({}), fill="no") == expected
@@ -42,7 +43,7 @@ def test_documents_validate_against_the_schemas_and_are_json(tmp_path: Path, str
         event_model.schema_validators[event_model.DocumentNames[name]].validate(json.loads(json.dumps(doc)))
 
 
-def test_a_replay_gives_a_filler_that_fills_in_place_all_that_it_needs(tmp_path: Path) -> None:
+def test_a_replay_gives_a_filler_that_fills_in_place(tmp_path: Path) -> None:
     run = image_run(tmp_path).run({})
     filler = event_model.Filler({"NPY": NpyHandler}, inplace=True)
     for name, doc in run.documents(fill="no"):
@@ -80,7 +81,7 @@ def test_large_filled_pages_are_divided(tmp_path: Path, monkeypatch: pytest.Monk
     assert [len(page["uid"]) for page in pages_of(run, fill="no")] == [3]
 
 
-def test_delayed_pages_hold_dask_arrays_that_load_when_they_are_computed(tmp_path: Path) -> None:
+def test_delayed_pages_hold_dask_arrays_that_load_when_computed(tmp_path: Path) -> None:
     run = image_run(tmp_path).run({"NPY": NpyHandler})
     NpyHandler.loads.clear()
     [page] = pages_of(run, fill="delayed")
@@ -114,7 +115,7 @@ class LazyHandler(NpyHandler):
         return dask.array.from_array(np.load(self.path, mmap_mode="r")[i], name=f"lazy-{i}")
 
 
-def test_a_handler_with_a_way_of_its_own_to_delay_is_asked_for_it(tmp_path: Path) -> None:
+def test_a_handler_that_delays_in_its_own_way_is_asked(tmp_path: Path) -> None:
     memory = image_run(tmp_path, key=image_key((4, None), dtype_numpy="<f4"))
     for handler in (LazyHandler, functools.partial(LazyHandler, bound=1)):
         LazyHandler.loads = []
@@ -146,14 +147,14 @@ def two_streams() -> Memory:
     return recording.stop()
 
 
-def test_events_of_all_streams_come_in_order_of_time_or_stream_by_stream() -> None:
+def test_events_of_all_streams_come_by_time_or_by_stream() -> None:
     run = two_streams().run()
     pages = pages_of(run, fill="no")
     assert [page["data"]["n"] for page in pages] == [[0, 1], [2], [3], [4, 5]]
     assert [page["data"]["n"] for page in pages_of(run, fill="no", strict_order=False)] == [[0, 1, 3], [2, 4, 5]]
 
 
-def test_each_document_comes_once_and_events_that_are_there_twice_are_said(tmp_path: Path) -> None:
+def test_each_document_comes_once_and_doubled_events_warn(tmp_path: Path) -> None:
     memory = image_run(tmp_path)
     memory.pairs += [pair for pair in memory.pairs if pair[0] != "start"]
     for page_size in (1, 2, 100):
@@ -191,11 +192,11 @@ def test_datums_that_no_event_points_to_are_not_lost(tmp_path: Path) -> None:
         assert {page["resource"] for page in pages} == {used, unused}
 
 
-def test_what_a_consumer_does_to_a_page_is_not_done_to_the_store(tmp_path: Path) -> None:
+def test_a_consumers_change_of_a_page_does_not_reach_the_store(tmp_path: Path) -> None:
     memory = image_run(tmp_path)
     pages = list(memory.pages(memory.descriptors()[0]["uid"]))
     source = memory.source()
-    held = BlueskyRun.of(type(source)(**{**vars(source), "get_event_pages": lambda uid: pages}))
+    held = BlueskyRun.of(CallableSource.of(source, get_event_pages=lambda uid: pages))
     for name, doc in held.documents(fill="no"):
         if name == "event_page":
             doc["data"].clear()
@@ -214,7 +215,7 @@ def test_the_old_names_of_documents_warn(tmp_path: Path) -> None:
     assert filled["event_page"]["data"]["image"][0].shape == (4, 5)
 
 
-def test_partitions_together_are_the_stream_and_each_can_be_understood_alone(tmp_path: Path) -> None:
+def test_partitions_make_the_stream_and_each_stands_alone(tmp_path: Path) -> None:
     memory = image_run(tmp_path)
     primary = memory.run({"NPY": NpyHandler}).primary
     assert primary.npartitions == 1

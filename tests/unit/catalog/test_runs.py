@@ -8,10 +8,10 @@ from typing import Any
 
 import event_model
 import pytest
-from catalog_runs import SCALAR, Memory, NpyHandler, Recording, fields_run, image_run
 
+from tests.support.catalog.runs import SCALAR, Memory, NpyHandler, Recording, fields_run, image_run
 from underbutler.catalog import BlueskyRun, FillerFactory, Start, Stop, register_handler
-from underbutler.catalog.handlers import deregister_handler
+from underbutler.catalog.handlers.registry import deregister_handler
 from underbutler.errors import UsageError
 
 
@@ -25,7 +25,7 @@ def two_streams() -> Memory:
     return recording.stop()
 
 
-def test_a_run_is_a_mapping_of_its_streams_which_are_attributes_too() -> None:
+def test_a_run_maps_names_to_streams_which_are_attributes_too() -> None:
     run = two_streams().run()
     assert list(run) == ["primary", "problems"]
     assert len(run) == 2
@@ -38,7 +38,7 @@ def test_a_run_is_a_mapping_of_its_streams_which_are_attributes_too() -> None:
     assert run._ipython_key_completions_() == ["primary", "problems"]
 
 
-def test_a_stream_that_there_is_not_is_a_key_error_or_an_attribute_error() -> None:
+def test_an_unknown_stream_is_a_key_error_or_attribute_error() -> None:
     run = two_streams().run()
     with pytest.raises(KeyError, match=r"'primry'\. Did you mean 'primary'"):
         run["primry"]
@@ -58,14 +58,14 @@ def test_metadata_are_start_and_stop_and_what_else_is_known() -> None:
     assert run.uid == run.name == memory.start()["uid"]
 
 
-def test_a_run_that_is_open_has_no_stop_and_gets_one_when_it_ends() -> None:
+def test_an_open_run_has_no_stop_and_gets_one_when_it_ends() -> None:
     memory = two_streams()
     _, stop = memory.pairs.pop()
     run = memory.run()
     assert run.metadata["stop"] is None
     assert run.stop is None
     assert [name for name, _ in run.documents(fill="no")][-1] == "event_page"
-    assert "still open" in run._repr_html_()
+    assert "still running" in run._repr_html_()
     memory.pairs.append(("stop", stop))
     assert run.metadata["stop"] == stop
 
@@ -79,7 +79,7 @@ def test_a_run_that_has_only_begun_is_empty() -> None:
 
 
 @pytest.mark.parametrize("method", ["read", "to_dask"])
-def test_a_run_is_not_read_as_a_whole_and_says_which_streams_are(method: str) -> None:
+def test_a_run_is_not_read_as_a_whole_and_names_its_streams(method: str) -> None:
     with pytest.raises(
         NotImplementedError, match=rf"run\['primary'\].{method}\(\), run\['problems'\].{method}"
     ) as caught:
@@ -152,7 +152,7 @@ def test_the_filler_that_delays_gives_dask_arrays_to_others_too(tmp_path: Path) 
     assert int(image.compute()[0, 0]) == 40
 
 
-def test_a_handler_that_is_registered_later_is_found_by_a_run_that_exists(tmp_path: Path) -> None:
+def test_a_handler_registered_later_is_found_by_an_older_run(tmp_path: Path) -> None:
     run = BlueskyRun.of(image_run(tmp_path, spec="LATE").source())
     with pytest.raises(KeyError, match="'LATE' has no handler"):
         run.primary.read()
@@ -190,7 +190,7 @@ def test_file_lists_come_from_the_handler(tmp_path: Path) -> None:
     assert run.get_file_list(memory.resources()[0]) == [f"{path}#{row}" for row in range(3)]
 
 
-def test_a_resource_that_is_a_file_is_its_own_file_list_and_others_are_not_known(tmp_path: Path) -> None:
+def test_a_file_resource_is_its_own_list_and_others_are_unknown(tmp_path: Path) -> None:
     memory = image_run(tmp_path)
     run = memory.run({"NPY": lambda path: None})
     assert run.get_file_list(memory.resources()[0]) == [str(tmp_path / "images.npy")]
@@ -200,7 +200,7 @@ def test_a_resource_that_is_a_file_is_its_own_file_list_and_others_are_not_known
         run.get_file_list({**memory.resources()[0], "spec": "OTHER"})
 
 
-def test_transforms_patch_every_kind_without_changing_what_is_stored(tmp_path: Path) -> None:
+def test_transforms_patch_every_kind_but_not_what_is_stored(tmp_path: Path) -> None:
     memory = image_run(tmp_path)
     (tmp_path / "images.npy").rename(tmp_path / "renamed.npy")
 
@@ -254,7 +254,7 @@ def test_what_a_run_shows_of_itself() -> None:
     assert printer.said == repr(run)
 
 
-def test_stored_transforms_and_unknown_parameters_are_refused_at_once() -> None:
+def test_stored_transforms_and_unknown_parameters_are_refused() -> None:
     memory = fields_run(1, {"n": (SCALAR, float)})
     with pytest.raises(NotImplementedError, match="'event' cannot be transformed"):
         memory.run(transforms={"event": lambda doc: doc})

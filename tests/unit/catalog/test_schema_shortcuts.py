@@ -6,10 +6,10 @@ from typing import Any
 
 import event_model
 import pytest
-from catalog_rows import event_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.catalog.rows import event_of
 from underbutler.catalog import schema
 from underbutler.catalog.schema import DocumentError
 

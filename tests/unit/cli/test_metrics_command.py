@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
-from command_line import CommandLine
 from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.command_line import CommandLine
 
 
 @pytest.fixture
@@ -30,15 +29,3 @@ def test_an_address_that_is_none_is_refused(command: CommandLine, address: str) 
     said = command("metrics", "--serve", address)
     assert said.code == 2
     assert "127.0.0.1:9464" in said.err
-
-
-def test_a_port_that_is_taken_is_refused(command: CommandLine) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        said = command("metrics", "--serve", f"127.0.0.1:{taken.getsockname()[1]}")
-    assert said.code == 2
-    assert "in use" in said.err
-
-
-def test_records_that_are_away_end_it_with_3(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("UNDERBUTLER_DATABASE_URL", "postgresql+psycopg://nobody@127.0.0.1:1/x")
-    assert command("metrics").code == 3

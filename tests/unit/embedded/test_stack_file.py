@@ -28,7 +28,7 @@ def test_any_secret_comes_back_from_the_file_as_it_went(secret: str) -> None:
         assert read.get_secret_value() == secret
 
 
-def test_the_file_is_for_its_owner_only_even_where_an_open_one_was(tmp_path: Path) -> None:
+def test_the_file_is_its_owners_even_where_an_open_one_was(tmp_path: Path) -> None:
     file = tmp_path / STACK_FILE
     file.write_text("UNDERBUTLER_QUEUE=old\n")
     file.chmod(0o644)

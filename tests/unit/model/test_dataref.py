@@ -58,7 +58,7 @@ def test_a_reference_cannot_be_changed_through_its_data_id() -> None:
     assert REF.data_id["detector"] == 0
 
 
-def test_human_text_names_the_exposure_first_and_the_instrument_last() -> None:
+def test_human_text_has_the_exposure_first_the_instrument_last() -> None:
     assert str(REF) == "exposure=20130713005733 detector=0 instrument='STE3'"
 
 

@@ -45,7 +45,7 @@ def test_another_reason_has_another_fingerprint(one: tuple[str, str], other: tup
     assert fingerprint_of(*one) != fingerprint_of(*other)
 
 
-def test_a_fingerprint_is_twelve_hexadecimal_digits_and_stays_the_same_for_ever() -> None:
+def test_a_fingerprint_is_twelve_hex_digits_and_never_changes() -> None:
     """It is stored with each held target: another rendering would tear the groups of an upgraded site apart."""
     told = "child 17 of node/1a died of 'SIGKILL'"
     assert normalised(told) == "child <n> of <path> died of <quoted>"

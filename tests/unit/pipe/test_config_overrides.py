@@ -14,10 +14,12 @@ from lsst.pipe.base import Task
 
 from underbutler import CmdLineTask
 from underbutler.errors import UnknownNameError, UsageError
-from underbutler.pipe import apply_overrides, config_digest, config_json, effective_config, registry
-from underbutler.pipe import overrides as overrides_module
-from underbutler.pipe.job_config import differences
-from underbutler.pipe.overrides import apply_file, apply_text
+from underbutler.pipe import apply_overrides, config_digest, config_json, effective_config, plugins
+from underbutler.pipe.config import overrides as overrides_module
+from underbutler.pipe.config.job_config import differences
+from underbutler.pipe.config.overrides import split_word
+from underbutler.pipe.faults import Faults
+from underbutler.pipe.step_config import configure
 
 
 class DetectConfig(pexConfig.Config):
@@ -71,6 +73,21 @@ class TopTask(CmdLineTask):
         config.detect.threshold = 4.0
 
 
+def apply_text(config: TopConfig, word: str) -> list[Any]:
+    """Apply one ``PATH=VALUE``."""
+    return overrides_module.apply_text(config, *split_word(word), f"-c {word}")
+
+
+def apply_file(config: TopConfig, file: Path) -> list[list[Any]]:
+    """Apply a file as a command line does."""
+    line = TopTask._makeArgumentParser().read(["demo", "-C", str(file)])
+    faults = Faults()
+    configured = configure(config, None, line.request.steps[0].config, line.local, faults, "config")
+    faults.raise_if_any()
+    assert configured is not None
+    return list(configured.overrides)
+
+
 @pytest.fixture(autouse=True)
 def subtasks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Register one subtask, as an installed distribution would."""
@@ -81,7 +98,7 @@ def subtasks(monkeypatch: pytest.MonkeyPatch) -> None:
         return WaveTask
 
     monkeypatch.setattr(overrides_module, "load_subtask", load)
-    assert registry.SUBTASK_GROUP == "underbutler.subtasks"
+    assert plugins.SUBTASK_GROUP == "underbutler.subtasks"
 
 
 @pytest.mark.parametrize(
@@ -149,7 +166,7 @@ def test_a_word_becomes_data_that_gives_the_same_config_again(word: str, overrid
         ("detect.threshold.x=1", "'detect.threshold' is a value and has no fields"),
         ("detect.threshold", "-c takes PATH=VALUE"),
         ("=3", "needs the path of a config field"),
-        ("..=3", "is no path"),
+        ("..=3", "is not a valid config field"),
         ("parts.a.width=3", "'a'"),
     ],
 )
@@ -183,7 +200,7 @@ def test_data_of_another_type_is_refused(pair: Any) -> None:
         apply_overrides(TopConfig(), [pair])
 
 
-def test_overrides_apply_in_order_and_a_retarget_brings_its_own_fields() -> None:
+def test_overrides_apply_in_order_and_retargets_bring_fields() -> None:
     config = effective_config(TopTask, [["sub.threshold", 1.0], ["sub.target", "wave"], ["sub.width", 9]])
     rendered = config_json(config)
     assert rendered["sub"] == {"@target": f"{WaveTask.__module__}.WaveTask", "width": 9}
@@ -253,7 +270,7 @@ def test_a_toml_file_is_a_nested_config(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"over\.toml: There is no config field 'detect\.treshold'"):
         apply_file(config, file)
     file.write_text("config.detect.threshold = 3; import os")
-    with pytest.raises(UsageError, match="is no TOML"):
+    with pytest.raises(UsageError, match="is not TOML"):
         apply_file(config, file)
 
 

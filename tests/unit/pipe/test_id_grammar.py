@@ -11,7 +11,7 @@ from lsst.daf.butler import DimensionUniverse
 
 from underbutler.butlers import Range
 from underbutler.errors import UnknownNameError, UsageError
-from underbutler.pipe.id_values import cast_given, cross_product, parse_values, parse_words, product_size
+from underbutler.pipe.ids.id_values import cast_given, cross_product, parse_values, parse_words, product_size
 
 UNIVERSE = DimensionUniverse()
 KEYS = st.sampled_from(["detector", "exposure", "visit", "day_obs"])
@@ -37,13 +37,13 @@ def test_a_range_of_detectors_is_the_list_with_both_ends(begin: int, length: int
 
 
 @given(st.dictionaries(KEYS, st.lists(st.integers(), min_size=1, max_size=4, unique=True), min_size=1))
-def test_a_cross_product_has_every_combination_once_with_later_keys_fastest(values: dict[str, list[int]]) -> None:
+def test_a_cross_product_has_each_combination_once_in_order(values: dict[str, list[int]]) -> None:
     product = cross_product(values)
     assert [tuple(data_id.values()) for data_id in product] == list(itertools.product(*values.values()))
     assert len(product) == product_size(values)
 
 
-def test_a_range_over_exposures_stays_a_range_and_one_over_many_detectors_too() -> None:
+def test_ranges_of_exposures_and_of_many_detectors_stay_ranges() -> None:
     cast = cast_given(UNIVERSE, {"exposure": (Range(1, 9),), "detector": (Range(0, 10**9),), "instrument": ("STE3",)})
     assert cast == {"exposure": [Range(1, 9)], "detector": [Range(0, 10**9)], "instrument": ["STE3"]}
 
@@ -64,9 +64,9 @@ def test_values_are_cast_by_their_dimension() -> None:
         ("=1", "takes KEY=VALUE"),
         ("exposure=", "has an empty value"),
         ("exposure=1^^2", "has an empty value"),
-        ("exposure=1..", "'1..' is no range"),
-        ("exposure=1..x", "'1..x' is no range"),
-        ("exposure=1..2..3", "is no range"),
+        ("exposure=1..", "'1..' is not a range"),
+        ("exposure=1..x", "'1..x' is not a range"),
+        ("exposure=1..2..3", "is not a range"),
         ("exposure=1..9:0", "give a positive one"),
         ("exposure=1..9:-1", "give a positive one"),
         ("exposure=9..1", "descends; write 1..9"),

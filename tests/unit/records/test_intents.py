@@ -4,9 +4,10 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
-from record_rows import ON_BOTH, overtaken, running
 from sqlalchemy import Engine
 
+from tests.support.databases import ON_BOTH
+from tests.support.records.rows import overtaken, running
 from underbutler.errors import ConflictError
 from underbutler.records import Intent, JobStore
 
@@ -20,42 +21,42 @@ def intent(dataset_type: str = "calexp", **fields) -> Intent:
 def test_the_next_claim_sees_what_dead_ones_meant_to_write(store: JobStore, engine: Engine) -> None:
     _, (first,) = running(store)
     calexp, src = intent("calexp"), intent("src")
-    store.intend(first, [calexp, src, calexp])
-    assert store.intents_of_dead_claims(first) == []
+    store.intents.record(first, [calexp, src, calexp])
+    assert store.intents.of_dead_claims(first) == []
 
     second = overtaken(store, engine, first)
 
     old = [replace(one, claim_no=1) for one in (calexp, src)]
-    assert store.intents_of_dead_claims(second) == store.intents_of(second.target) == old
-    store.intend(second, [calexp])
-    assert store.intents_of_dead_claims(second) == old[1:]
-    assert store.intents_of(second.target) == [old[1], replace(calexp, claim_no=2)]
-    store.forget_intents([src.dataset_id])
-    assert store.intents_of_dead_claims(second) == []
+    assert store.intents.of_dead_claims(second) == store.intents.of_target(second.target) == old
+    store.intents.record(second, [calexp])
+    assert store.intents.of_dead_claims(second) == old[1:]
+    assert store.intents.of_target(second.target) == [old[1], replace(calexp, claim_no=2)]
+    store.intents.forget([src.dataset_id])
+    assert store.intents.of_dead_claims(second) == []
 
 
-def test_a_dataset_of_another_target_is_a_conflict_that_names_its_job(store: JobStore) -> None:
+def test_a_dataset_of_another_target_is_a_conflict_by_job(store: JobStore) -> None:
     job, (owner,) = running(store)
     _, (other,) = running(store)
     wanted, free = intent(), intent()
-    store.intend(owner, [wanted])
+    store.intents.record(owner, [wanted])
 
     with pytest.raises(ConflictError, match=f"belongs to job {job.id}") as caught:
-        store.intend(other, [free, wanted])
+        store.intents.record(other, [free, wanted])
 
     assert caught.value.fields["target"] == str(owner.target)
-    store.intend(owner, [free])
+    store.intents.record(owner, [free])
 
 
 def test_no_intent_is_no_statement(store: JobStore) -> None:
     _, (claim,) = running(store)
-    store.intend(claim, [])
-    store.forget_intents([])
+    store.intents.record(claim, [])
+    store.intents.forget([])
 
 
 def test_the_first_dataset_of_a_type_decides_for_its_job(store: JobStore) -> None:
     (job, _), (other, _) = running(store), running(store)
-    assert store.decide_large(job.id, "src", 100, 50)
-    assert store.decide_large(job.id, "src", 10, 50)
-    assert not store.decide_large(other.id, "src", 10, 50)
-    assert not store.decide_large(other.id, "src", 100, 50)
+    assert store.deliveries.decide_large(job.id, "src", 100, 50)
+    assert store.deliveries.decide_large(job.id, "src", 10, 50)
+    assert not store.deliveries.decide_large(other.id, "src", 10, 50)
+    assert not store.deliveries.decide_large(other.id, "src", 100, 50)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from record_rows import (
-    ON_BOTH,
+from sqlalchemy import Engine, update
+
+from tests.support.databases import ON_BOTH
+from tests.support.records.rows import (
     claim_of,
     delivering,
     explained,
@@ -17,13 +19,11 @@ from record_rows import (
     running,
     sent,
 )
-from sqlalchemy import Engine, update
-
-from underbutler.exposition import RecordsCollector
 from underbutler.metrics import exposition
 from underbutler.model.job import TargetState
 from underbutler.records import JobStore, Outcome, Parked, Worker
-from underbutler.records.tables import Claim, Target
+from underbutler.records.tables.jobs import Claim, Target
+from underbutler.records_collector import RecordsCollector
 from underbutler.settings import Settings
 from underbutler.sql import database_now, open_engine, write
 
@@ -40,7 +40,7 @@ def age(engine: Engine, seconds: float, *conditions: Any) -> None:
 
 @ON_BOTH
 def test_an_empty_service_is_all_zeros(store: JobStore) -> None:
-    seen = store.measures(60)
+    seen = store.measures.take(60)
     assert (seen.queued, seen.running, seen.delivering, seen.unsent, seen.notices, seen.parked) == (0,) * 6
     assert seen.jobs == {"pending": 0, "queued": 0, "executing": 0}
     assert (seen.held, seen.waiting, seen.waiting_age_s, seen.workers, seen.breakers) == ({},) * 5
@@ -49,36 +49,36 @@ def test_an_empty_service_is_all_zeros(store: JobStore) -> None:
 
 @ON_BOTH
 def test_each_number_is_what_is_in_the_rows(store: JobStore, engine: Engine) -> None:
-    store.create_job(new_job(3))
+    store.submissions.create_job(new_job(3))
     sent(store)
     age(engine, 500, Target.sent_at.is_not(None))
     running(store, 2)
     made = product()
     claim = delivering(store)
-    store.complete(claim, Outcome(state=TargetState.DONE, products=[made], notices=[notice_of(made, claim)]))
+    store.claims.complete(claim, Outcome(state=TargetState.DONE, products=[made], notices=[notice_of(made, claim)]))
     resumed = delivering(store)
     with write(engine) as connection:
         connection.execute(
             update(Claim).where(Claim.target_id == resumed.target).values(started_at=Claim.started_at - 900)
         )
-    assert store.give_back(resumed, reason="the annex is away") is TargetState.DELIVERING
+    assert store.claims.give_back(resumed, reason="the annex is away") is TargetState.DELIVERING
     claim_of(store, resumed.target, send_no=0)
-    (held,) = store.targets(store.create_job(new_job(1, task="makeFlat")).id)
-    store.hold(held.id, "nobody knows why")
-    waits, due = store.targets(store.create_job(new_job(2, queue="bulk")).id)
-    store.defer(waits.id, "d" * 64, waits.send_no, reason="later", delay_s=600)
+    (held,) = store.read.targets(store.submissions.create_job(new_job(1, task="makeFlat")).id)
+    store.waiting.hold(held.id, "nobody knows why")
+    waits, due = store.read.targets(store.submissions.create_job(new_job(2, queue="bulk")).id)
+    store.waiting.defer(waits.id, "d" * 64, waits.send_no, reason="later", delay_s=600)
     age(engine, 100, Target.id == due.id)
-    store.park(Parked(kind="header", reason="not ours", queue="reduce", raw=b"x"))
-    store.worker_alive(worker("one"))
-    store.worker_alive(worker("two"))
-    store.worker_unfit("two", "no space")
-    store.worker_alive(worker("gone"))
-    store.worker_ended("gone")
-    store.breaker_failed("demo", "away", failures=1, open_s=60, cap_s=60)
-    store.breaker_failed("other", "away", failures=9, open_s=60, cap_s=60)
-    store.remember("swept")
+    store.quarantine.park(Parked(kind="header", reason="not ours", queue="reduce", raw=b"x"))
+    store.workers.mark_alive(worker("one"))
+    store.workers.mark_alive(worker("two"))
+    store.workers.mark_unfit("two", "no space")
+    store.workers.mark_alive(worker("gone"))
+    store.workers.mark_ended("gone")
+    store.breakers.count_failure("demo", "away", failures=1, open_s=60, cap_s=60)
+    store.breakers.count_failure("other", "away", failures=9, open_s=60, cap_s=60)
+    store.sweep.remember("swept")
 
-    seen = store.measures(60)
+    seen = store.measures.take(60)
 
     assert (seen.queued, seen.running, seen.delivering) == (5, 2, 1)
     assert seen.jobs == {"pending": 0, "queued": 2, "executing": 2}
@@ -100,12 +100,12 @@ def test_each_number_is_what_is_in_the_rows(store: JobStore, engine: Engine) -> 
 
 
 def test_no_question_reads_the_whole_table(store: JobStore, engine: Engine) -> None:
-    store.create_job(new_job(3))
+    store.submissions.create_job(new_job(3))
     sent(store)
     let_send_lease_expire(engine)
-    claim_of(store, store.targets(store.jobs()[0].id)[0].id)
+    claim_of(store, store.read.targets(store.read.jobs()[0].id)[0].id)
     plans = explained(engine)
-    store.measures(60)
+    store.measures.take(60)
     for index in ("job_phase", "target_leased", "target_job_id_state", "target_unsent", "target_sent", "target_held"):
         assert any(f"ix_{index}" in plan for plan in plans.values()), index
     for statement, plan in plans.items():
@@ -113,9 +113,7 @@ def test_no_question_reads_the_whole_table(store: JobStore, engine: Engine) -> N
             assert f"SCAN {table}\n" not in f"{plan}\n", f"{statement}\n{plan}"
 
 
-def test_records_that_are_away_are_said_to_be_so_and_asked_again_later(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_absent_records_are_reported_and_asked_again_later(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     def jobs() -> JobStore:
@@ -128,7 +126,7 @@ def test_records_that_are_away_are_said_to_be_so_and_asked_again_later(
         assert "underbutler_records_up 0.0" in text
         assert "underbutler_targets" not in text
     assert len(asked) == 1, "it is asked once for all that come at the same time"
-    monkeypatch.setattr("underbutler.exposition.KEPT_S", 0.0)
+    monkeypatch.setattr("underbutler.records_collector.KEPT_S", 0.0)
     exposition(collector)
     assert len(asked) == 2
     assert "the file does not exist" in collector.trouble

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from record_history import at_revision, insert_rows_of_the_first_release
-from record_rows import ON_BOTH, claim_of, ended, keys
 from sqlalchemy import Engine, text
 
-import underbutler.catalog.tables
-import underbutler.records.tables  # noqa: F401
+import underbutler.catalog.database.tables
+import underbutler.records.tables.jobs  # noqa: F401
+from tests.support.databases import ON_BOTH
+from tests.support.records.history import at_revision, insert_job_of_the_fourth_schema, insert_rows_of_the_first_release
+from tests.support.records.rows import claim_of, ended, keys
+from tests.support.services import eventually
 from underbutler import migrations
 from underbutler.errors import UsageError
 from underbutler.migrations import HEAD, VERSION_TABLE, is_current, upgrade
@@ -79,16 +82,62 @@ def test_rows_of_the_first_release_go_on_after_the_upgrade(url: str) -> None:
     assert is_current(url)
     engine = open_engine(url)
     store = JobStore(engine)
-    assert [row.state for row in store.targets(job)] == ["queued", "running", "delivering", "done"]
-    assert not any(row.cancel_requested for row in store.targets(job))
-    assert keys(store.take_unsent()) == [(queued, 1)]
-    expired = store.expired_claims()
+    assert [row.state for row in store.read.targets(job)] == ["queued", "running", "delivering", "done"]
+    assert not any(row.cancel_requested for row in store.read.targets(job))
+    assert keys(store.outbox.take()) == [(queued, 1)]
+    expired = store.leases.expired()
     assert {held.target for held in expired} == {running, delivering}
     assert sorted(ended(store, one, "expired") for one in expired) == [TargetState.DELIVERING, TargetState.QUEUED]
-    assert [row.id for row in store.ended_unchecked()] == [done]
+    assert [row.id for row in store.sweep.ended_unchecked()] == [done]
     for target in (queued, running, delivering):
-        store.complete(claim_of(store, target), Outcome(state=TargetState.DONE))
-    assert (store.job(job).phase, store.job(job).n_open) == (Phase.COMPLETED, 0)
+        store.claims.complete(claim_of(store, target), Outcome(state=TargetState.DONE))
+    assert (store.read.job(job).phase, store.read.job(job).n_open) == (Phase.COMPLETED, 0)
+    engine.dispose()
+
+
+@pytest.mark.parametrize("url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True)
+def test_a_job_of_the_last_release_has_one_step_of_its_own(url: str) -> None:
+    """Whether it was submitted before the upgrade, or after it by a submitter that was not upgraded yet."""
+    at_revision(url, "0004")
+    before = insert_job_of_the_fourth_schema(url, scan_id=1, config={"b": 1.0, "a": [1e22]})
+    upgrade(url)
+    after = insert_job_of_the_fourth_schema(url, scan_id=2, config={"b": 2.0})
+
+    engine = open_engine(url)
+    store = JobStore(engine)
+    for (job, target), config in ((before, "{'b': 1.0, 'a': [1e+22]}"), (after, "{'b': 2.0}")):
+        row = store.read.job(job)
+        (step,) = row.steps
+        assert (step.ordinal, step.label, step.task, step.config_digest) == (0, "processCcd", "processCcd", "c" * 64)
+        assert (step.overrides, step.options, row.request) == ([["isr.doFlat", False]], {"replace": True}, None)
+        assert repr(step.config) == config, "its text is what the digest was made of"
+        (outgoing,) = store.outbox.take(job=job)
+        assert (outgoing.message.envelope.target, outgoing.message.envelope.config) == (target, "c" * 64)
+        claim = claim_of(store, target)
+        assert claim.step == 0
+        store.claims.complete(claim, Outcome(state=TargetState.DONE))
+        assert store.read.job(job).phase == Phase.COMPLETED
+    engine.dispose()
+
+
+@pytest.mark.postgres
+def test_an_upgrade_waits_for_a_target_that_ends(postgres_url: str) -> None:
+    """A worker has locked its target and still has to count it in the job when the upgrade begins."""
+    at_revision(postgres_url, "0004")
+    job, target = insert_job_of_the_fourth_schema(postgres_url, scan_id=1, config={})
+    engine = open_engine(postgres_url)
+    here = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    waits = text(f"SELECT count(*) FROM pg_locks WHERE NOT granted AND {here}")
+    with ThreadPoolExecutor(1) as pool:
+        with write(engine) as worker:
+            worker.execute(text("UPDATE target SET state = 'aborted', ended_at = 3 WHERE id = :id"), {"id": target})
+            upgrading = pool.submit(upgrade, postgres_url)
+            with read(engine) as observer:
+                eventually(lambda: observer.execute(waits).scalar_one(), 60, "an upgrade that waits")
+            worker.execute(text("UPDATE job SET n_open = 0, phase = 'ABORTED' WHERE id = :id"), {"id": job})
+        upgrading.result(timeout=60)
+    row = JobStore(engine).read.job(job)
+    assert (row.phase, row.n_open, len(row.steps)) == (Phase.ABORTED, 0, 1)
     engine.dispose()
 
 

@@ -33,7 +33,7 @@ def test_tables_of_another_release_are_said(engine: Engine) -> None:
     with write(engine) as connection:
         connection.execute(text("ALTER TABLE job RENAME COLUMN traceparent TO something_newer"))
     with pytest.raises(RecordsUnavailableError, match="its tables are of another release"):
-        JobStore(engine).jobs()
+        JobStore(engine).read.jobs()
 
 
 def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
@@ -41,13 +41,6 @@ def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
     path.write_text("SIMPLE  =                    T / conforms to FITS standard\n" * 100)
     with pytest.raises(RecordsUnavailableError, match="the file is not a SQLite database"):
         JobStore(open_engine(f"sqlite:///{path}")).ping()
-
-
-def test_a_server_that_is_away_is_said_without_the_password() -> None:
-    store = JobStore(open_engine("postgresql://ann:secret@127.0.0.1:1/records", wait_s=1))
-    with pytest.raises(RecordsUnavailableError, match=r"127\.0\.0\.1:1/records") as caught:
-        store.ping()
-    assert "secret" not in str(caught.value) + str(caught.value.fields)
 
 
 @pytest.mark.parametrize("url", ["records.db", "mysql://host/records", ""])
@@ -111,5 +104,5 @@ def test_the_clock_is_the_databases(engine: Engine) -> None:
         assert connection.execute(select(database_now())).scalar_one() == pytest.approx(time.time(), abs=2)
 
 
-def test_json_keeps_numbers_as_they_were_and_drops_what_is_no_number() -> None:
+def test_json_keeps_numbers_and_drops_what_is_no_number() -> None:
     assert to_json({"a": 1e16, "b": [float("inf"), 2]}) == '{"a": 1e+16, "b": [null, 2]}'

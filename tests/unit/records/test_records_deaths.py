@@ -9,12 +9,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from record_deaths import Died, death, everything
-from record_rows import (
+from sqlalchemy import Engine
+
+from tests.support.databases import ON_BOTH, empty_tables
+from tests.support.records.deaths import Died, death, everything
+from tests.support.records.rows import (
     DIGEST,
-    ON_BOTH,
     claim_of,
-    empty_tables,
     ended,
     keys,
     let_destruction_come,
@@ -26,8 +27,6 @@ from record_rows import (
     product,
     sent,
 )
-from sqlalchemy import Engine
-
 from underbutler.errors import ConflictError
 from underbutler.model.job import TargetState
 from underbutler.records import Claim, Intent, JobStore, Outcome, Parked, StandDown, Submission, Upload, Worker
@@ -43,7 +42,7 @@ UPLOADS = [Upload(bucket="b", key="1"), Upload(bucket="b", key="2")]
 
 
 def _submitted(store: JobStore) -> Any:
-    return store.create_job(JOB)
+    return store.submissions.create_job(JOB)
 
 
 def _claims(store: JobStore) -> list[Claim]:
@@ -58,19 +57,19 @@ def _delivered(claim: Claim) -> Outcome:
 
 
 def create_job(store: JobStore, engine: Engine) -> Act:
-    store.record_submission(Submission(job=JOB.id, repo="demo", out="demo", run="r", own_run=True, user="ann"))
+    store.submissions.announce(Submission(job=JOB.id, repo="demo", out="demo", run="r", own_run=True, user="ann"))
     return lambda: _submitted(store)
 
 
 def take_unsent(store: JobStore, engine: Engine) -> Act:
     _submitted(store)
-    return store.take_unsent
+    return store.outbox.take
 
 
 def mark_sent(store: JobStore, engine: Engine) -> Act:
     _submitted(store)
-    taken = keys(store.take_unsent())
-    return lambda: store.mark_sent(taken)
+    taken = keys(store.outbox.take())
+    return lambda: store.outbox.mark_sent(taken)
 
 
 def claim(store: JobStore, engine: Engine) -> Act:
@@ -81,22 +80,22 @@ def claim(store: JobStore, engine: Engine) -> Act:
 def begin_delivery(store: JobStore, engine: Engine) -> Act:
     one = _claims(store)[0]
     made = [product(dataset_id=dataset, url=None) for dataset in DATASETS]
-    return lambda: store.begin_delivery(one, made, scalars={"a": 1}, seconds=1.0, uploads=UPLOADS)
+    return lambda: store.claims.begin_delivery(one, made, scalars={"a": 1}, seconds=1.0, uploads=UPLOADS)
 
 
 def add_uploads(store: JobStore, engine: Engine) -> Act:
     one = _claims(store)[0]
-    return lambda: store.add_uploads(one, UPLOADS)
+    return lambda: store.uploads.add(one, UPLOADS)
 
 
 def complete(store: JobStore, engine: Engine) -> Act:
     one = _claims(store)[0]
-    return lambda: store.complete(one, _delivered(one))
+    return lambda: store.claims.complete(one, _delivered(one))
 
 
 def give_back(store: JobStore, engine: Engine) -> Act:
     one = _claims(store)[0]
-    return lambda: store.give_back(one, reason="S3 was away", end="transient", not_before_in_s=60)
+    return lambda: store.claims.give_back(one, reason="S3 was away", end="transient", not_before_in_s=60)
 
 
 def end_claim(store: JobStore, engine: Engine) -> Act:
@@ -111,7 +110,7 @@ def hold_after_deaths(store: JobStore, engine: Engine) -> Act:
 
 def cut(store: JobStore, engine: Engine) -> Act:
     one = _claims(store)[0]
-    store.cancel(JOB.id)
+    store.cancellation.cancel(JOB.id)
     return lambda: ended(store, one, "aborted")
 
 
@@ -123,92 +122,92 @@ def expire(store: JobStore, engine: Engine) -> Act:
 
 def renew_worker(store: JobStore, engine: Engine) -> Act:
     _claims(store)
-    return lambda: store.renew_worker("w1", None, 600)
+    return lambda: store.leases.renew_worker("w1", None, 600)
 
 
 def cancel(store: JobStore, engine: Engine) -> Act:
     _submitted(store)
     claim_of(store, JOB.targets[0].id)
-    return lambda: store.cancel(JOB.id)
+    return lambda: store.cancellation.cancel(JOB.id)
 
 
 def cancel_target(store: JobStore, engine: Engine) -> Act:
     _submitted(store)
-    return lambda: store.cancel_target(JOB.targets[0].id)
+    return lambda: store.cancellation.cancel_target(JOB.targets[0].id)
 
 
 def defer(store: JobStore, engine: Engine) -> Act:
     _submitted(store)
     sent(store)
-    return lambda: store.defer(JOB.targets[0].id, DIGEST, 1, reason="no task", delay_s=60)
+    return lambda: store.waiting.defer(JOB.targets[0].id, DIGEST, 1, reason="no task", delay_s=60)
 
 
 def hold(store: JobStore, engine: Engine) -> Act:
     _submitted(store)
-    return lambda: store.hold(JOB.targets[0].id, "no task")
+    return lambda: store.waiting.hold(JOB.targets[0].id, "no task")
 
 
 def forget_sent(store: JobStore, engine: Engine) -> Act:
     _submitted(store)
     lost = sent(store)
-    return lambda: store.forget_sent(lost)
+    return lambda: store.outbox.forget_sent(lost)
 
 
 def intend(store: JobStore, engine: Engine) -> Act:
     one = overtaken(store, engine, _claims(store)[0])
-    return lambda: store.intend(one, [Intent(dataset_id=d, dataset_type="t", run="r") for d in DATASETS])
+    return lambda: store.intents.record(one, [Intent(dataset_id=d, dataset_type="t", run="r") for d in DATASETS])
 
 
 def ended_unchecked(store: JobStore, engine: Engine) -> Act:
     for one in _claims(store):
-        store.complete(one, Outcome(state=TargetState.DONE))
-    return store.ended_unchecked
+        store.claims.complete(one, Outcome(state=TargetState.DONE))
+    return store.sweep.ended_unchecked
 
 
 def uploads_to_clean(store: JobStore, engine: Engine) -> Act:
     one = _claims(store)[0]
     made = product(url="s3://b/1")
-    store.begin_delivery(one, [], uploads=UPLOADS)
-    store.complete(one, Outcome(state=TargetState.DONE, products=[made]))
-    return store.uploads_to_clean
+    store.claims.begin_delivery(one, [], uploads=UPLOADS)
+    store.claims.complete(one, Outcome(state=TargetState.DONE, products=[made]))
+    return store.uploads.to_clean
 
 
 def destroy_due(store: JobStore, engine: Engine) -> Act:
     first, *others = _claims(store)
-    store.decide_large(JOB.id, "calexp", 1, 1)
-    store.begin_delivery(first, [], uploads=UPLOADS)
-    store.complete(first, _delivered(first))
+    store.deliveries.decide_large(JOB.id, "calexp", 1, 1)
+    store.claims.begin_delivery(first, [], uploads=UPLOADS)
+    store.claims.complete(first, _delivered(first))
     for one in others:
-        store.complete(one, Outcome(state=TargetState.FAILED))
-    store.mark_notices_sent([notice.id for notice in store.notices(JOB.id)])
+        store.claims.complete(one, Outcome(state=TargetState.FAILED))
+    store.outbox.mark_notices_sent([notice.id for notice in store.read.notices(JOB.id)])
     let_destruction_come(engine, JOB.id)
-    return store.destroy_due
+    return store.lifetimes.destroy_due
 
 
 def stale_submissions(store: JobStore, engine: Engine) -> Act:
-    store.record_submission(Submission(job=JOB.id, repo="demo", out="demo", run="r", own_run=True, user="ann"))
-    return lambda: store.stale_submissions(-1)
+    store.submissions.announce(Submission(job=JOB.id, repo="demo", out="demo", run="r", own_run=True, user="ann"))
+    return lambda: store.submissions.give_up_stale(-1)
 
 
 def worker_alive(store: JobStore, engine: Engine) -> Act:
     worker = Worker(id="h/1", name="w@h", host="h", pid=1, keeper_pid=2, queue="reduce", concurrency=2)
-    return lambda: store.worker_alive(worker)
+    return lambda: store.workers.mark_alive(worker)
 
 
 def breaker_failed(store: JobStore, engine: Engine) -> Act:
-    return lambda: store.breaker_failed("demo", "away", failures=1, open_s=60, cap_s=60)
+    return lambda: store.breakers.count_failure("demo", "away", failures=1, open_s=60, cap_s=60)
 
 
 def park(store: JobStore, engine: Engine) -> Act:
-    return lambda: store.park(Parked(kind="undecodable", reason="not JSON", queue="reduce", raw=b"x"))
+    return lambda: store.quarantine.park(Parked(kind="undecodable", reason="not JSON", queue="reduce", raw=b"x"))
 
 
 def remember(store: JobStore, engine: Engine) -> Act:
-    return lambda: store.remember("swept", {"a": 1})
+    return lambda: store.sweep.remember("swept", {"a": 1})
 
 
 def keep_token(store: JobStore, engine: Engine) -> Act:
-    return lambda: store.keep_token("h", "ann", b"cipher", 1.0)
+    return lambda: store.tokens.keep("h", "ann", b"cipher", 1.0)
 
 
 REPEATABLE: list[Situation] = [
@@ -260,28 +259,28 @@ def test_a_process_that_dies_at_any_event_leaves_all_or_nothing(store: JobStore,
     assert died > 1
 
 
-def test_a_submitter_that_did_not_hear_the_answer_is_told_that_its_job_exists(store: JobStore) -> None:
-    store.create_job(JOB)
+def test_a_submitter_that_lost_the_answer_learns_its_job_exists(store: JobStore) -> None:
+    store.submissions.create_job(JOB)
     with pytest.raises(ConflictError, match=f"Job {JOB.id}"):
-        store.create_job(JOB)
-    assert store.job(JOB.id).n_targets == 3
+        store.submissions.create_job(JOB)
+    assert store.read.job(JOB.id).n_targets == 3
 
 
-def test_a_child_that_died_with_its_claim_is_judged_by_its_lease(store: JobStore, engine: Engine) -> None:
+def test_a_child_dead_with_its_claim_is_judged_by_its_lease(store: JobStore, engine: Engine) -> None:
     """Whoever repeats the claim stands down; a sweeper brings the target on."""
     act = claim(store, engine)
     act()
     with pytest.raises(StandDown, match="live in claim 1"):
         act()
     let_lease_expire(engine, JOB.targets[0].id)
-    (held,) = store.expired_claims()
+    (held,) = store.leases.expired()
     assert ended(store, held, "expired") is TargetState.QUEUED
     assert claim_of(store, held.target).claim_no == 2
 
 
-def test_a_sender_that_did_not_hear_the_answer_leaves_its_rows_to_the_next(store: JobStore, engine: Engine) -> None:
+def test_a_sender_that_lost_the_answer_leaves_rows_to_the_next(store: JobStore, engine: Engine) -> None:
     _submitted(store)
-    assert {number for _, number in keys(store.take_unsent())} == {1}
-    assert store.take_unsent() == []
+    assert {number for _, number in keys(store.outbox.take())} == {1}
+    assert store.outbox.take() == []
     let_send_lease_expire(engine)
-    assert {number for _, number in keys(store.take_unsent())} == {2}
+    assert {number for _, number in keys(store.outbox.take())} == {2}

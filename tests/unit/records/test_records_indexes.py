@@ -6,26 +6,26 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from record_rows import explained
 from sqlalchemy import Engine
 
+from tests.support.records.rows import explained
 from underbutler.records import JobStore
 
 FREQUENT: dict[str, Callable[[JobStore], Any]] = {
-    "ix_target_unsent": lambda store: store.take_unsent(),
+    "ix_target_unsent": lambda store: store.outbox.take(),
     "ix_target_sent": lambda store: (
-        store.oldest_sent("reduce", 10),
-        store.queued_and_sent("reduce"),
-        store.queues(),
+        store.outbox.oldest_sent("reduce", 10),
+        store.outbox.count_sent("reduce"),
+        store.outbox.queues(),
     ),
     "ix_target_leased": lambda store: (
-        store.claims_of_worker("w1"),
-        store.renew_worker("w1", [1], 60),
-        store.expired_claims(),
+        store.leases.of_worker("w1"),
+        store.leases.renew_worker("w1", [1], 60),
+        store.leases.expired(),
     ),
-    "ix_target_unchecked": lambda store: store.ended_unchecked(),
-    "ix_target_held": lambda store: store.held(fingerprint="f"),
-    "ix_notice_unsent": lambda store: store.take_unsent_notices(),
+    "ix_target_unchecked": lambda store: store.sweep.ended_unchecked(),
+    "ix_target_held": lambda store: store.quarantine.held(fingerprint="f"),
+    "ix_notice_unsent": lambda store: store.outbox.take_notices(),
 }
 
 

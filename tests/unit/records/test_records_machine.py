@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
-from mortal_machine import MortalMachine
-from record_machine import RecordsMachine
-from record_rows import ON_BOTH
 from sqlalchemy import Engine
 
+from tests.support.databases import ON_BOTH
+from tests.support.records.machine import RecordsMachine
+from tests.support.records.mortal_machine import MortalMachine
 from underbutler.sql import is_postgresql, metadata
 
 
@@ -27,13 +27,15 @@ def run(machine: type[RecordsMachine], engine: Engine, examples: int) -> None:
     )
 
 
+@pytest.mark.machine
 @ON_BOTH
 def test_any_order_of_events_leaves_the_records_true(engine: Engine) -> None:
     run(RecordsMachine, engine, 45)
 
 
+@pytest.mark.machine
 @ON_BOTH
-def test_processes_that_die_between_any_two_statements_leave_the_records_true(engine: Engine) -> None:
+def test_deaths_between_statements_leave_the_records_true(engine: Engine) -> None:
     run(MortalMachine, engine, 45)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from underbutler.records import FiringState, JobStore
 from underbutler.schedules.clocks import clock_of
 from underbutler.schedules.files import parse_schedules
@@ -29,7 +30,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(STEPS, st.sampled_from(["catch_up", "latest", "skip"]), st.integers(7, 120))
 def test_every_slot_is_decided_once(store: JobStore, steps: list[tuple[str, float]], missed: str, every: int) -> None:
     name, config = f"s{next(NUMBERS)}", itertools.count()
@@ -41,12 +42,12 @@ def test_every_slot_is_decided_once(store: JobStore, steps: list[tuple[str, floa
 
     now, number = NOW, next(config)
     load(number)
-    due_after = clock_of(definition_of(store.schedule(name))).due_after
+    due_after = clock_of(definition_of(store.schedules.entry(name))).due_after
     to_decide: set[float] = set()  # slots that a tick has passed while the entry was not paused
     next_slot, paused = due_after(now), False
     for step, seconds in steps:
         now += seconds
-        row = store.schedule(name)
+        row = store.schedules.entry(name)
         if step in ("tick", "both beats"):
             for beat in ("a", "b") if step == "both beats" else ("a",):
                 while fire_due(store, now, fired_by=beat):
@@ -55,15 +56,15 @@ def test_every_slot_is_decided_once(store: JobStore, steps: list[tuple[str, floa
                 to_decide.add(next_slot)
                 next_slot = due_after(next_slot)
         elif step == "pause":
-            store.pause_schedule(row.id, who="ann")
+            store.schedules.pause(row.id, who="ann")
             paused = True
         elif step == "resume":
-            if store.resume_schedule(row.id, next_due=due_after(now), since=now, who="ann"):
+            if store.schedules.resume(row.id, next_due=due_after(now), since=now, who="ann"):
                 next_slot, paused = due_after(now), False
         else:
             number = next(config) if step == "other config" else number
             load(number)
-    rows = store.firings(store.schedule(name).id, limit=100_000)
+    rows = store.firings.latest(store.schedules.entry(name).id, limit=100_000)
     dues = [row.due_at for row in rows]
     fired = {row.due_at for row in rows if row.state is FiringState.WAITING}
     assert len(set(dues)) == len(dues)

@@ -6,14 +6,15 @@ from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
-from record_rows import ON_BOTH, claim_of, ended, new_job, new_target, running
 from sqlalchemy import Engine, update
 
+from tests.support.databases import ON_BOTH
+from tests.support.records.rows import claim_of, ended, new_job, new_target, running
 from underbutler.errors import UnknownNameError, UsageError
 from underbutler.model.job import TargetState
 from underbutler.records import JobStore, Outcome, Parked, ParkedRow, StandDown, StandDownReason, Worker
-from underbutler.records.service_tables import Breaker as BreakerTable
-from underbutler.records.service_tables import Worker as WorkerTable
+from underbutler.records.tables.service import Breaker as BreakerTable
+from underbutler.records.tables.service import Worker as WorkerTable
 from underbutler.sql import write
 
 pytestmark = ON_BOTH
@@ -26,43 +27,43 @@ TWO = replace(ONE, id="host/2", name="a@host", pid=3)
 
 
 def test_a_worker_is_seen_again_and_again(store: JobStore) -> None:
-    store.worker_alive(ONE)
-    (first,) = store.workers()
-    store.worker_alive(replace(ONE, keeper_pid=9))
-    (again,) = store.workers()
+    store.workers.mark_alive(ONE)
+    (first,) = store.workers.known()
+    store.workers.mark_alive(replace(ONE, keeper_pid=9))
+    (again,) = store.workers.known()
     assert (again.started_at, again.keeper_pid, again.ended_at) == (first.started_at, 9, None)
     assert again.seen_at >= first.seen_at
-    store.worker_alive(TWO)
-    assert [row.id for row in store.workers()] == ["host/2", "host/1"]
+    store.workers.mark_alive(TWO)
+    assert [row.id for row in store.workers.known()] == ["host/2", "host/1"]
 
 
 def test_only_those_that_live_are_listed_when_asked(store: JobStore, engine: Engine) -> None:
     for worker in (ONE, TWO):
-        store.worker_alive(worker)
-    store.worker_ended(ONE.id)
-    store.worker_ended("nobody")
-    assert [row.id for row in store.workers(living_within_s=60)] == [TWO.id]
+        store.workers.mark_alive(worker)
+    store.workers.mark_ended(ONE.id)
+    store.workers.mark_ended("nobody")
+    assert [row.id for row in store.workers.known(living_within_s=60)] == [TWO.id]
     with write(engine) as connection:
         connection.execute(update(WorkerTable).values(seen_at=WorkerTable.seen_at - 100))
-    assert store.workers(living_within_s=60) == []
-    assert len(store.workers()) == 2
-    assert store.forget_workers(1000) == 0
-    assert store.forget_workers(50) == 2
-    assert store.workers() == []
+    assert store.workers.known(living_within_s=60) == []
+    assert len(store.workers.known()) == 2
+    assert store.workers.forget(1000) == 0
+    assert store.workers.forget(50) == 2
+    assert store.workers.known() == []
 
 
 def test_a_worker_says_since_when_and_why_it_is_unfit(store: JobStore) -> None:
-    store.worker_alive(ONE)
-    store.worker_unfit(ONE.id, "/scratch is full")
-    (row,) = store.workers()
+    store.workers.mark_alive(ONE)
+    store.workers.mark_unfit(ONE.id, "/scratch is full")
+    (row,) = store.workers.known()
     since = row.unfit_since
     assert row.unfit_reason == "/scratch is full"
-    store.worker_unfit(ONE.id, "/scratch is still full")
-    store.worker_alive(ONE)
-    (row,) = store.workers()
+    store.workers.mark_unfit(ONE.id, "/scratch is still full")
+    store.workers.mark_alive(ONE)
+    (row,) = store.workers.known()
     assert (row.unfit_reason, row.unfit_since) == ("/scratch is still full", since)
-    store.worker_unfit(ONE.id, None)
-    (row,) = store.workers()
+    store.workers.mark_unfit(ONE.id, None)
+    (row,) = store.workers.known()
     assert (row.unfit_reason, row.unfit_since) == (None, None)
 
 
@@ -73,7 +74,7 @@ BOUNDS = {"failures": 3, "open_s": 30.0, "cap_s": 100.0}
 
 def fail(store: JobStore, label: str = "demo") -> float | None:
     """Fail once; return for how long the breaker is open."""
-    until = store.breaker_failed(label, "no such host", **BOUNDS)
+    until = store.breakers.count_failure(label, "no such host", **BOUNDS)
     return None if until is None else round(until - store.now())
 
 
@@ -89,42 +90,44 @@ def test_a_breaker_opens_after_some_failures_for_a_growing_time(store: JobStore,
         opened.append(fail(store))
         let_it_close(engine)
     assert opened == [pytest.approx(seconds, abs=5) for seconds in (30, 60, 100, 100)]
-    (row,) = store.breakers()
+    (row,) = store.breakers.failing()
     assert (row.label, row.failures, row.trips, row.reason) == ("demo", 6, 4, "no such host")
 
 
 def test_failures_while_it_is_open_do_not_prolong_it(store: JobStore) -> None:
     """Children that had claimed before it opened fail too: they say nothing new."""
     for _ in range(3):
-        until = store.breaker_failed("demo", "no such host", **BOUNDS)
-    assert store.breaker_failed("demo", "no such host", **BOUNDS) == until
-    assert store.breakers()[0].trips == 1
+        until = store.breakers.count_failure("demo", "no such host", **BOUNDS)
+    assert store.breakers.count_failure("demo", "no such host", **BOUNDS) == until
+    assert store.breakers.failing()[0].trips == 1
 
 
 def test_a_label_that_opens_closes_its_breaker(store: JobStore) -> None:
-    assert not store.breaker_closed("demo")
+    assert not store.breakers.close("demo")
     for _ in range(3):
         fail(store)
-    assert store.breaker_closed("demo")
-    assert store.breakers() == []
-    assert not store.breaker_closed("demo")
+    assert store.breakers.close("demo")
+    assert store.breakers.failing() == []
+    assert not store.breakers.close("demo")
     assert fail(store) is None
 
 
 def test_targets_of_an_open_breaker_wait_and_others_go_on(store: JobStore, engine: Engine) -> None:
     read_only, written, other = (
-        store.targets(store.create_job(new_job(repo=repo, out=out)).id)[0].id
+        store.read.targets(store.submissions.create_job(new_job(repo=repo, out=out)).id)[0].id
         for repo, out in (("bad", "demo"), ("demo", "bad"), ("demo", "demo"))
     )
     for _ in range(3):
         fail(store, "bad")
 
     for target in (read_only, written):
-        with pytest.raises(StandDown, match=r"'bad' is left alone for .*no such host") as caught:
+        with pytest.raises(
+            StandDown, match=r"circuit breaker for repository 'bad' is open for .*no such host"
+        ) as caught:
             claim_of(store, target)
         assert caught.value.reason is StandDownReason.BREAKER
         assert caught.value.fields["label"] == "bad"
-        assert caught.value.fields["open_until"] == store.breakers()[0].open_until
+        assert caught.value.fields["open_until"] == store.breakers.failing()[0].open_until
         assert caught.value.fields["wait_s"] == pytest.approx(30, abs=5)
     claim_of(store, other)
     let_it_close(engine)
@@ -140,92 +143,96 @@ def parked(raw: bytes = b"\x80\x04", **fields) -> Parked:
 
 
 def test_a_message_that_comes_again_is_counted(store: JobStore) -> None:
-    first = store.park(parked(headers={"id": 1}, task="processCcd"))
-    other = store.park(parked(b"other"))
-    assert store.park(parked(headers={"id": 1}, task="processCcd", worker="w2")) == first
-    rows = {row.id: row for row in store.parked()}
+    first = store.quarantine.park(parked(headers={"id": 1}, task="processCcd"))
+    other = store.quarantine.park(parked(b"other"))
+    assert store.quarantine.park(parked(headers={"id": 1}, task="processCcd", worker="w2")) == first
+    rows = {row.id: row for row in store.quarantine.parked()}
     assert set(rows) == {first, other}
     row = rows[first]
     assert (row.raw, row.count, row.headers, row.worker) == (b"\x80\x04", 2, {"id": 1}, "w1")
     assert (row.kind, row.queue, row.task) == ("undecodable", "reduce", "processCcd")
     assert row.last_at >= row.first_at
     assert rows[other].headers is None
-    assert len(store.parked(limit=1)) == 1
-    assert [one.id for one in store.parked(fingerprint=row.fingerprint)] == [one.id for one in store.parked()]
-    assert store.parked(fingerprint="none") == []
+    assert len(store.quarantine.parked(limit=1)) == 1
+    assert [one.id for one in store.quarantine.parked(fingerprint=row.fingerprint)] == [
+        one.id for one in store.quarantine.parked()
+    ]
+    assert store.quarantine.parked(fingerprint="none") == []
 
 
 def test_what_was_discarded_is_seen_again_when_it_comes_again(store: JobStore) -> None:
-    one = store.park(parked())
-    assert store.discard(one)
-    assert not store.discard(one)
-    assert store.parked() == []
-    assert [row.id for row in store.parked(discarded=True)] == [one]
-    store.park(parked())
-    assert [row.count for row in store.parked()] == [2]
+    one = store.quarantine.park(parked())
+    assert store.quarantine.discard(one)
+    assert not store.quarantine.discard(one)
+    assert store.quarantine.parked() == []
+    assert [row.id for row in store.quarantine.parked(discarded=True)] == [one]
+    store.quarantine.park(parked())
+    assert [row.count for row in store.quarantine.parked()] == [2]
 
 
 def test_a_message_of_any_bytes_and_words_is_parked(store: JobStore) -> None:
-    store.park(parked(bytes(range(256)), reason="a\0b\udcff", task="t\0", headers={"h": "\udcff"}, queue="q"))
-    (row,) = store.parked()
+    store.quarantine.park(
+        parked(bytes(range(256)), reason="a\0b\udcff", task="t\0", headers={"h": "\udcff"}, queue="q")
+    )
+    (row,) = store.quarantine.parked()
     assert (row.raw, row.reason, row.task) == (bytes(range(256)), "a\\0b\\udcff", "t\\0")
 
 
 def held(store: JobStore, **fields) -> UUID:
-    job = store.create_job(new_job([new_target(**fields)]))
-    (target,) = store.targets(job.id)
-    store.hold(target.id, "no worker has the task")
+    job = store.submissions.create_job(new_job([new_target(**fields)]))
+    (target,) = store.read.targets(job.id)
+    store.waiting.hold(target.id, "no worker has the task")
     return target.id
 
 
 def test_held_targets_are_listed_until_discarded_or_replayed(store: JobStore) -> None:
     one, two, three = (held(store) for _ in range(3))
     running(store)
-    assert {row.id for row in store.held()} == {one, two, three}
-    assert [row.id for row in store.held(job=store.target(two).job_id)] == [two]
-    assert len(store.held(limit=2, fingerprint=store.target(one).fingerprint)) == 2
-    assert store.held(fingerprint="none") == []
+    assert {row.id for row in store.quarantine.held()} == {one, two, three}
+    assert [row.id for row in store.quarantine.held(job=store.read.target(two).job_id)] == [two]
+    assert len(store.quarantine.held(limit=2, fingerprint=store.read.target(one).fingerprint)) == 2
+    assert store.quarantine.held(fingerprint="none") == []
 
-    new = store.create_job(new_job()).id
-    assert store.mark_replayed([one, uuid4()], new) == 1
-    assert store.discard(two)
-    assert not store.discard(two)
+    new = store.submissions.create_job(new_job()).id
+    assert store.quarantine.mark_replayed([one, uuid4()], new) == 1
+    assert store.quarantine.discard(two)
+    assert not store.quarantine.discard(two)
 
-    assert [row.id for row in store.held()] == [three]
-    assert len(store.held(discarded=True)) == 3
-    assert store.target(one).replayed_as == new
-    assert store.target(two).state is TargetState.HELD
+    assert [row.id for row in store.quarantine.held()] == [three]
+    assert len(store.quarantine.held(discarded=True)) == 3
+    assert store.read.target(one).replayed_as == new
+    assert store.read.target(two).state is TargetState.HELD
 
 
-def test_only_what_has_ended_is_replayed_and_only_what_is_held_is_discarded(store: JobStore) -> None:
+def test_only_ended_targets_are_replayed_and_held_discarded(store: JobStore) -> None:
     _, (live, failed) = running(store, 2)
-    store.complete(failed, Outcome(state=TargetState.FAILED))
-    assert store.mark_replayed([live.target, failed.target], uuid4()) == 1
-    assert not store.discard(live.target)
-    assert not store.discard(failed.target)
+    store.claims.complete(failed, Outcome(state=TargetState.FAILED))
+    assert store.quarantine.mark_replayed([live.target, failed.target], uuid4()) == 1
+    assert not store.quarantine.discard(live.target)
+    assert not store.quarantine.discard(failed.target)
 
 
 def test_a_person_names_what_is_in_quarantine_by_its_beginning(store: JobStore) -> None:
     target = UUID("1a2b3c4d-0000-4000-8000-000000000001")
     twin = UUID("1a2b3c4d-ffff-4000-8000-000000000002")
     held(store, id=target)
-    message = store.park(parked())
-    assert store.quarantined("1a2b").id == target
-    found = store.quarantined(str(message))
+    message = store.quarantine.park(parked())
+    assert store.quarantine.find("1a2b").id == target
+    found = store.quarantine.find(str(message))
     assert isinstance(found, ParkedRow)
-    assert store.quarantined(message) == found
+    assert store.quarantine.find(message) == found
     held(store, id=twin)
-    with pytest.raises(UsageError, match="Several in the quarantine"):
-        store.quarantined("1a2b3c4d")
+    with pytest.raises(UsageError, match="Several entries in the quarantine"):
+        store.quarantine.find("1a2b3c4d")
     for name in (uuid4(), "no id"):
         with pytest.raises(UnknownNameError, match="quarantine list"):
-            store.quarantined(name)
+            store.quarantine.find(name)
 
 
 def test_a_target_held_for_its_deaths_is_in_quarantine(store: JobStore) -> None:
     _, (claim,) = running(store)
     ended(store, claim, "died", max_deaths=1)
-    (row,) = store.held()
+    (row,) = store.quarantine.held()
     assert row.id == claim.target
 
 
@@ -234,26 +241,26 @@ def test_a_target_held_for_its_deaths_is_in_quarantine(store: JobStore) -> None:
 
 def test_a_token_is_kept_until_it_has_expired(store: JobStore) -> None:
     now = store.now()
-    store.keep_token("h1", "ann", b"\x00cipher\xff", now + 60)
-    store.keep_token("h2", "bob", b"old", now - 10)
-    row = store.token("h1")
+    store.tokens.keep("h1", "ann", b"\x00cipher\xff", now + 60)
+    store.tokens.keep("h2", "bob", b"old", now - 10)
+    row = store.tokens.get("h1")
     assert (row.user, row.ciphertext, row.expired) == ("ann", b"\x00cipher\xff", False)
     assert "cipher" not in repr(row)
-    assert store.token("h2").expired
-    assert store.token("none") is None
-    assert store.forget_tokens(60) == 0
-    assert store.forget_tokens() == 1
-    assert store.token("h2") is None
+    assert store.tokens.get("h2").expired
+    assert store.tokens.get("none") is None
+    assert store.tokens.forget_expired(60) == 0
+    assert store.tokens.forget_expired() == 1
+    assert store.tokens.get("h2") is None
 
 
 def test_a_token_is_replaced_under_its_handle(store: JobStore) -> None:
     now = store.now()
-    store.keep_token("h1", "ann", b"1", now - 60)
-    store.keep_token("h1", "ann", b"2", now + 60)
-    assert (store.token("h1").ciphertext, store.token("h1").expired) == (b"2", False)
+    store.tokens.keep("h1", "ann", b"1", now - 60)
+    store.tokens.keep("h1", "ann", b"2", now + 60)
+    assert (store.tokens.get("h1").ciphertext, store.tokens.get("h1").expired) == (b"2", False)
 
 
 def test_a_job_brings_its_tokens_handle_to_its_claims(store: JobStore) -> None:
-    job = store.create_job(new_job(token_handle="h1", traceparent="00-ab-cd-01"))
-    claim = claim_of(store, store.targets(job.id)[0].id)
+    job = store.submissions.create_job(new_job(token_handle="h1", traceparent="00-ab-cd-01"))
+    claim = claim_of(store, store.read.targets(job.id)[0].id)
     assert (job.token_handle, claim.token_handle, claim.traceparent) == ("h1", "h1", "00-ab-cd-01")

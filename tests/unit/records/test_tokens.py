@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import multiprocessing
-import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,15 +17,15 @@ from sqlalchemy import Engine, text, update
 
 from underbutler import redaction
 from underbutler.butlers.repositories import Repositories, delegated
-from underbutler.context import WorkerContext
+from underbutler.context import ServiceContext
 from underbutler.errors import TokenExpiredError, UsageError
 from underbutler.migrations import upgrade
 from underbutler.records import JobStore
-from underbutler.records.service_tables import Token
+from underbutler.records.tables.service import Token
 from underbutler.redaction import redacted_text
 from underbutler.settings import Settings
 from underbutler.sql import database_now, open_engine, read, write
-from underbutler.tokens import DEFAULT_LIFETIME_S, KEY_FILE, AccessToken, TokenVault, read_token
+from underbutler.submission.tokens import DEFAULT_LIFETIME_S, KEY_FILE, AccessToken, TokenVault, read_token
 
 SECRET = "secret-of-ann-0123456789"
 
@@ -61,7 +59,7 @@ def fresh(lifetime_s: float = 600.0) -> AccessToken:
     return read_token(SECRET, lifetime_s=lifetime_s)
 
 
-def test_a_token_comes_back_under_its_handle_and_no_column_holds_it(
+def test_a_token_comes_back_by_handle_and_no_column_holds_it(
     jobs: JobStore, engine: Engine, settings: Settings
 ) -> None:
     vault = TokenVault(jobs, settings)
@@ -79,13 +77,13 @@ def test_a_token_comes_back_under_its_handle_and_no_column_holds_it(
 def test_a_worker_redeems_it_and_shows_it_no_more(jobs: JobStore, settings: Settings) -> None:
     handle = TokenVault(jobs, settings).keep(fresh(), "ann")
     redaction.forget_all()  # another process
-    with WorkerContext(settings) as context:
+    with ServiceContext(settings) as context:
         assert context.token(None) is None
         assert context.token(handle) == SECRET
     assert redacted_text(f"Bearer {SECRET}") == "Bearer ***"
 
 
-def test_an_expired_one_and_one_that_nobody_knows_are_refused_with_the_cure(
+def test_an_expired_or_unknown_token_is_refused_with_the_cure(
     jobs: JobStore, engine: Engine, settings: Settings
 ) -> None:
     handle = TokenVault(jobs, settings).keep(fresh(lifetime_s=60), "ann")
@@ -136,39 +134,13 @@ def test_keys_can_be_changed_while_tokens_are_kept(jobs: JobStore, settings: Set
 
 
 @pytest.mark.parametrize("key", ["not-a-key", " , ", "c2hvcnQ="])
-def test_a_key_that_is_none_is_a_usage_error_that_says_how_to_make_one(
-    jobs: JobStore, settings: Settings, key: str
-) -> None:
+def test_a_malformed_key_is_refused_with_how_to_make_one(jobs: JobStore, settings: Settings, key: str) -> None:
     vault = TokenVault(jobs, settings.model_copy(update={"token_key": SecretStr(key)}))
     with pytest.raises(UsageError, match="generate_key"):
         vault.keep(fresh(), "ann")
 
 
-def _keep(settings: Settings, barrier: Any, handles: Any) -> None:
-    engine = open_engine(settings.records_url)
-    barrier.wait(60)
-    handles.put(TokenVault(JobStore(engine), settings).keep(fresh(), "ann"))
-    engine.dispose()
-
-
-def test_processes_that_need_the_key_file_at_once_agree_on_one_that_only_its_owner_reads(
-    jobs: JobStore, settings: Settings
-) -> None:
-    start = multiprocessing.get_context("spawn")
-    barrier, handles = start.Barrier(4), start.Queue()
-    processes = [start.Process(target=_keep, args=(settings, barrier, handles)) for _ in range(4)]
-    for process in processes:
-        process.start()
-    found = [handles.get(timeout=120) for _ in processes]
-    for process in processes:
-        process.join(60)
-    vault = TokenVault(jobs, settings)
-    assert [vault.redeem(handle) for handle in found] == [SECRET] * 4
-    assert stat.S_IMODE((settings.home / KEY_FILE).stat().st_mode) == 0o600
-    assert [path.name for path in settings.home.glob(f"{KEY_FILE}*")] == [KEY_FILE], "no draft is left"
-
-
-def test_a_tokens_own_end_and_the_asked_lifetime_are_both_honoured() -> None:
+def test_a_tokens_own_end_and_the_asked_lifetime_both_count() -> None:
     now = 1_000_000.0
     assert read_token(SECRET, now_s=now).expires_at == now + DEFAULT_LIFETIME_S
     assert read_token(SECRET, lifetime_s=60, now_s=now).expires_at == now + 60
@@ -184,14 +156,14 @@ def test_a_tokens_own_end_and_the_asked_lifetime_are_both_honoured() -> None:
     ("words", "reason"),
     [
         (jwt(exp=999_000.0), "expired at 1970-01-12"),
-        ("", "no access token"),
-        ("short", "no access token"),
-        ("two words of a sentence", "no access token"),
-        ("line-one\nline-two", "no access token"),
-        ("schlüssel-des-butlers", "no access token"),
+        ("", "not an access token"),
+        ("short", "not an access token"),
+        ("two words of a sentence", "not an access token"),
+        ("line-one\nline-two", "not an access token"),
+        ("schlüssel-des-butlers", "not an access token"),
     ],
 )
-def test_what_is_no_token_or_has_expired_is_refused_without_showing_it(words: str, reason: str) -> None:
+def test_a_wrong_or_expired_token_is_refused_without_showing_it(words: str, reason: str) -> None:
     with pytest.raises(UsageError, match=reason) as caught:
         read_token(words, now_s=1_000_000.0)
     assert not words or words not in str(caught.value)
@@ -213,7 +185,7 @@ class _Factory:
         return io.BytesIO()
 
 
-def test_a_submitters_token_opens_what_it_opens_and_nothing_after(
+def test_a_submitters_token_opens_what_it_may_and_no_more_after(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     factory = _Factory()

@@ -5,22 +5,23 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
-from record_rows import DIGEST, ON_BOTH, claim_of, delivering, keys, let_wait_pass, new_job, running, sent
 from sqlalchemy import Engine, update
 
+from tests.support.databases import ON_BOTH
+from tests.support.records.rows import DIGEST, claim_of, delivering, keys, let_wait_pass, new_job, running, sent
 from underbutler.errors import UnknownNameError
 from underbutler.model.job import Phase, TargetState
 from underbutler.records import JobStore, Outcome, StandDown, StandDownReason, TargetRow
-from underbutler.records.tables import Target
+from underbutler.records.tables.jobs import Target
 from underbutler.sql import write
 
 pytestmark = ON_BOTH
 
 
 def one_sent(store: JobStore) -> TargetRow:
-    job = store.create_job(new_job())
+    job = store.submissions.create_job(new_job())
     sent(store)
-    return store.targets(job.id)[0]
+    return store.read.targets(job.id)[0]
 
 
 def let_time_pass(engine: Engine, seconds: float) -> None:
@@ -31,76 +32,80 @@ def let_time_pass(engine: Engine, seconds: float) -> None:
         )
 
 
-def test_a_message_that_cannot_be_run_here_is_sent_again_after_its_wait(store: JobStore, engine: Engine) -> None:
+def test_a_message_that_cannot_run_here_is_sent_after_its_wait(store: JobStore, engine: Engine) -> None:
     target = one_sent(store)
 
-    assert store.defer(target.id, DIGEST, 1, reason="no task", delay_s=60) is TargetState.QUEUED
+    assert store.waiting.defer(target.id, DIGEST, 1, reason="no task", delay_s=60) is TargetState.QUEUED
 
-    row = store.target(target.id)
+    row = store.read.target(target.id)
     assert (row.sent_at, row.waiting_reason, row.deaths + row.worker_deaths + row.transient_retries) == (
         None,
         "no task",
         0,
     )
     assert row.not_before == pytest.approx(row.waiting_since + 60, abs=1)
-    assert store.take_unsent() == []
+    assert store.outbox.take() == []
     let_wait_pass(engine, target.id)
     assert sent(store) == [(target.id, 2)]
     claim_of(store, target.id, send_no=2)
-    assert (store.target(target.id).waiting_since, store.target(target.id).waiting_reason) == (None, None)
+    assert (store.read.target(target.id).waiting_since, store.read.target(target.id).waiting_reason) == (None, None)
 
 
 def test_what_waits_too_long_for_one_reason_is_held_with_it(store: JobStore, engine: Engine) -> None:
     target = one_sent(store)
-    store.defer(target.id, DIGEST, 1, reason="w1 has no task 'x'", delay_s=0, hold_after_s=600)
-    since = store.target(target.id).waiting_since
+    store.waiting.defer(target.id, DIGEST, 1, reason="w1 has no task 'x'", delay_s=0, hold_after_s=600)
+    since = store.read.target(target.id).waiting_since
     sent(store)
-    assert store.defer(target.id, DIGEST, 2, reason="w2 has no task 'x'", delay_s=0, hold_after_s=600) == "queued"
-    assert store.target(target.id).waiting_since == since, "from the first time"
+    assert (
+        store.waiting.defer(target.id, DIGEST, 2, reason="w2 has no task 'x'", delay_s=0, hold_after_s=600) == "queued"
+    )
+    assert store.read.target(target.id).waiting_since == since, "from the first time"
     let_time_pass(engine, 601)
     sent(store)
 
-    assert store.defer(target.id, DIGEST, 3, reason="w3 has no task 'x'", delay_s=0, hold_after_s=600) == "held"
+    assert store.waiting.defer(target.id, DIGEST, 3, reason="w3 has no task 'x'", delay_s=0, hold_after_s=600) == "held"
 
-    row = store.target(target.id)
+    row = store.read.target(target.id)
     assert (row.error_type, row.error_text) == ("Held", "w3 has no task 'x'")
     assert row.fingerprint is not None
-    assert (store.job(target.job_id).phase, store.job(target.job_id).n_failed) == (Phase.ERROR, 1)
-    assert [one.id for one in store.held()] == [target.id]
+    assert (store.read.job(target.job_id).phase, store.read.job(target.job_id).n_failed) == (Phase.ERROR, 1)
+    assert [one.id for one in store.quarantine.held()] == [target.id]
 
 
 def test_a_reason_of_another_kind_begins_to_wait_anew(store: JobStore, engine: Engine) -> None:
     """Ten minutes at an open breaker are no reason to hold a target whose task a worker lacks for a moment."""
     target = one_sent(store)
-    store.defer(target.id, DIGEST, 1, reason="the repository is left alone", delay_s=0)
+    store.waiting.defer(target.id, DIGEST, 1, reason="the repository is left alone", delay_s=0)
     let_time_pass(engine, 5000)
     sent(store)
-    assert store.defer(target.id, DIGEST, 2, reason="no task", delay_s=0, hold_after_s=600) is TargetState.QUEUED
+    assert (
+        store.waiting.defer(target.id, DIGEST, 2, reason="no task", delay_s=0, hold_after_s=600) is TargetState.QUEUED
+    )
 
 
 def test_an_older_copy_defers_nothing(store: JobStore, engine: Engine) -> None:
     target = one_sent(store)
-    store.lost(target.id, 1)
+    store.outbox.lost(target.id, 1)
     assert sent(store) == [(target.id, 2)]
-    before = store.target(target.id)
-    assert store.defer(target.id, DIGEST, 1, reason="no task", delay_s=60) is TargetState.QUEUED
-    assert store.target(target.id) == before
+    before = store.read.target(target.id)
+    assert store.waiting.defer(target.id, DIGEST, 1, reason="no task", delay_s=60) is TargetState.QUEUED
+    assert store.read.target(target.id) == before
 
 
 def test_what_is_held_by_a_claim_or_has_ended_is_not_deferred(store: JobStore) -> None:
     target = one_sent(store)
     claim = claim_of(store, target.id)
-    assert store.defer(target.id, DIGEST, 1, reason="no task", delay_s=60) is TargetState.RUNNING
-    store.complete(claim, Outcome(state=TargetState.DONE))
-    assert store.defer(target.id, DIGEST, 1, reason="no task", delay_s=60, hold_after_s=0) is TargetState.DONE
+    assert store.waiting.defer(target.id, DIGEST, 1, reason="no task", delay_s=60) is TargetState.RUNNING
+    store.claims.complete(claim, Outcome(state=TargetState.DONE))
+    assert store.waiting.defer(target.id, DIGEST, 1, reason="no task", delay_s=60, hold_after_s=0) is TargetState.DONE
 
 
 def test_a_delivery_can_wait_too(store: JobStore, engine: Engine) -> None:
     claim = delivering(store)
-    store.give_back(claim, reason="shutdown")
+    store.claims.give_back(claim, reason="shutdown")
     ((_, send_no),) = sent(store)
-    assert store.defer(claim.target, DIGEST, send_no, reason="no room", delay_s=60) is TargetState.DELIVERING
-    assert store.take_unsent() == []
+    assert store.waiting.defer(claim.target, DIGEST, send_no, reason="no room", delay_s=60) is TargetState.DELIVERING
+    assert store.outbox.take() == []
     let_wait_pass(engine, claim.target)
     assert claim_of(store, claim.target).delivering
 
@@ -112,91 +117,95 @@ def test_only_a_known_message_is_deferred(store: JobStore) -> None:
         (target.id, "0" * 64, StandDownReason.DIGEST),
     ):
         with pytest.raises(StandDown) as caught:
-            store.defer(name, digest, 1, reason="no task", delay_s=1)
+            store.waiting.defer(name, digest, 1, reason="no task", delay_s=1)
         assert caught.value.reason is reason
 
 
 def test_a_target_is_held_for_a_reason_of_its_own(store: JobStore) -> None:
     target = one_sent(store)
-    assert store.hold(target.id, "its token has expired", error_type="TokenExpiredError") is TargetState.HELD
-    row = store.target(target.id)
+    assert store.waiting.hold(target.id, "its token has expired", error_type="TokenExpiredError") is TargetState.HELD
+    row = store.read.target(target.id)
     assert (row.error_type, row.error_text) == ("TokenExpiredError", "its token has expired")
-    assert store.job(target.job_id).phase is Phase.ERROR
-    assert store.hold(target.id, "again") is TargetState.HELD
-    assert store.target(target.id).error_text == "its token has expired"
+    assert store.read.job(target.job_id).phase is Phase.ERROR
+    assert store.waiting.hold(target.id, "again") is TargetState.HELD
+    assert store.read.target(target.id).error_text == "its token has expired"
     _, (claim,) = running(store)
-    assert store.hold(claim.target, "?") is TargetState.RUNNING
+    assert store.waiting.hold(claim.target, "?") is TargetState.RUNNING
     with pytest.raises(UnknownNameError):
-        store.hold(uuid4(), "?")
+        store.waiting.hold(uuid4(), "?")
 
 
 def test_a_message_that_is_known_to_be_lost_is_sent_again(store: JobStore) -> None:
     target = one_sent(store)
-    assert store.lost(target.id, 1)
+    assert store.outbox.lost(target.id, 1)
     assert sent(store) == [(target.id, 2)]
-    assert not store.lost(target.id, 1), "it was sent anew since"
+    assert not store.outbox.lost(target.id, 1), "it was sent anew since"
     claim = claim_of(store, target.id, send_no=2)
-    assert not store.lost(target.id, 2)
-    store.complete(claim, Outcome(state=TargetState.DONE))
-    assert not store.lost(target.id, 2)
-    assert not store.lost(uuid4(), 1)
+    assert not store.outbox.lost(target.id, 2)
+    store.claims.complete(claim, Outcome(state=TargetState.DONE))
+    assert not store.outbox.lost(target.id, 2)
+    assert not store.outbox.lost(uuid4(), 1)
 
 
 def test_a_message_lost_before_it_was_confirmed_is_sent_again(store: JobStore) -> None:
     """The child died with it before the sender heard from the broker: the confirmation must not hide the loss."""
-    store.create_job(new_job())
-    taken = keys(store.take_unsent())
-    assert store.lost(*taken[0])
-    assert store.mark_sent(taken) == 0
+    store.submissions.create_job(new_job())
+    taken = keys(store.outbox.take())
+    assert store.outbox.lost(*taken[0])
+    assert store.outbox.mark_sent(taken) == 0
     assert [number for _, number in sent(store)] == [2]
 
 
-def test_messages_that_the_broker_lost_are_sent_again_oldest_first(store: JobStore, engine: Engine) -> None:
-    old = store.create_job(new_job(3))
+def test_messages_the_broker_lost_are_sent_again_oldest_first(store: JobStore, engine: Engine) -> None:
+    old = store.submissions.create_job(new_job(3))
     sent(store)
     let_time_pass(engine, 100)
-    store.create_job(new_job(2, queue="other"))
-    young = store.create_job(new_job(1))
+    store.submissions.create_job(new_job(2, queue="other"))
+    young = store.submissions.create_job(new_job(1))
     sent(store)
-    first, second, third = [row.id for row in store.targets(old.id)]
+    first, second, third = [row.id for row in store.read.targets(old.id)]
     claim_of(store, first)
 
-    assert store.queues() == ["other", "reduce"]
-    assert (store.queued_and_sent("reduce"), store.queued_and_sent("other"), store.queued_and_sent("none")) == (3, 2, 0)
-    assert set(store.oldest_sent("reduce", 2)) == {(second, 1), (third, 1)}
-    assert set(store.oldest_sent("reduce", 10, older_than_s=50)) == {(second, 1), (third, 1)}
-    assert len(store.oldest_sent("reduce", 10)) == 3
+    assert store.outbox.queues() == ["other", "reduce"]
+    assert (store.outbox.count_sent("reduce"), store.outbox.count_sent("other"), store.outbox.count_sent("none")) == (
+        3,
+        2,
+        0,
+    )
+    assert set(store.outbox.oldest_sent("reduce", 2)) == {(second, 1), (third, 1)}
+    assert set(store.outbox.oldest_sent("reduce", 10, older_than_s=50)) == {(second, 1), (third, 1)}
+    assert len(store.outbox.oldest_sent("reduce", 10)) == 3
 
-    assert store.forget_sent([(first, 1), (second, 1), (third, 7), (uuid4(), 1)]) == 1
-    assert keys(store.take_unsent()) == [(second, 2)]
-    assert store.forget_sent([]) == 0
-    assert store.target(store.targets(young.id)[0].id).sent_at is not None
+    assert store.outbox.forget_sent([(first, 1), (second, 1), (third, 7), (uuid4(), 1)]) == 1
+    assert keys(store.outbox.take()) == [(second, 2)]
+    assert store.outbox.forget_sent([]) == 0
+    assert store.read.target(store.read.targets(young.id)[0].id).sent_at is not None
 
 
 def test_a_delivery_that_waits_counts_as_a_message(store: JobStore) -> None:
     claim = delivering(store)
-    assert store.queued_and_sent("reduce") == 0
-    store.give_back(claim, reason="shutdown")
-    assert store.queued_and_sent("reduce") == 0
+    assert store.outbox.count_sent("reduce") == 0
+    store.claims.give_back(claim, reason="shutdown")
+    assert store.outbox.count_sent("reduce") == 0
     sent(store)
-    assert store.queued_and_sent("reduce") == 1
-    assert store.oldest_sent("reduce", 5) == [(claim.target, 1)]
+    assert store.outbox.count_sent("reduce") == 1
+    assert store.outbox.oldest_sent("reduce", 5) == [(claim.target, 1)]
 
 
-def test_a_child_that_ends_before_its_claim_counts_and_its_target_is_held_at_last(store: JobStore) -> None:
-    job = store.create_job(new_job(1))
-    (target,) = store.targets(job.id)
+def test_a_child_that_ends_before_its_claim_counts_until_held(store: JobStore) -> None:
+    job = store.submissions.create_job(new_job(1))
+    (target,) = store.read.targets(job.id)
     how = {"reason": "killed by signal 11", "max_deaths": 3}
-    assert store.died_unclaimed(target.id, 0, **how) is None, "it was never sent"
+    assert store.waiting.died_unclaimed(target.id, 0, **how) is None, "it was never sent"
     for number in (1, 2):
-        (taken,) = store.take_unsent()
-        store.mark_sent([(target.id, taken.message.envelope.send_no)])
-        assert store.died_unclaimed(target.id, number, **how) is TargetState.QUEUED
-        assert store.died_unclaimed(target.id, number, **how) is None, "told again it does not count again"
-        assert store.target(target.id).deaths == number
-    store.take_unsent()
-    assert store.died_unclaimed(target.id, 2, **how) is None, "it was sent anew since"
-    assert store.died_unclaimed(target.id, 3, **how) is TargetState.HELD
-    row = store.target(target.id)
+        (taken,) = store.outbox.take()
+        store.outbox.mark_sent([(target.id, taken.message.envelope.send_no)])
+        assert store.waiting.died_unclaimed(target.id, number, **how) is TargetState.QUEUED
+        assert store.waiting.died_unclaimed(target.id, number, **how) is None, "told again it does not count again"
+        assert store.read.target(target.id).deaths == number
+    store.outbox.take()
+    assert store.waiting.died_unclaimed(target.id, 2, **how) is None, "it was sent anew since"
+    assert store.waiting.died_unclaimed(target.id, 3, **how) is TargetState.HELD
+    row = store.read.target(target.id)
     assert "signal 11" in str(row.error_text)
-    assert store.job(job.id).phase == Phase.ERROR
+    assert store.read.job(job.id).phase == Phase.ERROR

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from underbutler.errors import UsageError
 from underbutler.schedules.clocks import Clock, clock_of
 from underbutler.schedules.entries import Definition, Site
@@ -43,7 +44,7 @@ def test_a_crontab_goes_by_the_clock_on_the_wall_of_the_site() -> None:
     assert slots(clock(crontab="0 17 * * *"), "2026-12-01", "2026-12-02") == ["2026-12-01T20:00"]
 
 
-def test_a_time_that_the_clocks_leave_out_comes_once_and_one_that_they_repeat_once() -> None:
+def test_skipped_and_repeated_clock_times_come_once() -> None:
     """Berlin 2026: 02:00 becomes 03:00 on 29 March, 03:00 becomes 02:00 on 25 October."""
     half_past_two = clock(BERLIN, crontab="30 2 * * *")
     assert slots(half_past_two, "2026-03-28", "2026-03-31") == [
@@ -101,7 +102,7 @@ def test_the_sun_sets_where_almanacs_say_it_does() -> None:
     assert clock(greenwich, sun="sunset", offset="-30 min").due_after(midnight) == sunset - 1800
 
 
-def test_where_the_sun_does_not_set_nothing_is_due_until_it_does() -> None:
+def test_where_the_sun_never_sets_nothing_is_due_until_it_does() -> None:
     """Svalbard: the midnight sun lasts from 20 April to 22 August."""
     found = slots(clock(SVALBARD, sun="sunset"), "2026-04-01", "2026-09-01")
     days = [text[:10] for text in found]
@@ -111,7 +112,7 @@ def test_where_the_sun_does_not_set_nothing_is_due_until_it_does() -> None:
     assert len(set(found)) == len(found)
 
 
-def test_at_night_is_always_in_the_polar_night_and_never_under_the_midnight_sun() -> None:
+def test_at_night_holds_in_polar_night_never_under_midnight_sun() -> None:
     hourly = clock(SVALBARD, every="1 h", only_at_night=True)
     assert len(slots(hourly, "2026-12-10", "2026-12-12")) == 48
     assert slots(hourly, "2026-06-10", "2026-06-12") == []
@@ -166,7 +167,7 @@ SITES = st.sampled_from(
 BEGINS = st.integers(int(at("2025-01-01")), int(at("2027-01-01")))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(WHENS, SITES, BEGINS, st.lists(st.floats(0, 3 * DAY), min_size=1, max_size=8))
 def test_slots_are_the_same_from_wherever_one_counts(
     when: dict[str, Any], site: Any, begin: int, steps: list[float]
@@ -188,11 +189,9 @@ def test_slots_are_the_same_from_wherever_one_counts(
             assert other.due_after(asked) == expected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(st.floats(-90, 90), st.floats(-180, 180), BEGINS)
-def test_the_days_of_the_sun_join_and_each_event_lies_in_its_own(
-    latitude: float, longitude: float, moment: int
-) -> None:
+def test_the_days_of_the_sun_join_and_each_holds_its_events(latitude: float, longitude: float, moment: int) -> None:
     sun = Sun(Site(latitude=latitude, longitude=longitude))
     day = sun.day_of(moment)
     noon, next_noon = sun.event("solar_noon", day), sun.event("solar_noon", day + 1)

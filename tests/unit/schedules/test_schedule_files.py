@@ -30,7 +30,7 @@ def test_spans_are_written_as_people_write_them() -> None:
         86400,
         -1800,
     ]
-    with pytest.raises(ValueError, match=r"'soon' is no span of time\. Write 30 s"):
+    with pytest.raises(ValueError, match=r"'soon' is not a span of time\. Write 30 s"):
         parse_span("soon")
 
 
@@ -71,18 +71,22 @@ when = {crontab = "0 12 * * sun"}
     ("entry", "line", "words"),
     [
         ('when = {evry = "10 min"}\ntask = "a"\nrepo = "b"', 3, "when.evry: is not known. Did you mean 'every'?"),
-        ('task = "a\nrepo = "b"', 3, "is no TOML"),
+        ('task = "a\nrepo = "b"', 3, "is not TOML"),
         ('task = "a"\nrepo = "b"\n[schedule.when]\nsun = "dawn"', 6, "when.sun: input should be 'dawn_astronomical'"),
-        ('task = "a"\nrepo = "b"\nwhen.crontab = "0 25 * * *"', 5, "when.crontab: '0 25 * * *' is no crontab"),
+        ('task = "a"\nrepo = "b"\nwhen.crontab = "0 25 * * *"', 5, "when.crontab: '0 25 * * *' is not a crontab"),
         ('task = "a"\nrepo = "b"\nwhen.crontab = "0 0 31 2 *"', 5, "never occurs in month_of_year '2'"),
         ('task = "a"\nrepo = "b"\nwhen = {}', 5, "when: takes exactly one of crontab, every, sun, after_last_exposure"),
         ('task = "a"\nwhen.every = 60', 1, "submits a task, and needs the label of a repository: repo"),
         ('chore = "expire"\nwhen.every = 60', 1, "needs older_than"),
         ('chore = "sweep"\nrepo = "b"\nwhen.every = 60', 1, "is a chore and takes no repo"),
-        ('chore = "expire"\nolder_than = "soon"\nwhen.every = 60', 4, "older_than: 'soon' is no span of time"),
+        ('chore = "expire"\nolder_than = "soon"\nwhen.every = 60', 4, "older_than: 'soon' is not a span of time"),
         ('task = "a"\nrepo = "b"\nwhen.every = 60\nid.day_obs = "tomorow"', 1, "has day_obs 'tomorow': write today"),
         ('task = "a"\nrepo = "b"\nwhen.every = 60\nmissed = "never"', 6, "missed: input should be 'catch_up'"),
-        ('task = "a"\nrepo = "b"\nwhen = {every = 60, time_zone = "Chile"}', 5, "when.time_zone: 'Chile' is no time"),
+        (
+            'task = "a"\nrepo = "b"\nwhen = {every = 60, time_zone = "Chile"}',
+            5,
+            "when.time_zone: 'Chile' is not a time",
+        ),
         ('task = "a"\nrepo = "b"\nwhen.after_last_exposure = "1 h"', 1, "needs an instrument"),
     ],
 )
@@ -97,7 +101,7 @@ def test_what_is_wrong_has_its_line_and_leaves_the_others(entry: str, line: int,
     assert list(file.wrong_names) == ["bad"]
 
 
-def test_a_name_that_stands_twice_names_both_lines_and_neither_is_taken() -> None:
+def test_a_doubled_name_names_both_lines_and_neither_is_taken() -> None:
     file = read(GOOD + GOOD + GOOD.replace("good", "other"))
     assert [one.name for one in file.entries] == ["other"]
     assert told(file) == [
@@ -121,7 +125,7 @@ def test_what_stands_in_a_text_of_several_lines_is_no_entry() -> None:
     assert file.entries[0].query == "[[schedule]]\n"
 
 
-def test_an_entry_without_a_name_may_be_any_of_the_recorded_ones() -> None:
+def test_an_entry_without_a_name_may_be_any_recorded_one() -> None:
     file = read(GOOD + GOOD.replace('name = "good"\n', ""))
     assert file.may_hold_more
     assert told(file) == ["s.toml:6: a nameless schedule, name: field required"]

@@ -42,7 +42,7 @@ def test_what_is_lost(looks: list[tuple[int, float]], lost: list[int]) -> None:
 
 
 @given(LOOKS)
-def test_never_more_is_lost_than_was_missing_at_this_look_and_at_the_one_before(looks: list[tuple[int, float]]) -> None:
+def test_only_what_two_looks_in_a_row_missed_is_lost(looks: list[tuple[int, float]]) -> None:
     lost = looked(*looks, wait_s=3.0)
     assert lost[0] == 0
     for number, found in enumerate(lost):

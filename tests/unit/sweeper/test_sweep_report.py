@@ -18,10 +18,10 @@ def test_a_line_says_what_was_done_and_leaves_out_what_was_not() -> None:
     made.add("now queued", 2)
     made.add("now held")
     made.more = True
-    assert made.report().line == "leases      3 ended, 2 now queued, 1 now held; more waits for the next sweep"
+    assert made.report().line == "leases      3 ended, 2 now queued, 1 now held; more is left for the next sweep"
 
 
-def test_a_line_of_nothing_says_so_but_not_beside_an_error_or_a_note() -> None:
+def test_an_empty_line_says_so_but_not_beside_an_error_or_note() -> None:
     idle, waiting, broken = tally(sent=0), tally(), tally()
     waiting.note("leases are judged in 60 s")
     broken.failed(BrokerUnavailableError("the broker is away"))
@@ -38,7 +38,7 @@ def test_an_error_that_comes_again_is_told_once() -> None:
     assert [str(error) for error in made.report().errors] == ["no such repository", "another"]
 
 
-def test_the_whole_knows_its_parts_errors_and_whether_more_waits() -> None:
+def test_the_whole_report_has_its_parts_errors_and_what_waits() -> None:
     busy, broken = tally("messages", sent=2), tally("notices", sent=0)
     broken.failed(BrokerUnavailableError("away"))
     report = SweepReport(parts=(busy.report(), broken.report()), seconds=0.5)

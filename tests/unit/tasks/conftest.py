@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from threadpoolctl import threadpool_info
 
 from tasks.make_calib import MakeBiasTask, MakeFlatTask
 from tasks.process_ccd import ProcessCcdTask
 from underbutler.butlers.raw_frames import read_raw_frame
 from underbutler.testing.night import Night, simulate_night
+
+threadpool_info()  # threadpoolctl 3.5 starts `ldconfig` the first time: let it be before any test
 
 
 @dataclass

@@ -45,7 +45,7 @@ def reduce(raw: CCDData, *, config: dict[str, Any] | None = None, **masters: Any
     return IsrTask(config=settings).run(raw, **masters)
 
 
-def test_40_counts_of_light_are_80_electrons_with_a_variance_of_80_and_25() -> None:
+def test_40_counts_are_80_electrons_of_variance_80_and_25() -> None:
     result = reduce(raw_frame())
     assert result.exposure.shape == (NY, NX)
     np.testing.assert_allclose(result.exposure.image, 80.0)
@@ -76,7 +76,7 @@ def test_the_read_noise_is_measured_in_the_overscan() -> None:
     assert result.nominal_read_noise_e == 5.0
 
 
-def test_a_bias_is_subtracted_in_electrons_and_adds_its_variance() -> None:
+def test_a_bias_is_subtracted_in_electrons_with_its_variance() -> None:
     exposure = reduce(raw_frame(), bias=master(30.0, variance=4.0)).exposure
     np.testing.assert_allclose(exposure.image, 50.0)
     np.testing.assert_allclose(exposure.variance, 50.0 + 25.0 + 4.0)
@@ -94,7 +94,7 @@ def test_a_flat_divides_image_and_noise() -> None:
     np.testing.assert_allclose(exposure.variance, 105.0 * 4.0)
 
 
-def test_a_bad_pixel_of_a_master_is_inherited_whatever_its_bit_number() -> None:
+def test_a_masters_bad_pixel_is_inherited_whatever_its_bit() -> None:
     flat = CcdImage(
         np.ones((NY, NX)), np.zeros((NY, NX), np.int32), np.zeros((NY, NX)), unit="", mask_planes={"BAD": 7}
     )
@@ -189,7 +189,7 @@ def test_a_gain_that_is_no_positive_number_is_refused(value: Any) -> None:
 
 
 @pytest.mark.parametrize("text", ["[9:13,1:6]", "[0:4,1:6]", "9:12,1:6", "[a:b,1:6]", "[9:12]"])
-def test_a_section_that_is_none_or_reaches_out_of_the_frame_is_refused(text: str) -> None:
+def test_a_malformed_or_too_large_section_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="BIASSEC"):
         reduce(raw_frame(BIASSEC=text))
 

@@ -24,7 +24,7 @@ def matched(reduced: Any) -> Any:
     return bright[found], sources[nearest[found]], dx[rows, nearest][found], dy[rows, nearest][found], found
 
 
-def test_of_stars_with_a_signal_to_noise_over_10_at_least_95_percent_are_found(matched: Any) -> None:
+def test_95_percent_of_stars_over_signal_to_noise_10_are_found(matched: Any) -> None:
     found = matched[-1]
     assert len(found) > 150
     assert found.mean() >= 0.95
@@ -65,7 +65,7 @@ def test_no_star_is_made_by_a_bad_column(reduced: Any) -> None:
     on_column = np.min(np.abs(sources["x"].value[:, np.newaxis] - columns), axis=1) < 3
     for source in sources[on_column]:
         distance = np.hypot(stars["x"].value - source["x"], stars["y"].value - source["y"])
-        assert distance.min() < 3, f"source at {source['x']:.1f}, {source['y']:.1f} is no star"
+        assert distance.min() < 3, f"source at {source['x']:.1f}, {source['y']:.1f} is not a star"
 
 
 def test_without_calibrations_the_same_columns_make_stars(reduced: Any) -> None:

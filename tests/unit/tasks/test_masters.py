@@ -8,7 +8,7 @@ import pytest
 from tasks.combine import clipped_mean, deviant_pixels, stacked
 
 
-def test_the_mean_is_that_of_the_frames_and_its_variance_that_of_a_mean() -> None:
+def test_the_mean_is_the_frames_and_its_variance_a_means() -> None:
     rng = np.random.default_rng(5)
     stack = rng.normal(200.0, 6.0, size=(10, 100, 100)).astype(np.float32)
     mean, variance = clipped_mean(stack, 4.0)

@@ -16,7 +16,7 @@ def image_of(values: np.ndarray, variance: float = 100.0) -> CcdImage:
     )
 
 
-def test_a_bad_pixel_gets_the_straight_line_between_its_neighbours() -> None:
+def test_a_bad_pixel_gets_the_line_between_its_neighbours() -> None:
     exposure = image_of(np.tile([0.0, 10.0, 999.0, 999.0, 40.0], (3, 1)))
     bad = np.zeros((3, 5), bool)
     bad[:, 2:4] = True

@@ -25,7 +25,7 @@ def process(counts: np.ndarray, **options: Any) -> Any:
     return ProcessCcdTask(config=config).run(CCDData(counts.astype(np.float32), unit="adu", meta=header))
 
 
-def test_a_frame_without_a_star_has_an_empty_table_with_all_columns() -> None:
+def test_a_frame_without_a_star_has_an_empty_table() -> None:
     result = process(np.random.default_rng(1).normal(100.0, 5.0, (128, 128)), detect__threshold=8.0)
     assert len(result.sources) == 0
     assert {"x", "y", "flux", "flag_bad"} <= set(result.sources.colnames)
@@ -56,7 +56,7 @@ def test_a_saturated_star_is_found_and_flagged() -> None:
     assert sources["flag_saturated"][near][0]
 
 
-def test_more_pixels_over_the_threshold_than_the_buffer_holds_is_said_with_its_cure() -> None:
+def test_a_full_pixel_buffer_is_reported_with_its_cure() -> None:
     counts = np.random.default_rng(4).normal(100.0, 5.0, (256, 256))
     with pytest.raises(UsageError, match=r"Detection at 0\.01 sigma.*detect\.threshold"):
         process(counts, detect__threshold=0.01, detect__maxPixels=10_000)
@@ -85,7 +85,7 @@ class BareRef:
         raise AssertionError("nothing half-written")
 
 
-def test_a_missing_calibration_says_which_for_what_and_how_to_make_it() -> None:
+def test_a_missing_calibration_says_which_for_what_and_a_cure() -> None:
     with pytest.raises(LostDatasetError) as caught:
         ProcessCcdTask().runDataRef(BareRef())
     text = str(caught.value)

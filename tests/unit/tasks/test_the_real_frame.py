@@ -45,7 +45,7 @@ def test_100_to_250_of_its_pixels_are_hit_by_cosmic_rays(cleaned: Any) -> None:
     assert np.count_nonzero(cleaned.exposure.plane("CR")) == cleaned.scalars["n_cosmic_ray_pixels"]
 
 
-def test_4_to_10_detections_remain_and_the_two_bright_stars_are_among_them(cleaned: Any) -> None:
+def test_4_to_10_detections_remain_with_the_two_bright_stars(cleaned: Any) -> None:
     sources = cleaned.sources
     assert 4 <= len(sources) <= 10
     for x, y in ((434.9, 433.6), (153.3, 38.2)):
@@ -56,7 +56,7 @@ def test_4_to_10_detections_remain_and_the_two_bright_stars_are_among_them(clean
     assert {round(float(x) / 100) for x in sources["x"][:2]} == {2, 4}, "they are the brightest"
 
 
-def test_before_cleaning_there_are_about_23_detections_most_of_them_cosmic_rays(cleaned: Any) -> None:
+def test_before_cleaning_23_detections_are_mostly_cosmic_rays(cleaned: Any) -> None:
     dirty = process(doCosmicRay=False)
     assert len(dirty.sources) >= 18
     assert dirty.scalars["n_cosmic_rays"] == 0
@@ -72,7 +72,7 @@ def test_it_is_trimmed_to_512_columns_and_is_in_electrons(cleaned: Any) -> None:
     assert "BIASSEC" not in cleaned.exposure.header
 
 
-def test_the_sky_may_stay_in_the_image_and_the_sources_are_the_same(cleaned: Any) -> None:
+def test_the_sky_may_stay_in_the_image_with_the_same_sources(cleaned: Any) -> None:
     with_sky = process(doBackground=False)
     assert np.median(with_sky.exposure.image) == pytest.approx(163, abs=3)
     assert abs(np.median(cleaned.exposure.image)) < 3

@@ -10,18 +10,18 @@ LOG = """\
 2026-11-21T07:20:01.123456Z [error] underbutler: Traceback (most recent call last):
   File "x.py", line 3
 ArithmeticError: no sky
-2026-11-21T07:20:02.123456Z [debug    ] old_form [workers.target] claim=1
+2026-11-21T07:20:02.123456Z [debug    ] old_form [workers.target.run] claim=1
 Fatal Python error: Segmentation fault
 
 Current thread 0x1 (most recent call first):"""
 
 
-def test_lines_carry_level_and_logger_and_tracebacks_stay_with_theirs() -> None:
+def test_lines_carry_level_and_logger_and_keep_tracebacks() -> None:
     head, first, second, old, crash = log_lines(LOG)
     assert (head.level, head.text) == ("", "… 3 earlier lines are left out")
     assert (first.time, first.level, first.logger) == ("2026-11-21T07:20:00.123456Z", "info", "lsst.daf.butler")
     assert second.text.splitlines()[-1] == "ArithmeticError: no sky"
-    assert (old.level, old.logger, old.text) == ("debug", "", "old_form [workers.target] claim=1")
+    assert (old.level, old.logger, old.text) == ("debug", "", "old_form [workers.target.run] claim=1")
     assert crash.text.endswith("(most recent call first):")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import subprocess
 import sys
 import threading
 import warnings
@@ -14,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from underbutler import logs
 from underbutler.errors import UsageError
+from underbutler.telemetry import logs
 from workers.stray_prints import LoggedStream
 
 Stream = pytest.CaptureFixture[str]
@@ -32,7 +31,7 @@ def lines(stream: Stream) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.readouterr().err.splitlines()]
 
 
-def test_a_warning_is_a_line_of_its_target_and_of_the_next_one_too(stream: Stream) -> None:
+def test_a_warning_is_a_line_of_its_target_and_of_the_next_too(stream: Stream) -> None:
     logs.configure("INFO", "json")
     with warnings.catch_warnings():
         warnings.simplefilter("default")
@@ -52,7 +51,7 @@ def test_a_warning_is_a_line_of_its_target_and_of_the_next_one_too(stream: Strea
     assert all("DeprecationWarning: old pixels" in line["event"] for line in said)
 
 
-def test_astropys_own_handler_is_taken_away_and_its_lines_come_once(stream: Stream) -> None:
+def test_astropys_handler_is_removed_and_its_lines_come_once(stream: Stream) -> None:
     from astropy import log
 
     log.addHandler(type("StreamHandler", (logging.StreamHandler,), {"__module__": "astropy.logger"})(sys.stdout))
@@ -65,7 +64,7 @@ def test_astropys_own_handler_is_taken_away_and_its_lines_come_once(stream: Stre
     assert said.out == ""
 
 
-def test_a_line_of_another_thread_belongs_to_the_only_target_here(stream: Stream) -> None:
+def test_a_line_of_another_thread_belongs_to_the_only_target(stream: Stream) -> None:
     logs.configure("INFO", "json")
 
     def speak() -> None:
@@ -134,7 +133,7 @@ def test_levels_of_rubins_are_rendered(stream: Stream) -> None:
         logs.configure("INFO")
 
 
-def test_prints_are_lines_while_a_target_runs_and_pass_through_otherwise(stream: Stream) -> None:
+def test_prints_are_lines_only_while_a_target_runs(stream: Stream) -> None:
     logs.configure("INFO", "json")
     beside = io.StringIO()
     printed = LoggedStream(beside, "stdout", logging.INFO)
@@ -151,33 +150,3 @@ def test_prints_are_lines_while_a_target_runs_and_pass_through_otherwise(stream:
     assert [line["event"] for line in said[:4]] == ["one", "two", "100 %", "last"]
     assert sum(len(line["event"]) for line in said[4:]) == 20000
     assert {line["target"] for line in said} == {"t-1"}
-
-
-OFF = """
-import os, sys
-from underbutler import tracing
-assert not tracing.on()
-with tracing.span("nothing", job="j"):
-    assert tracing.traceparent() is None
-tracing.record("nothing", start_s=0.0, end_s=1.0)
-tracing.close()
-assert not [name for name in sys.modules if name.startswith("opentelemetry")]
-tracing.on.cache_clear()
-os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://127.0.0.1:9"
-sys.modules["opentelemetry"] = None
-assert not tracing.on()
-del sys.modules["opentelemetry"]
-off = {"OTEL_SDK_DISABLED": "true", "OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
-for name, value in off.items():
-    os.environ[name] = value
-    tracing.on.cache_clear()
-    assert not tracing.on(), name
-    del os.environ[name]
-"""
-
-
-def test_traces_cost_nothing_unless_they_are_configured_and_installed() -> None:
-    done = subprocess.run([sys.executable, "-c", OFF], capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert "pip install 'underbutler[tracing]'" in done.stderr
-    assert "only http/protobuf" in done.stderr

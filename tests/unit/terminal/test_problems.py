@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from terminal_texts import shown
 
+from tests.support.terminal_texts import shown
 from underbutler.records import BreakerRow, Overview, WaitingGroup, WorkerRow
 from underbutler.settings import Settings
-from underbutler.terminal import Concern, concerns_of, concerns_text
+from underbutler.terminal import Problem, problems_of, problems_text
 
 NOW = 1_000_000.0
-JOB = uuid.UUID(int=0x1A2B3C4D << 96)
+JOB = uuid.UUID(int=0x1A2B3C4D)
 
 
 def worker(**changes: Any) -> WorkerRow:
@@ -45,11 +45,11 @@ UNKNOWN = WaitingGroup(reason="No worker knows 'x'.", count=2, job=JOB, since=NO
 AWAY = WaitingGroup(reason=None, count=1, job=JOB, since=None, next_at=NOW - 1)
 
 
-def said(overview: Overview, settings: Settings) -> list[Concern]:
-    return concerns_of(overview, settings)
+def said(overview: Overview, settings: Settings) -> list[Problem]:
+    return problems_of(overview, settings)
 
 
-def test_a_service_that_is_well_has_no_concerns(settings: Settings) -> None:
+def test_a_service_that_is_well_has_no_problems(settings: Settings) -> None:
     assert said(WELL, settings) == []
 
 
@@ -61,13 +61,13 @@ def test_a_service_that_nobody_uses_yet_has_none_either(settings: Settings) -> N
 @pytest.mark.parametrize(
     ("changes", "about", "words"),
     [
-        ({"swept_at": None}, "sweeper", ("Nobody sweeps", "celery -A beat beat", "underbutler sweep --every 5")),
+        ({"swept_at": None}, "sweeper", ("No housekeeping runs", "celery -A beat beat", "underbutler sweep --every 5")),
         ({"swept_at": NOW - 600}, "sweeper", ("No sweep for 10 min", "celery -A beat beat")),
         ({"workers": ()}, "workers", ("No worker is alive", "3 targets are", "celery -A workers worker")),
         (
             {"workers": (worker(), worker(id="gone", seen_at=NOW - 7200))},
             "worker",
-            ("gone was not seen for 2 h", "no goodbye"),
+            ("gone was not seen for 2 h", "No heartbeat"),
         ),
         (
             {"workers": (worker(unfit_reason="Scratch is full.", unfit_since=NOW - 90),)},
@@ -99,20 +99,20 @@ def test_a_service_that_nobody_uses_yet_has_none_either(settings: Settings) -> N
         (
             {"waiting": (AWAY,)},
             "waiting",
-            ("1 target waits.", "A service was away"),
+            ("1 target waits.", "A service was unavailable"),
         ),
     ],
 )
-def test_each_concern_names_the_thing_the_reason_and_the_cure(
+def test_each_problem_names_the_thing_the_reason_and_the_cure(
     settings: Settings, changes: dict[str, Any], about: str, words: tuple[str, ...]
 ) -> None:
-    (concern,) = said(replace(WELL, **changes), settings)
-    assert concern.about == about
-    text = shown(concerns_text([concern]), 200)
+    (problem,) = said(replace(WELL, **changes), settings)
+    assert problem.about == about
+    text = shown(problems_text([problem]), 200)
     for word in words:
         assert word in text
 
 
-def test_a_dead_worker_and_no_other_are_two_concerns_and_the_graver_comes_first(settings: Settings) -> None:
-    concerns = said(replace(WELL, workers=(worker(seen_at=NOW - 7200),), swept_at=NOW - 7200), settings)
-    assert [concern.about for concern in concerns] == ["sweeper", "workers", "worker"]
+def test_a_dead_worker_and_no_living_one_are_two_problems(settings: Settings) -> None:
+    problems = said(replace(WELL, workers=(worker(seen_at=NOW - 7200),), swept_at=NOW - 7200), settings)
+    assert [problem.about for problem in problems] == ["sweeper", "workers", "worker"]

@@ -7,22 +7,22 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from terminal_texts import shown
 
+from tests.support.terminal_texts import shown
 from underbutler.model.job import Phase, TargetState
 from underbutler.records import ClaimRow, ParkedRow, QuarantineGroup
 from underbutler.terminal import ClaimsView, each_view, findings_table, groups_view, held_view, parked_view, span_text
 from underbutler.terminal.quarantine import raw_text
 from underbutler.terminal.reasons import told_once
 
-ID = uuid.UUID("1a2b3c4d-0000-4000-8000-000000000001")
+ID = uuid.UUID("00000001-0000-4000-8000-00001a2b3c4d")
 DEATHS = "\n".join(f"claim {number} by w{number}/0{number} died: killed by SIGKILL" for number in (1, 2, 3))
 
 
 def held(**changes: Any) -> Any:
     fields = {
         "id": ID,
-        "job_id": uuid.UUID(int=0x9F8E7D6C << 96),
+        "job_id": uuid.UUID(int=0x9F8E7D6C),
         "task": "processCcd",
         "state": TargetState.HELD,
         "argsrepr": "exposure=20130713005733 detector=0 instrument='STE3'",
@@ -116,7 +116,7 @@ def test_no_id_and_no_fingerprint_is_cut_in_a_narrow_terminal() -> None:
 
 
 @pytest.mark.parametrize("width", [80, 200])
-def test_claims_show_worker_start_end_how_and_why_at_every_width(width: int) -> None:
+def test_claims_show_worker_times_and_reasons_at_every_width(width: int) -> None:
     live = claim(claim_no=3, ended_at=None, end=None, reason=None)
     text = shown(ClaimsView([claim(), live]), width)
     joined = "".join(text.split())
@@ -137,7 +137,14 @@ def test_a_held_target_is_shown_with_the_end_of_its_log() -> None:
     log = "\n".join(f"line {number}" for number in range(100))
     job: Any = SimpleNamespace(phase=Phase.ERROR)
     text = shown(held_view(held(), job, [claim(log=log)], {"threshold": 3.0}), 120)
-    for words in (str(ID), "ERROR", '"threshold": 3.0', "log of claim 2, last 20 of 100 lines", "line 99", "line 80"):
+    for words in (
+        str(ID),
+        "failed",
+        '"threshold": 3.0',
+        "log of attempt 2, last 20 of 100 lines",
+        "line 99",
+        "line 80",
+    ):
         assert words in text
     assert "line 79\n" not in text
     assert "3 times" in text

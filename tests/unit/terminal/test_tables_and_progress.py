@@ -8,8 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from rich.console import Console
-from terminal_texts import shown
 
+from tests.support.terminal_texts import shown
 from underbutler.model.job import Phase, TargetState
 from underbutler.model.notice import LargeFileObjectAvailable
 from underbutler.terminal import follow_job, jobs_table, notice_line, steps, targets_table
@@ -39,7 +39,7 @@ def test_a_table_of_targets_fits_80_columns_and_cuts_nothing() -> None:
     assert "…" not in text
 
 
-def test_a_failed_target_gives_its_reason_and_leaves_its_measurements_empty() -> None:
+def test_a_failed_target_gives_its_reason_and_no_measurements() -> None:
     failed = row(
         state=TargetState.FAILED, scalars=None, seconds=0.5, error_type="LostDatasetError", error_text="No bias."
     )
@@ -59,14 +59,14 @@ def test_a_target_that_waits_says_until_when_and_why() -> None:
 
 
 def test_ids_of_targets_are_shown_when_asked_for() -> None:
-    one = row(id=uuid.UUID(int=0x1A2B3C4D << 96))
+    one = row(id=uuid.UUID(int=0x1A2B3C4D))
     assert "1a2b3c4d" in shown(targets_table([one], ids=True), 120)  # type: ignore[list-item]
     assert "1a2b3c4d" not in shown(targets_table([one]), 120)  # type: ignore[list-item]
 
 
 def test_a_list_of_jobs_counts_targets_by_state() -> None:
     job = SimpleNamespace(
-        id=uuid.UUID(int=0x1A2B3C4D << 96),
+        id=uuid.UUID(int=0x1A2B3C4D),
         task="processCcd",
         repo="demo",
         phase=Phase.ERROR,
@@ -120,7 +120,7 @@ def test_a_bar_that_never_began_writes_nothing() -> None:
 
 
 def test_a_job_is_followed_to_its_end() -> None:
-    class Jobs:
+    class Reading:
         looks = 0
 
         def job(self, job: uuid.UUID) -> Any:
@@ -133,7 +133,8 @@ def test_a_job_is_followed_to_its_end() -> None:
 
     console = Console(file=io.StringIO(), width=80)
     met: list[int] = []
-    ended = follow_job(Jobs(), uuid.uuid4(), console=console, meanwhile=lambda _: met.append(1), poll_s=0.0)  # type: ignore[arg-type]
+    jobs: Any = SimpleNamespace(read=Reading())
+    ended = follow_job(jobs, uuid.uuid4(), console=console, meanwhile=lambda _: met.append(1), poll_s=0.0)
     assert ended.phase == Phase.COMPLETED
     assert len(met) >= 2
     assert "2/2" in console.file.getvalue()  # type: ignore[attr-defined]

@@ -45,7 +45,7 @@ def test_a_frame_has_every_keyword_that_its_map_names(night: Night) -> None:
     assert fits.getdata(frame.path).shape == (96, 160)
 
 
-def test_the_same_seed_gives_the_same_files_and_another_one_others(night: Night, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_files_and_another_others(night: Night, tmp_path: Path) -> None:
     options = {"n_bias": 1, "n_flat": 1, "n_science": 1, "shape": (64, 64)}
     first = simulate_night(tmp_path / "a", seed=5, **options)
     again = simulate_night(tmp_path / "b", seed=5, **options)
@@ -76,7 +76,7 @@ def test_stars_are_where_the_truth_says(night: Night) -> None:
         assert image[y - 1 : y + 2, x - 1 : x + 2].mean() > np.median(image) + 100
 
 
-def test_detectors_see_different_stars_and_exposures_the_same_dithered(night: Night) -> None:
+def test_detectors_see_other_stars_and_exposures_dither_them(night: Night) -> None:
     frames = night.of_kind("OBJECT", 0)
     first, second = (night.stars_of(frame.exposure, 0) for frame in frames[:2])
     other = night.stars_of(frames[0].exposure, 1)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_fitness import Consumer
 
-from workers.alive import Alive, touch
+from tests.unit.workers.intake.test_fitness import Consumer
+from workers.liveness_file import LivenessFile, touch
 
 
 def test_the_loop_touches_the_file_until_its_connection_is_lost(
@@ -16,7 +16,7 @@ def test_the_loop_touches_the_file_until_its_connection_is_lost(
     file = tmp_path / "alive"
     monkeypatch.setenv("UNDERBUTLER_ALIVE_FILE", str(file))
     consumer = Consumer()
-    step = Alive(consumer)
+    step = LivenessFile(consumer)
     step.start(consumer)
     assert not file.exists(), "only the loop touches it"
     consumer.look()
@@ -28,7 +28,7 @@ def test_the_loop_touches_the_file_until_its_connection_is_lost(
 def test_nobody_is_told_when_nobody_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("UNDERBUTLER_ALIVE_FILE", raising=False)
     consumer = Consumer()
-    Alive(consumer).start(consumer)
+    LivenessFile(consumer).start(consumer)
     assert consumer.timer.calls == []
 
 

@@ -1,4 +1,4 @@
-"""The columns of a stream's events, in the order of the events. May import errors."""
+"""The columns of a stream's events, in the order of the events."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .declared import FieldError
-from .source import RunSource, SubDict
+from underbutler.catalog.source import EventSource, SubDict
+
+from .field_types import FieldError
 
 __all__ = ["Columns", "event_order", "read_columns"]
 
@@ -42,7 +43,7 @@ class Columns:
 
 
 def read_columns(
-    source: RunSource,
+    source: EventSource,
     descriptor: Mapping[str, Any],
     keys: Collection[str],
     sub_dict: SubDict = "data",
@@ -84,7 +85,7 @@ def read_columns(
 
 
 def _gathered(
-    source: RunSource,
+    source: EventSource,
     descriptor: Mapping[str, Any],
     keys: Collection[str],
     sub_dict: SubDict,
@@ -97,7 +98,7 @@ def _gathered(
     values: dict[str, list[Any]] = {key: [] for key in keys}
     filled: dict[str, list[Any]] = {}
     targets = list(values.items())
-    for page in source.event_pages(descriptor["uid"], skip, limit):
+    for page in source.get_event_pages(descriptor["uid"], skip, limit):
         held = page[sub_dict]
         try:
             for key, column in targets:

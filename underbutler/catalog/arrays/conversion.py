@@ -1,4 +1,4 @@
-"""Events of a stream as an `xarray.Dataset`. May import errors."""
+"""Events of a stream as an `xarray.Dataset`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ import numpy as np
 import numpy.typing as npt
 import xarray
 
+from underbutler.catalog.documents import Descriptor
+from underbutler.catalog.source import EventSource, SubDict
 from underbutler.errors import UnknownNameError
+from underbutler.model.identity import short_id
 
 from .columns import Columns, event_order, read_columns
-from .declared import Declared, FieldError, in_a_stream
 from .dimensions import TIME, Dimensions
-from .documents import Descriptor
 from .external import ExternalData
+from .field_types import Declared, FieldError, in_a_stream
 from .inline import inline_array
-from .source import RunSource, SubDict
-from .stored import ExternalColumn, InlineColumn, is_external
+from .lazy_columns import ExternalColumn, InlineColumn, is_external
 
 __all__ = ["LAZY_BYTES", "Selection", "to_dataset"]
 
@@ -53,7 +54,7 @@ class Selection:
     configuration_for: str | None = None
 
     def __str__(self) -> str:
-        return f"Stream {self.stream!r} of run {self.run[:8]}"
+        return f"Stream {self.stream!r} of run {short_id(self.run)}"
 
     def takes(self, key: str) -> bool:
         """Tell whether a field is read."""
@@ -71,7 +72,7 @@ class _Part:
 
 
 def to_dataset(
-    source: RunSource,
+    source: EventSource,
     external: ExternalData,
     descriptors: Sequence[Descriptor],
     selection: Selection,
@@ -150,13 +151,13 @@ def _warn_of_streams(descriptors: Iterable[Descriptor], selection: Selection) ->
     if left_out:
         warnings.warn(
             f"{selection}: {', '.join(sorted(left_out))} is left out: its values are in stream_resource documents, "
-            "which are not read here. Say exclude=[…] to have no warning.",
+            "which are not read here. Use exclude=[…] to have no warning.",
             stacklevel=2,
         )
 
 
 def _read(
-    source: RunSource, descriptor: Descriptor, fields: dict[str, Declared], selection: Selection, lazy: bool
+    source: EventSource, descriptor: Descriptor, fields: dict[str, Declared], selection: Selection, lazy: bool
 ) -> _Part:
     if selection.configuration_for is not None:
         return _Part(descriptor, fields, read_columns(source, descriptor, []))
@@ -168,7 +169,7 @@ def _read(
     return _Part(descriptor, fields, read_columns(source, descriptor, now, selection.sub_dict), later)
 
 
-def _large(source: RunSource, descriptor: Descriptor, fields: Iterable[Declared]) -> list[str]:
+def _large(source: EventSource, descriptor: Descriptor, fields: Iterable[Declared]) -> list[str]:
     """Return the fields whose values are in the events and are too large to be read before they are needed."""
     able = [field for field in fields if not field.external and field.fixed_shape is not None]
     able = [field for field in able if field.broad in {"array", "number", "integer"}]
@@ -193,7 +194,7 @@ def _is_numeric(one: Columns, field: Declared) -> bool:
 
 
 def _values(
-    part: _Part, key: str, source: RunSource, external: ExternalData, selection: Selection, lazy: bool
+    part: _Part, key: str, source: EventSource, external: ExternalData, selection: Selection, lazy: bool
 ) -> Any | None:
     """Return one field's values of one descriptor's events; None if the descriptor does not have the field."""
     declared = part.fields.get(key)

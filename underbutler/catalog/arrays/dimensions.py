@@ -1,11 +1,11 @@
-"""Names of the dimensions of a stream's arrays. May import errors."""
+"""Names of the dimensions of a stream's arrays."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
 
-from .declared import Declared, Shape
+from .field_types import Declared, Shape
 
 __all__ = ["TIME", "Dimensions"]
 

@@ -1,4 +1,4 @@
-"""External values: from the datum id in an event to an array. May import errors."""
+"""External values: from the datum id in an event to an array."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 import event_model
 import numpy as np
 
+from underbutler.catalog.documents import Resource
+from underbutler.catalog.source import RunSource, datums_of, unpacked
+from underbutler.catalog.transforms import Transform, transformed
 from underbutler.errors import LostDatasetError, TransientError, UnderbutlerError, UsageError, suggest
 
-from .declared import Declared
-from .documents import Resource
+from .field_types import Declared
 from .filling import Fillers, known_specs
-from .source import RunSource, unpacked
-from .transforms import Transform, transformed
 
 __all__ = [
     "DataAwayError",
@@ -251,7 +251,7 @@ class ExternalData:
             if uid is None or uid in read:
                 continue
             read.add(uid)  # a resource at a time: its datums are wanted together
-            for found_id, kwargs in self._source.datums(uid):
+            for found_id, kwargs in datums_of(self._source, uid):
                 self._datums[found_id] = FoundDatum(uid, kwargs)
 
 

@@ -1,4 +1,4 @@
-"""What a descriptor says of a field, and what is done when its values say otherwise. May import errors."""
+"""What a descriptor says of a field, and what is done when its values say otherwise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fillers: what replaces the datum ids of events by the values that they stand for. May import errors.
+"""Fillers: what replaces the datum ids of events by the values that they stand for.
 
 A run has three of them, by the choice ``fill``: ``yes`` loads arrays, ``no`` loads nothing, ``delayed`` gives arrays of
 dask.
@@ -16,10 +16,10 @@ from typing import Any, TypeAlias, TypeVar
 import event_model
 import numpy as np
 
+from underbutler.catalog.handlers.registry import Handler, default_registry
 from underbutler.errors import UsageError
 
-from .declared import Declared
-from .handlers import Handler, default_registry
+from .field_types import Declared
 
 __all__ = ["FILL_CHOICES", "Fill", "FillChoiceError", "FillerFactory", "Fillers", "check_fill"]
 
@@ -57,7 +57,7 @@ def check_fill(fill: Fill) -> None:
     """
     if fill not in FILL_CHOICES:
         choices = ", ".join(map(repr, FILL_CHOICES))
-        raise FillChoiceError(f"fill={fill!r} is no choice. Say one of {choices}.", fill=fill)
+        raise FillChoiceError(f"fill={fill!r} is not a valid choice. Choose one of {choices}.", fill=fill)
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Fillers(Mapping[str, Any]):
         Raises
         ------
         FillersTypeError
-            If they are no mapping, or a key of it is no choice (also a `TypeError`).
+            If they are no mapping, or a key of it is not a valid choice (also a `TypeError`).
         """
         if fillers is not None and not (isinstance(fillers, Mapping) and set(fillers) <= set(FILL_CHOICES)):
             given = f"one of {', '.join(map(repr, fillers))}" if isinstance(fillers, Mapping) else repr(fillers)
@@ -154,7 +154,7 @@ class Fillers(Mapping[str, Any]):
         self._made, self._locks = {}, {}
 
     def of_spec(self, spec: str) -> Any:
-        """Return the filler that loads, made anew if the handler of a spec was registered after it."""
+        """Return the filler that loads, made again if the handler of a spec was registered after it."""
         filler = self["yes"]
         if spec not in known_specs(filler) and "yes" in self._made:
             self._made["yes"] = filler = self._make("yes")

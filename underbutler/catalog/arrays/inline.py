@@ -1,4 +1,4 @@
-"""Values that are in the events, as arrays. May import errors."""
+"""Values that are in the events, as arrays."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .declared import AnyArray, Declared
+from .field_types import AnyArray, Declared
 
 __all__ = ["inline_array"]
 

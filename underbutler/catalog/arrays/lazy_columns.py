@@ -1,4 +1,4 @@
-"""Columns that stay where they are until they are read: what lazy arrays are made of. May import errors.
+"""Columns that stay where they are until they are read: what lazy arrays are made of.
 
 Each is what dask asks of an array that it wraps: ``shape``, ``dtype``, ``ndim`` and slices of it. They pickle as far as
 the run's source and handlers do.
@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from underbutler.catalog.source import EventSource
+
 from .columns import read_columns
-from .declared import AnyArray, Declared, Shape
 from .external import ExternalData, Place
+from .field_types import AnyArray, Declared, Shape
 from .inline import inline_array
-from .source import RunSource
 
 __all__ = ["ExternalColumn", "InlineColumn", "StoredColumn"]
 
@@ -227,7 +228,7 @@ class InlineColumn(StoredColumn):
         How many events there are.
     """
 
-    def __init__(self, declared: Declared, source: RunSource, descriptor: Mapping[str, Any], rows: int) -> None:
+    def __init__(self, declared: Declared, source: EventSource, descriptor: Mapping[str, Any], rows: int) -> None:
         super().__init__(declared, rows)
         self._source, self._descriptor = source, descriptor
         self.promise(declared.fixed_shape or (), declared.dtype_or_guess)

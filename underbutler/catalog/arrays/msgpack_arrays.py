@@ -1,7 +1,6 @@
 """Arrays and numbers of numpy in MessagePack, as msgpack-numpy writes them, and so does suitcase-msgpack.
 
 An array is a mapping of ``nd``, ``type``, ``kind``, ``shape`` and its raw bytes in ``data``. Nothing is ever unpickled.
-May import nothing of ours.
 """
 
 from __future__ import annotations

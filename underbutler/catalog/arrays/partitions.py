@@ -1,4 +1,4 @@
-"""Parts of a stream that are read one by one: which one is asked for, and which events it has. May import errors."""
+"""Parts of a stream that are read one by one: which one is asked for, and which events it has."""
 
 from __future__ import annotations
 
@@ -64,9 +64,9 @@ class Partition:
         Raises
         ------
         PartitionIndexError
-            If it is no number.
+            If it is not a number.
         PartitionSizeError
-            If the size is no positive number.
+            If the size is not a positive number.
         """
         lenient = isinstance(partition, Mapping)
         number: Any = partition
@@ -78,7 +78,7 @@ class Partition:
             index = operator.index(number)
         except TypeError as error:
             raise PartitionIndexError(
-                f"{partition!r} names no partition. Say its number, which is counted from 0, or a mapping such as "
+                f"{partition!r} names no partition. Give its number, which is counted from 0, or a mapping such as "
                 "{'index': 0, 'fill': 'no'}.",
                 index=number,
             ) from error
@@ -91,12 +91,14 @@ class Partition:
         Raises
         ------
         PartitionSizeError
-            If it is no positive number.
+            If it is not a positive number.
         """
         if partition_size == "auto":
             return None
         if not isinstance(partition_size, Integral) or partition_size < 1:
-            raise PartitionSizeError(f"partition_size={partition_size!r} is no size. Say how many events, or 'auto'.")
+            raise PartitionSizeError(
+                f"partition_size={partition_size!r} is not a size. Give a number of events, or 'auto'."
+            )
         return int(partition_size)
 
     def there_is_none(self, stream: object, count: int | None = None) -> PartitionIndexError:

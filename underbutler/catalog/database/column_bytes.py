@@ -1,4 +1,4 @@
-"""Columns as bytes: how events of a closed run are kept. May import nothing of ours.
+"""Columns as bytes: how events of a closed run are kept.
 
 A pack is a msgpack map of field → ``[kind, shape, compressed, bytes]``. Columns of floats or of integers, or of lists
 of them that all have one shape, are kept as arrays; everything else as JSON. What comes out equals what went in, types

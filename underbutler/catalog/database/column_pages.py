@@ -1,4 +1,4 @@
-"""Events of closed runs, from rows into pages of columns. May import sql."""
+"""Events of closed runs, from rows into pages of columns."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
+from underbutler.catalog.source import Page as EventPage
 from underbutler.sql import database_now, read, write
 
-from .packing import pack, unpack
-from .source import Page as EventPage
+from .column_bytes import pack, unpack
 from .tables import UNPACKED, Descriptor, Event, Page, Run
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Questions asked of a database: conditions on rows of ``catalog_run``. May import sql.
+"""Questions asked of a database: conditions on rows of ``catalog_run``.
 
 Where the path is one with a column, the column is asked, so that its index answers; elsewhere the document is.
 """
@@ -16,24 +16,10 @@ from sqlalchemy.sql.elements import UnaryExpression
 from sqlalchemy.sql.operators import custom_op
 from sqlalchemy.sql.selectable import FromClause
 
-from .hints import any_of, constants_of, hint_of_field, hints_of_ranges
+from underbutler.catalog.query import questions
+
+from .data_id_index import any_of, constants_of, hint_of_field, hints_of_ranges
 from .nodes import Condition, Node, node_of, regular_expression
-from .questions import (
-    All,
-    Compare,
-    Equal,
-    Exists,
-    Field,
-    HasElement,
-    HasSize,
-    Matches,
-    Not,
-    OneOf,
-    Question,
-    Test,
-    Text,
-    is_index,
-)
 from .tables import Run
 
 __all__ = ["COLUMNS", "Asker"]
@@ -74,7 +60,7 @@ class Asker:
     is_rare: Callable[[Select[Any]], bool] = lambda _: True
     among_few: bool = False
 
-    def condition(self, question: Question) -> Condition:
+    def condition(self, question: questions.Question) -> Condition:
         """Return the condition that is true of the runs of which a question is true."""
         roots = {
             "start": node_of(Run.start.expression, self.dialect),
@@ -82,27 +68,27 @@ class Asker:
         }
         return self._asked(question, roots)
 
-    def _asked(self, question: Question, roots: Mapping[str, Node]) -> Condition:
-        if isinstance(question, Field):
+    def _asked(self, question: questions.Question, roots: Mapping[str, Node]) -> Condition:
+        if isinstance(question, questions.Field):
             return self._field(question, roots)
-        if isinstance(question, Text):
+        if isinstance(question, questions.Text):
             return and_(true(), *(roots["start"].has_text(word) for word in question.words))
-        if isinstance(question, Not):
+        if isinstance(question, questions.Not):
             return not_(func.coalesce(self._asked(question.part, roots), false()))
-        if isinstance(question, All):
+        if isinstance(question, questions.All):
             return self._all(question, roots)
         return or_(false(), *(self._asked(part, roots) for part in question.parts))
 
-    def _all(self, question: All, roots: Mapping[str, Node]) -> Condition:
+    def _all(self, question: questions.All, roots: Mapping[str, Node]) -> Condition:
         """Return whether all parts are true; if one of them is true of few runs only, these are looked up first."""
         parts = list(_parts(question))
-        hints = [hint_of_field(part) for part in parts if isinstance(part, Field)]
+        hints = [hint_of_field(part) for part in parts if isinstance(part, questions.Field)]
         hints += hints_of_ranges(parts)
         few = [Run.uid.in_(runs) for runs in hints if runs is not None and self.is_rare(runs)]
         asker = replace(self, among_few=True) if few else self
         return and_(true(), *few, *(asker._asked(part, roots) for part in parts))
 
-    def _field(self, field: Field, roots: Mapping[str, Node]) -> Condition:
+    def _field(self, field: questions.Field, roots: Mapping[str, Node]) -> Condition:
         if len(field.path) == 1 and (field.document, field.path[0]) in COLUMNS:
             column, kind = COLUMNS[field.document, field.path[0]]
             by_column = self._of_column(field.test, self._searched(column), kind)
@@ -116,12 +102,12 @@ class Asker:
         plain = self.among_few and self.dialect == "sqlite" and column is not Run.uid
         return UnaryExpression(column.expression, operator=_PLUS, type_=column.type) if plain else column.expression
 
-    def _of_column(self, test: Test, column: ColumnElement[Any], kind: type) -> Condition:
-        if isinstance(test, Exists):
+    def _of_column(self, test: questions.Test, column: ColumnElement[Any], kind: type) -> Condition:
+        if isinstance(test, questions.Exists):
             return column.is_not(None)
-        if test == Equal(None):
+        if test == questions.Equal(None):
             return column.is_(None)
-        if isinstance(test, Matches) and kind is str:
+        if isinstance(test, questions.Matches) and kind is str:
             sign = "REGEXP" if self.dialect == "sqlite" else "~"
             return column.bool_op(sign)(literal(regular_expression(test.pattern, test.options, self.dialect)))
         constants = [constant for constant in constants_of(test) if _is_like(constant, kind)]
@@ -131,12 +117,12 @@ class Asker:
         """Return whether a run is among some, if these are few; else it is quicker to look at each."""
         return true() if runs is None or self.among_few or not self.is_rare(runs) else Run.uid.in_(runs)
 
-    def _of_document(self, field: Field, roots: Mapping[str, Node]) -> Condition:
+    def _of_document(self, field: questions.Field, roots: Mapping[str, Node]) -> Condition:
         root = roots[field.document]
         if not field.path:
             return self._test(field.test, root)
         found = self._somewhere(root, field.path, lambda node: self._of_value(field.test, node))
-        if field.test != Equal(None):
+        if field.test != questions.Equal(None):
             return found
         there = self._somewhere(root, field.path, lambda node: node.exists())
         return or_(not_(func.coalesce(there, false())), found)
@@ -162,7 +148,7 @@ class Asker:
             if counts:
                 node = node.element(int(step))
                 continue
-            if number:  # the document itself is no array
+            if number:  # the document itself is not an array
                 table, node = node.objects(f"step_{number}")
                 rows.append(table)
             node = node.member(step)
@@ -170,36 +156,36 @@ class Asker:
             return leaf(node)  # type: ignore[no-any-return]
         return select(literal(1)).select_from(*rows).where(leaf(node)).exists()
 
-    def _of_value(self, test: Test, node: Node) -> Condition:
+    def _of_value(self, test: questions.Test, node: Node) -> Condition:
         """Return whether a test is true of a value, or of one in it."""
         direct = self._test(test, node)
-        if isinstance(test, Exists | HasSize | HasElement):
+        if isinstance(test, questions.Exists | questions.HasSize | questions.HasElement):
             return direct
         table, element = node.elements("one")
         among = select(literal(1)).select_from(table).where(self._test(test, element)).exists()
         return or_(direct, and_(node.is_array(), among))
 
-    def _test(self, test: Test, node: Node) -> Condition:
-        if isinstance(test, HasElement):
+    def _test(self, test: questions.Test, node: Node) -> Condition:
+        if isinstance(test, questions.HasElement):
             table, element = node.elements("element")
             asked = self._asked(test.question, {"element": element})
             fits = element.is_object() if test.of_keys else true()
             return and_(node.is_array(), select(literal(1)).select_from(table).where(fits, asked).exists())
-        if isinstance(test, Compare):
+        if isinstance(test, questions.Compare):
             return node.compares(test.order, test.bound)
-        if isinstance(test, Equal):
+        if isinstance(test, questions.Equal):
             return node.equals(test.value)
-        if isinstance(test, OneOf):
+        if isinstance(test, questions.OneOf):
             return node.is_one_of(test.values)
-        if isinstance(test, Matches):
+        if isinstance(test, questions.Matches):
             return node.matches(test.pattern, test.options)
-        return node.has_size(test.size) if isinstance(test, HasSize) else node.exists()
+        return node.has_size(test.size) if isinstance(test, questions.HasSize) else node.exists()
 
 
-def _parts(question: All) -> Iterator[Question]:
+def _parts(question: questions.All) -> Iterator[questions.Question]:
     """Yield what must be true, also of questions in questions: a search of what a search has found is one."""
     for part in question.parts:
-        if isinstance(part, All):
+        if isinstance(part, questions.All):
             yield from _parts(part)
         else:
             yield part
@@ -207,7 +193,7 @@ def _parts(question: All) -> Iterator[Question]:
 
 def _choices(path: Sequence[str]) -> Iterator[tuple[bool, ...]]:
     """Yield every way of reading the numbers in a path: as keys, or as places of an array."""
-    ways = ([False, True] if number and is_index(step) else [False] for number, step in enumerate(path))
+    ways = ([False, True] if number and questions.is_index(step) else [False] for number, step in enumerate(path))
     return itertools.product(*ways)
 
 

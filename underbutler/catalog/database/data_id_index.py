@@ -1,4 +1,4 @@
-"""What the index of data IDs knows of a question: runs of which it may be true. May import sql.
+"""What the index of data IDs knows of a question: runs of which it may be true.
 
 A hint names too many runs, never too few, so that it may stand beside the question itself. Data IDs are found under the
 key ``data_id`` of start documents: ``{"exposure": [20261119000001, 20261119000002], "detector": 0}``, or a list of
@@ -14,8 +14,9 @@ from typing import Any, Final, TypeAlias
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select
 
+from underbutler.catalog.query.questions import All, Compare, Equal, Field, HasElement, OneOf, Question, Test, is_index
+
 from .nodes import ordered
-from .questions import All, Compare, Equal, Field, HasElement, OneOf, Question, Test, is_index
 from .tables import DataId
 
 __all__ = ["any_of", "constants_of", "data_id_rows", "hint_of_field", "hints_of_ranges"]

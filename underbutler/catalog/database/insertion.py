@@ -1,4 +1,4 @@
-"""Documents into the tables, one connection's transaction at a time. May import sql.
+"""Documents into the tables, one connection's transaction at a time.
 
 A document that is there already is accepted if it is equal, and refused if it is not. After a run's stop nothing else
 is accepted.
@@ -15,15 +15,15 @@ from sqlalchemy import Connection, Insert, Table, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase
 
+from underbutler.catalog.conflicts import closed, compare, missing
+from underbutler.catalog.schema import DocumentError, check, plain
+from underbutler.catalog.source import unpacked
 from underbutler.errors import ConflictError
 from underbutler.sql import is_postgresql
 
-from .conflicts import closed, compare, missing
-from .hints import data_id_rows
-from .packed import packed_events
-from .schema import DocumentError, check, plain
-from .searched import document_of, start_row, stop_row
-from .source import unpacked
+from .column_pages import packed_events
+from .data_id_index import data_id_rows
+from .run_row import document_of, start_row, stop_row
 from .tables import DataId, Datum, Descriptor, Event, Resource, Run
 
 __all__ = ["Insertion", "Stream", "prepared"]

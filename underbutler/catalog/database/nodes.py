@@ -1,4 +1,4 @@
-"""JSON values inside SQL: one way of speaking to SQLite's functions and to PostgreSQL's. May import nothing of ours.
+"""JSON values inside SQL: one way of speaking to SQLite's functions and to PostgreSQL's.
 
 A node is a value at some place of a document: of which type it is, how it compares with a constant, what is in it. What
 is not there has the type null in SQL's sense; no method fails on a value of another type.
@@ -216,7 +216,7 @@ class _SqliteNode(Node):
         rows = func.json_each(array).table_valued(
             column("type", Text), column("value"), name=name, joins_implicitly=True
         )
-        # The value of a text is no JSON, at which SQLite's functions fail.
+        # The value of a text is not JSON, at which SQLite's functions fail.
         content = case((rows.c.type.in_(["array", "object"]), rows.c.value))
         return rows, _SqliteNode(rows.c.type, rows.c.value, content)
 

@@ -1,7 +1,7 @@
 """Documents of a job's run while it happens: many workers write at once, each in the transaction of its own work.
 
 What is written here is valid by construction and has one writer per event; documents of other runs go through
-`insertion`, which compares and refuses. May import chain, sql.
+`insertion`, which compares and refuses.
 """
 
 from __future__ import annotations
@@ -249,7 +249,7 @@ def _check_once(uid: str, descriptor: Mapping[str, Any]) -> None:
     """Compare a descriptor with its schema, once per process and distinct set of data keys."""
     if uid in _CHECKED:
         return
-    from .schema import check
+    from underbutler.catalog.schema import check
 
     check("descriptor", descriptor)
     while len(_CHECKED) >= _REMEMBERED:

@@ -1,9 +1,9 @@
-"""A run out of the tables: the `RunSource` of one that a database keeps. May import sql."""
+"""A run out of the tables: the `RunSource` of one that a database keeps."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,16 +11,15 @@ from typing import Any, Final
 import numpy as np
 from sqlalchemy import Connection, Engine, func, select
 
-from underbutler.errors import UnknownNameError
+from underbutler.catalog.run_store import RunHeader
+from underbutler.catalog.source import Keys, SubDict, cut
+from underbutler.catalog.source import Page as EventPage
 from underbutler.sql import is_postgresql, read
 
+from .column_bytes import unpack
+from .column_pages import PAGE_EVENTS, as_lists, event_rows, pages_of_rows
 from .engines import engine_of, url_of
-from .packed import PAGE_EVENTS, as_lists, event_rows, pages_of_rows
-from .packing import unpack
-from .searched import document_of
-from .shelf import RunHeader
-from .source import Page as EventPage
-from .source import RunSource, SubDict, cut
+from .run_row import document_of
 from .tables import Datum, Descriptor, Event, Page, Resource, Run
 
 __all__ = ["StoredRun", "snapshot"]
@@ -64,23 +63,6 @@ class StoredRun:
     def __reduce__(self) -> tuple[Any, ...]:
         return StoredRun.open, (url_of(self.engine), self.header)
 
-    @property
-    def source(self) -> RunSource:
-        """What a `BlueskyRun` reads from."""
-        return RunSource(
-            get_run_start=self.get_run_start,
-            get_run_stop=self.get_run_stop,
-            get_event_descriptors=self.get_event_descriptors,
-            get_event_pages=self.get_event_pages,
-            get_event_count=self.get_event_count,
-            get_resource=self.get_resource,
-            get_resources=self.get_resources,
-            lookup_resource_for_datum=self.lookup_resource_for_datum,
-            get_datum_pages=self.get_datum_pages,
-            get_columns=self.get_columns,
-            get_datums=self.get_datums,
-        )
-
     def get_run_start(self) -> Mapping[str, Any]:
         """Return the start document."""
         return self.header.start
@@ -117,24 +99,14 @@ class StoredRun:
             yield from pages
 
     def get_columns(
-        self,
-        descriptor_uid: str,
-        keys: Collection[str] | None = None,
-        *,
-        sub_dict: SubDict = "data",
-        skip: int = 0,
-        limit: int | None = None,
+        self, uid: str, keys: Keys = None, *, sub_dict: SubDict = "data", skip: int = 0, limit: int | None = None
     ) -> EventPage:
         """Return events of a descriptor as one page, with arrays where they were kept as such."""
         wanted = _Wanted(sub_dict, keys)
-        parts = [
-            page
-            for pages in self._portions(descriptor_uid, skip, limit, wanted.of_page, wanted.of_rows)
-            for page in pages
-        ]
+        parts = [page for pages in self._portions(uid, skip, limit, wanted.of_page, wanted.of_rows) for page in pages]
         if not parts:
-            parts = [wanted.nothing(descriptor_uid)]
-        return _joined(descriptor_uid, parts)
+            parts = [wanted.nothing(uid)]
+        return _joined(uid, parts)
 
     def get_resource(self, resource_uid: str) -> dict[str, Any]:
         """Return a resource.
@@ -148,7 +120,7 @@ class StoredRun:
         with read(self.engine) as connection:
             body = connection.execute(asked).scalar_one_or_none()
         if body is None:
-            raise UnknownNameError(f"Run {self.header.uid!r} has no resource {resource_uid!r}.", resource=resource_uid)
+            raise self.header.has_no("resource", resource_uid)
         return dict(json.loads(body))
 
     def get_resources(self) -> list[dict[str, Any]]:
@@ -169,7 +141,7 @@ class StoredRun:
         with read(self.engine) as connection:
             uid = connection.execute(asked).scalar_one_or_none()
         if uid is None:
-            raise UnknownNameError(f"Run {self.header.uid!r} has no datum {datum_id!r}.", datum=datum_id)
+            raise self.header.has_no("datum", datum_id)
         return uid
 
     def get_datum_pages(self, resource_uid: str) -> Iterator[dict[str, Any]]:
@@ -228,7 +200,7 @@ class _Wanted:
     """Which columns are wanted."""
 
     sub_dict: SubDict
-    keys: Collection[str] | None
+    keys: Keys
 
     def of_page(self, row: Any) -> EventPage:
         page: EventPage = {"descriptor": row.descriptor_uid, **unpack(row.head), "data": {}, "timestamps": {}}

@@ -1,4 +1,4 @@
-"""Start and stop as the database searches them: the row of a run. May import sql."""
+"""Start and stop as the database searches them: the row of a run."""
 
 from __future__ import annotations
 
@@ -9,18 +9,13 @@ from typing import Any, Final
 
 from .conditions import COLUMNS
 
-__all__ = ["canonical", "document_of", "searchable", "start_row", "stop_row"]
+__all__ = ["document_of", "searchable", "start_row", "stop_row"]
 
 _LARGEST: Final = 2**63
 _WRITTEN_OUT: Final = 1e16
 """Python writes floats from here on with an exponent."""
 
 _REPLACEMENT: Final = "\ufffd"
-
-
-def canonical(document: Any) -> str:
-    """Return the text by which equal documents are known: the order of keys does not count, NaN is NaN."""
-    return json.dumps(document, sort_keys=True)
 
 
 def start_row(start: Mapping[str, Any]) -> dict[str, Any]:

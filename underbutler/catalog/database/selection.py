@@ -1,4 +1,4 @@
-"""Searching the tables: which runs a query finds, newest first. May import sql."""
+"""Searching the tables: which runs a query finds, newest first."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, exc, exists, func, select, tuple_
 
+from underbutler.catalog.query.limits import is_too_large, too_large
+from underbutler.catalog.query.queries import QueryError
+from underbutler.catalog.query.questions import parse
+from underbutler.catalog.run_store import RunHeader
 from underbutler.sql import is_postgresql, read
 
 from .conditions import Asker
-from .limits import is_too_large, too_large
-from .queries import QueryError
-from .questions import parse
-from .searched import document_of
-from .shelf import RunHeader
+from .run_row import document_of
 from .tables import ODD, Run
 
 __all__ = ["count", "headers"]

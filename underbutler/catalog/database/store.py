@@ -1,4 +1,4 @@
-"""Runs in a database: written by document, searched, and read back. May import sql."""
+"""Runs in a database: written by document, searched, and read back."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Engine, select
 
+from underbutler.catalog.run_store import RunHeader
+from underbutler.catalog.source import RunSource
 from underbutler.errors import UsageError
 from underbutler.sql import read, statement, write
 
 from . import selection
+from .column_pages import pack_ended, pack_run
 from .engines import engine_of, url_of
 from .insertion import Insertion, Stream, prepared
-from .packed import pack_ended, pack_run
 from .retrieval import StoredRun
-from .shelf import RunHeader
-from .source import RunSource
 from .tables import Dataset
 
 __all__ = ["CatalogStore", "Writer"]
@@ -151,7 +151,7 @@ class CatalogStore:
 
     def source(self, header: RunHeader) -> RunSource:
         """Return what reads a run that `headers` gave."""
-        return StoredRun(self._engine, header).source
+        return StoredRun(self._engine, header)
 
     def uid_of_dataset(self, dataset: str) -> str | None:
         """Return the uid of the run that a worker has recorded a dataset with; None if there is none."""

@@ -1,4 +1,4 @@
-"""The tables of the catalogue. May import sql.
+"""The tables of the catalogue.
 
 A run's start and stop are JSON that the database searches, with columns for what is asked most; all other documents are
 text that nobody asks for anything. Events are rows while their run is open, and packed into pages of columns after.

@@ -1,18 +1,19 @@
-"""A run out of documents that are all in memory: the `RunSource` of a file. May import errors."""
+"""A run out of documents that are all in memory: the `RunSource` of a file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from operator import itemgetter
-from typing import Any
+from typing import Any, ClassVar
 
-from underbutler.errors import UnknownNameError, UsageError
+from underbutler.catalog.conflicts import canonical
+from underbutler.catalog.run_store import RunHeader
+from underbutler.catalog.source import Page, cut_pages, unpacked
+from underbutler.errors import UsageError
 
-from .searched import canonical
-from .source import Page, RunSource, cut, unpacked
-
-__all__ = ["RunInMemory"]
+__all__ = ["FileSource", "RunInMemory"]
 
 _PARTS = ("data", "timestamps", "filled")
 
@@ -32,12 +33,12 @@ class RunInMemory:
     """
 
     def __init__(self, documents: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-        self.start: Mapping[str, Any] | None = None
+        self.start: Mapping[str, Any] = {}
         self.stop: Mapping[str, Any] | None = None
         self.descriptors: dict[str, Mapping[str, Any]] = {}
         self.resources: dict[str, Mapping[str, Any]] = {}
-        self._datums: dict[str, dict[str, dict[str, Any]]] = {}
-        self._resource_of: dict[str, str] = {}
+        self.datums: dict[str, dict[str, dict[str, Any]]] = {}
+        self.resource_of: dict[str, str] = {}
         pages: dict[str, _Pages] = {}
         for name, document in documents:
             if name in {"event", "event_page"}:
@@ -47,104 +48,9 @@ class RunInMemory:
                 pages[uid].add(name, document)
             else:
                 self._add(name, document)
-        if self.start is None:
+        if not self.start:
             raise UsageError("These documents have no start: they are of no run.")
-        self._pages: dict[str, list[Page]] = {uid: ordered(found.all()) for uid, found in pages.items()}
-
-    @property
-    def source(self) -> RunSource:
-        """What a `BlueskyRun` reads from."""
-        return RunSource(
-            get_run_start=self.get_run_start,
-            get_run_stop=self.get_run_stop,
-            get_event_descriptors=self.get_event_descriptors,
-            get_event_pages=self.get_event_pages,
-            get_event_count=self.get_event_count,
-            get_resource=self.get_resource,
-            get_resources=self.get_resources,
-            lookup_resource_for_datum=self.lookup_resource_for_datum,
-            get_datum_pages=self.get_datum_pages,
-            get_datums=self.get_datums,
-        )
-
-    def get_run_start(self) -> Mapping[str, Any]:
-        """Return the start document."""
-        assert self.start is not None
-        return self.start
-
-    def get_run_stop(self) -> Mapping[str, Any] | None:
-        """Return the stop document; None while the run is open."""
-        return self.stop
-
-    def get_event_descriptors(self) -> list[Mapping[str, Any]]:
-        """Return the descriptors."""
-        return list(self.descriptors.values())
-
-    def get_event_pages(self, descriptor_uid: str, skip: int = 0, limit: int | None = None) -> Iterator[Page]:
-        """Yield events of a descriptor as pages, by ``seq_num``."""
-        for page in self._pages.get(descriptor_uid, ()):
-            count = len(page["uid"])
-            if skip >= count:
-                skip -= count
-                continue
-            end = count if limit is None else min(count, skip + limit)
-            if end <= skip:
-                return
-            yield page if (skip, end) == (0, count) else cut(page, skip, end)
-            limit = None if limit is None else limit - (end - skip)
-            skip = 0
-
-    def get_event_count(self, descriptor_uid: str) -> int:
-        """Return how many events a descriptor has."""
-        return sum(len(page["uid"]) for page in self._pages.get(descriptor_uid, ()))
-
-    def get_resource(self, resource_uid: str) -> Mapping[str, Any]:
-        """Return a resource.
-
-        Raises
-        ------
-        UnknownNameError
-            If the run has none of that uid (also a `KeyError`).
-        """
-        if resource_uid not in self.resources:
-            raise UnknownNameError(
-                f"Run {self.get_run_start()['uid']!r} has no resource {resource_uid!r}.", resource=resource_uid
-            )
-        return self.resources[resource_uid]
-
-    def get_resources(self) -> list[Mapping[str, Any]]:
-        """Return all resources."""
-        return list(self.resources.values())
-
-    def lookup_resource_for_datum(self, datum_id: str) -> str:
-        """Return the uid of the resource of a datum.
-
-        Raises
-        ------
-        UnknownNameError
-            If the run has no such datum (also a `KeyError`).
-        """
-        if datum_id not in self._resource_of:
-            raise UnknownNameError(f"Run {self.get_run_start()['uid']!r} has no datum {datum_id!r}.", datum=datum_id)
-        return self._resource_of[datum_id]
-
-    def get_datum_pages(self, resource_uid: str) -> Iterator[dict[str, Any]]:
-        """Yield the datums of a resource as pages."""
-        datums = self._datums.get(resource_uid, {})
-        by_names: dict[tuple[str, ...], list[str]] = {}
-        for datum_id, kwargs in datums.items():
-            by_names.setdefault(tuple(kwargs), []).append(datum_id)
-        for names, ids in by_names.items():
-            columns = {name: [datums[datum_id][name] for datum_id in ids] for name in names}
-            yield {"resource": resource_uid, "datum_id": ids, "datum_kwargs": columns}
-
-    def get_datums(self, datum_ids: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """Yield those of some datums that the run has."""
-        for datum_id in datum_ids:
-            resource_uid = self._resource_of.get(datum_id)
-            if resource_uid is not None:
-                kwargs = self._datums[resource_uid][datum_id]
-                yield {"datum_id": datum_id, "resource": resource_uid, "datum_kwargs": kwargs}
+        self.pages: dict[str, list[Page]] = {uid: ordered(found.all()) for uid, found in pages.items()}
 
     def _add(self, name: str, document: Mapping[str, Any]) -> None:
         if name == "start":
@@ -157,8 +63,95 @@ class RunInMemory:
             self.resources[document["uid"]] = document
         elif name in {"datum", "datum_page"}:
             for datum_id, kwargs in unpacked(document):
-                self._datums.setdefault(document["resource"], {})[datum_id] = kwargs
-                self._resource_of[datum_id] = document["resource"]
+                self.datums.setdefault(document["resource"], {})[datum_id] = kwargs
+                self.resource_of[datum_id] = document["resource"]
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """Reads one run of a file, whose documents are loaded when they are first asked for.
+
+    Parameters
+    ----------
+    header
+        Start, and stop if the run has ended.
+    load
+        Returns the documents, as they are now.
+    """
+
+    header: RunHeader
+    load: Callable[[], RunInMemory]
+
+    get_columns: ClassVar[None] = None
+
+    def get_run_start(self) -> Mapping[str, Any]:
+        """Return the start document."""
+        return self.header.start
+
+    def get_run_stop(self) -> Mapping[str, Any] | None:
+        """Return the stop document; None while the run is open."""
+        return self.load().stop if self.header.stop is None else self.header.stop
+
+    def get_event_descriptors(self) -> list[Mapping[str, Any]]:
+        """Return the descriptors."""
+        return list(self.load().descriptors.values())
+
+    def get_event_pages(self, descriptor_uid: str, skip: int = 0, limit: int | None = None) -> Iterator[Page]:
+        """Return events of a descriptor as pages, by ``seq_num``."""
+        return cut_pages(self.load().pages.get(descriptor_uid, ()), skip, limit)
+
+    def get_event_count(self, descriptor_uid: str) -> int:
+        """Return how many events a descriptor has."""
+        return sum(len(page["uid"]) for page in self.load().pages.get(descriptor_uid, ()))
+
+    def get_resource(self, resource_uid: str) -> Mapping[str, Any]:
+        """Return a resource.
+
+        Raises
+        ------
+        UnknownNameError
+            If the run has none of that uid (also a `KeyError`).
+        """
+        resources = self.load().resources
+        if resource_uid not in resources:
+            raise self.header.has_no("resource", resource_uid)
+        return resources[resource_uid]
+
+    def get_resources(self) -> list[Mapping[str, Any]]:
+        """Return all resources."""
+        return list(self.load().resources.values())
+
+    def lookup_resource_for_datum(self, datum_id: str) -> str:
+        """Return the uid of the resource of a datum.
+
+        Raises
+        ------
+        UnknownNameError
+            If the run has no such datum (also a `KeyError`).
+        """
+        resource_of = self.load().resource_of
+        if datum_id not in resource_of:
+            raise self.header.has_no("datum", datum_id)
+        return resource_of[datum_id]
+
+    def get_datum_pages(self, resource_uid: str) -> Iterator[dict[str, Any]]:
+        """Yield the datums of a resource as pages."""
+        datums = self.load().datums.get(resource_uid, {})
+        by_names: dict[tuple[str, ...], list[str]] = {}
+        for datum_id, kwargs in datums.items():
+            by_names.setdefault(tuple(kwargs), []).append(datum_id)
+        for names, ids in by_names.items():
+            columns = {name: [datums[datum_id][name] for datum_id in ids] for name in names}
+            yield {"resource": resource_uid, "datum_id": ids, "datum_kwargs": columns}
+
+    def get_datums(self, datum_ids: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Yield those of some datums that the run has."""
+        run = self.load()
+        for datum_id in datum_ids:
+            resource_uid = run.resource_of.get(datum_id)
+            if resource_uid is not None:
+                kwargs = run.datums[resource_uid][datum_id]
+                yield {"datum_id": datum_id, "resource": resource_uid, "datum_kwargs": kwargs}
 
 
 class _Pages:

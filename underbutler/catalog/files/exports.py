@@ -1,4 +1,4 @@
-"""Runs written to files, as Bluesky's suitcases write them. May import errors."""
+"""Runs written to files, as Bluesky's suitcases write them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
 
+from underbutler.catalog.source import unpacked
 from underbutler.errors import ConflictError, UsageError
 
+from .document_source import page_of, rows_of
 from .file_forms import FORMS
-from .memory import page_of, rows_of
-from .source import unpacked
 
 __all__ = ["export_run"]
 
@@ -49,7 +49,7 @@ def export_run(
     ConflictError
         If there is such a file.
     UsageError
-        If the documents do not begin with a start, or its uid is no name of a file.
+        If the documents do not begin with a start, or its uid is not a name of a file.
     """
     if form not in FORMS:
         raise UsageError(f"Runs are exported as {' or '.join(FORMS)}, not as {form!r}.", form=form)

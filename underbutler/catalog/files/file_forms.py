@@ -1,4 +1,4 @@
-"""Files of documents, as ``suitcase-jsonl`` and ``suitcase-msgpack`` write them. May import errors.
+"""Files of documents, as ``suitcase-jsonl`` and ``suitcase-msgpack`` write them.
 
 Each file is one run: JSON lines ``["start", {…}]``, or such pairs in msgpack one after the other. A file that is still
 being written may end in the middle of a document, which then is not there yet.
@@ -17,9 +17,8 @@ import msgpack
 import numpy as np
 from pydantic_core import from_json
 
+from underbutler.catalog.arrays.msgpack_arrays import array_form, number_form, of_form
 from underbutler.errors import UnknownNameError, UsageError
-
-from .array_form import array_form, number_form, of_form
 
 __all__ = ["FORMS", "FileForm", "UnreadableRunFileError", "form_of", "read_documents"]
 
@@ -89,7 +88,7 @@ class FileForm:
         if found is None:
             return None
         if not _is_pair(found) or found[0] != "start" or not isinstance(found[1].get("uid"), str):
-            raise _unreadable(path, "its first document is no start with a uid")
+            raise _unreadable(path, "its first document is not a start with a uid")
         start = found[1]
         tail = head if len(head) == size else _read(file, size - _CHUNK, _CHUNK)
         found = self.last(tail, len(tail) == size)
@@ -123,9 +122,9 @@ class _JsonLines(FileForm):
                         return
                     if not line.strip():
                         continue
-                    raise _unreadable(path, f"line {number} is no JSON: {error}") from error
+                    raise _unreadable(path, f"line {number} is not JSON: {error}") from error
                 if not _is_pair(pair):
-                    raise _unreadable(path, f"line {number} is no name and document")
+                    raise _unreadable(path, f"line {number} is not a name and document")
                 yield pair[0], pair[1]
 
     def first(self, head: bytes) -> Any:
@@ -162,7 +161,7 @@ class _Msgpack(FileForm):
                 except (ValueError, TypeError) as error:
                     raise _unreadable(path, f"byte {unpacker.tell()} does not continue it: {error}") from error
                 if not _is_pair(pair):
-                    raise _unreadable(path, f"what ends at byte {unpacker.tell()} is no name and document")
+                    raise _unreadable(path, f"what ends at byte {unpacker.tell()} is not a name and document")
                 yield pair[0], pair[1]
 
     def first(self, head: bytes) -> Any:

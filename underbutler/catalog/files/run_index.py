@@ -1,4 +1,4 @@
-"""What the files of ended runs begin and end with, kept from one process to the next. May import settings.
+"""What the files of ended runs begin and end with, kept from one process to the next.
 
 Of a folder that was opened before, each file's times of change and size are then all that is looked at. It is a cache
 in the home folder: it may be removed at any time, and where it cannot be written there is none.

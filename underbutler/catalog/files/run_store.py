@@ -1,4 +1,4 @@
-"""Folders of runs as files, one file each: opened, searched, read. May import errors."""
+"""Folders of runs as files, one file each: opened, searched, read."""
 
 from __future__ import annotations
 
@@ -7,25 +7,24 @@ import glob
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import structlog
 
+from underbutler.catalog.query.matching import predicate
+from underbutler.catalog.query.questions import parse
+from underbutler.catalog.run_store import RunHeader
+from underbutler.catalog.source import RunSource
 from underbutler.errors import UnknownNameError, UsageError
 
+from .document_source import FileSource, RunInMemory
 from .file_forms import UnreadableRunFileError, form_of, read_documents
 from .folders import RunFolders
-from .matching import predicate
-from .memory import RunInMemory
-from .questions import parse
 from .run_index import INDEX_FROM, Ended, RunIndex, Stamp
-from .shelf import RunHeader
-from .source import RunSource
 
 __all__ = ["RunFiles"]
 
@@ -141,14 +140,7 @@ class RunFiles:
             self._current()
         if header.uid not in self._path_of:
             raise UnknownNameError(f"There is no run {header.uid!r} in {self.place} any more.", uid=header.uid)
-        load = partial(self.load, self._path_of[header.uid])
-        methods = {
-            field.name: partial(_call, load, field.name) for field in fields(RunSource) if field.name != _COLUMNS
-        }
-        methods["get_run_start"] = partial(_given, header.start)
-        if header.stop is not None:
-            methods["get_run_stop"] = partial(_given, header.stop)
-        return RunSource(**methods)
+        return FileSource(header, partial(self.load, self._path_of[header.uid]))
 
     def load(self, path: str) -> RunInMemory:
         """Return the documents of a file, as they are now.
@@ -270,17 +262,6 @@ def _header(path: str, file: int, size: int) -> RunHeader | None:
         log.warning("run_file_skipped", path=path, reason=str(error))
         return None
     return None if ends is None else RunHeader(*ends)
-
-
-_COLUMNS: Final = "get_columns"
-
-
-def _call(load: Callable[[], RunInMemory], method: str, *args: Any, **kwargs: Any) -> Any:
-    return getattr(load(), method)(*args, **kwargs)
-
-
-def _given(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    return document
 
 
 def _stamp(path: str) -> _Stamp:

@@ -1,11 +1,11 @@
-"""Shape and type of the image in a file, from its header, for a descriptor to say. May import logs."""
+"""Shape and type of the image in a file, from its header, for a descriptor to say."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from underbutler.logs import get_logger
+from underbutler.telemetry.logs import get_logger
 
 from .specs import FITS, PNG, spec_of
 

@@ -1,4 +1,4 @@
-"""Datasets of the Butler as arrays, by UUID, through the label of a repository. May import butlers, settings.
+"""Datasets of the Butler as arrays, by UUID, through the label of a repository.
 
 Where the annex has no copy: small tables, metadata, what was delivered before there was an annex.
 """
@@ -17,10 +17,10 @@ import numpy.typing as npt
 from underbutler.errors import LostDatasetError, suggest
 from underbutler.settings import Settings, load_settings
 
-from .picture import PNG_SIGNATURE, BrokenPictureError, decode_png
+from .parquet_table import UnknownColumnError, arrow_to_array, chosen_columns, single_column, with_gaps
+from .png_picture import PNG_SIGNATURE, BrokenPictureError, decode_png
 from .resource_file import HandlerArgumentError, UnreadableFileError, check_argument, refuse_unknown
 from .specs import BUTLER
-from .tabular import UnknownColumnError, arrow_to_array, chosen_columns, single_column, with_gaps
 
 if TYPE_CHECKING:
     from lsst.daf.butler import Butler, DatasetRef
@@ -147,7 +147,7 @@ class ButlerDataset:
         uuid = _uuid(dataset) or self._dataset
         if uuid is None:
             raise HandlerArgumentError(
-                f"Nobody says which dataset of repository {self.label!r} is wanted. Give its UUID: datum_kwargs "
+                f"No dataset is named of repository {self.label!r} is wanted. Give its UUID: datum_kwargs "
                 "{'dataset': …}, or butler://label/uuid.",
                 repo=self.label,
             )
@@ -155,11 +155,11 @@ class ButlerDataset:
 
     @contextmanager
     def _found(self, uuid: UUID) -> Iterator[tuple[Butler, DatasetRef]]:
-        from underbutler.butlers.translation import asking
+        from underbutler.butlers.translation import translate_butler_errors
 
         repositories = _repositories(self._settings or load_settings())
         with repositories.butler(self.label) as butler:
-            with asking(self.label):
+            with translate_butler_errors(self.label):
                 ref = butler.get_dataset(uuid)
             if ref is None:
                 raise LostDatasetError(
@@ -190,10 +190,10 @@ class ButlerDataset:
         try:
             return to_array(value, name)
         except BrokenPictureError as error:
-            raise UnreadableFileError(f"{name} is no readable PNG file: {error}") from error
+            raise UnreadableFileError(f"{name} is not a readable PNG file: {error}") from error
         except TypeError as error:
             known = sorted(whole.datasetType.storageClass.allComponents())
-            parts = f" Say component=…, one of {', '.join(known)}." if known else ""
+            parts = f" Choose component=…, one of {', '.join(known)}." if known else ""
             raise UnreadableFileError(
                 f"{name} is of storage class {ref.datasetType.storageClass.name}, which no array holds.{parts}",
                 dataset=str(ref.id),
@@ -285,7 +285,7 @@ def _uuid(text: str | UUID | None) -> UUID | None:
         return UUID(text)
     except (ValueError, AttributeError, TypeError) as error:
         raise HandlerArgumentError(
-            f"{text!r} is no UUID of a dataset. They look like 8f1a3e6c-0b57-5f0e-9d5b-6c7d1f2a3b4c.", dataset=text
+            f"{text!r} is not a UUID of a dataset. They look like 8f1a3e6c-0b57-5f0e-9d5b-6c7d1f2a3b4c.", dataset=text
         ) from error
 
 

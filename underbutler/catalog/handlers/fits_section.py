@@ -1,4 +1,4 @@
-"""Planes and sections of FITS images: of a file in S3 only the wanted bytes are fetched. May import s3, settings.
+"""Planes and sections of FITS images: of a file in S3 only the wanted bytes are fetched.
 
 A header costs a block of 16 KiB, a plane its own bytes in one request. What is found once is kept while the handler is
 open: the next plane of the same file needs no header again.
@@ -97,7 +97,7 @@ class FitsSection(FileHandler):
         GoneFileError, AnnexUnavailableError
             If the file is not there, or the store does not answer.
         UnreadableFileError, WrongFileError
-            If it is no whole FITS file, or another one than the resource says.
+            If it is not a whole FITS file, or another one than the resource says.
         """
         with self._reading(unknown), self._image(hdu) as image:
             return self._pixels(image, self._key(image, plane, section))

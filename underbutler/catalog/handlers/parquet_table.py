@@ -1,4 +1,4 @@
-"""Columns of parquet tables: of a file in S3 only the wanted columns are fetched. May import s3, settings."""
+"""Columns of parquet tables: of a file in S3 only the wanted columns are fetched."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class ParquetTable(FileHandler):
         GoneFileError, AnnexUnavailableError
             If the file is not there, or the store does not answer.
         UnreadableFileError, WrongFileError
-            If it is no whole parquet file, or another one than the resource says.
+            If it is not a whole parquet file, or another one than the resource says.
         """
         single = single_column(self.spec, column, columns)
         wanted = [single] if single is not None else chosen_columns(self.spec, columns) or self._columns
@@ -194,7 +194,7 @@ def single_column(spec: str, column: object, columns: object) -> str | None:
     Raises
     ------
     HandlerArgumentError
-        If it is no name, or more are wanted.
+        If it is not a name, or more are wanted.
     """
     if column is None:
         return None

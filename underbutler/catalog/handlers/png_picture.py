@@ -1,4 +1,4 @@
-"""Pixels of PNG pictures. May import s3, settings."""
+"""Pixels of PNG pictures."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class PngPicture(FileHandler):
         GoneFileError, AnnexUnavailableError
             If the file is not there, or the store does not answer.
         UnreadableFileError, WrongFileError
-            If it is no whole PNG file, or another one than the resource says.
+            If it is not a whole PNG file, or another one than the resource says.
         """
         with self._reading(unknown):
             content = self.file.content()

@@ -1,4 +1,4 @@
-"""Handlers: what opens an external resource of one spec. May import errors.
+"""Handlers: what opens an external resource of one spec.
 
 A handler class is called as ``handler_class(path, **resource_kwargs)`` and returns a handler, which is called as
 ``handler(**datum_kwargs)`` and returns one value. Both may be anything that can be called.
@@ -13,9 +13,8 @@ from typing import Any, TypeAlias
 
 import event_model
 
+from underbutler.catalog.import_path import load_object
 from underbutler.errors import UsageError
-
-from .import_path import load_object
 
 __all__ = [
     "DEFAULT_GROUPS",
@@ -77,7 +76,7 @@ class HandlerRegistry(MutableMapping[str, Handler]):
         old = self._handlers.get(spec)
         if old is not None and old is not new and not overwrite:
             raise DuplicateHandler(
-                f"Spec {spec!r} has a handler already: {old!r}, not {new!r}. Say overwrite=True to replace it.",
+                f"Spec {spec!r} has a handler already: {old!r}, not {new!r}. Use overwrite=True to replace it.",
                 spec=spec,
             )
         self._handlers[spec] = new
@@ -116,9 +115,9 @@ def parse_handler_registry(handler_registry: Mapping[str, Handler | str]) -> dic
     Raises
     ------
     RegistryTypeError
-        If it is no mapping (also a `TypeError`).
+        If it is not a mapping (also a `TypeError`).
     ImportPathError
-        If a string is no import path (also a `ValueError`).
+        If a string is not an import path (also a `ValueError`).
     ModuleMissingError, NameMissingError
         If what it names does not exist (also a `ModuleNotFoundError`, an `AttributeError`).
     """
@@ -182,10 +181,8 @@ def register_handler(spec: str, handler: Handler | str, overwrite: bool = False)
 
     Parameters
     ----------
-    spec
-        The spec that resources carry.
-    handler
-        The handler class, or its import path.
+    spec, handler
+        As `HandlerRegistry.register` takes them.
     overwrite
         Whether it takes the place of one that was registered, or discovered, before.
 

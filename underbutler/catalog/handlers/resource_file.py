@@ -1,4 +1,4 @@
-"""The file that a resource names, here or in S3, and what every handler of it knows. May import s3, settings."""
+"""The file that a resource names, here or in S3, and what every handler of it knows."""
 
 from __future__ import annotations
 
@@ -291,7 +291,7 @@ class FileHandler:
                 yield
 
     def _unreadable(self, what: str, reason: object) -> UnreadableFileError:
-        return UnreadableFileError(f"{self.url} is no readable {what}: {reason}", url=self.url, spec=self.spec)
+        return UnreadableFileError(f"{self.url} is not a readable {what}: {reason}", url=self.url, spec=self.spec)
 
 
 def refuse_unknown(spec: str, where: str, given: Mapping[str, Any], known: Iterable[str]) -> None:

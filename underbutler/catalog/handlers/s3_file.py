@@ -1,4 +1,4 @@
-"""An object of S3 as a file that can be sought and of which only what is read is fetched. May import s3 and errors."""
+"""An object of S3 as a file that can be sought and of which only what is read is fetched."""
 
 from __future__ import annotations
 
@@ -202,10 +202,10 @@ class S3File(io.BufferedIOBase):
         """Return the store's answer to a request for a range, or None if the object has no such bytes."""
         from botocore.exceptions import ClientError
 
-        from underbutler.s3 import answering, error_code
+        from underbutler.s3 import error_code, translate_s3_errors
 
         bucket, key = self._place["Bucket"], self._place["Key"]
-        with answering(self._client, bucket=bucket, key=key):
+        with translate_s3_errors(self._client, bucket=bucket, key=key):
             try:
                 answer: dict[str, Any] = self._client.get_object(**self._place, Range=wanted)
             except ClientError as error:
@@ -232,12 +232,12 @@ class S3File(io.BufferedIOBase):
 
     def _received(self, body: Any, length: int) -> tuple[bytes, AnnexUnavailableError | None]:
         """Return the bytes of a body, and why they are fewer, if it breaks off."""
-        from underbutler.s3 import answering
+        from underbutler.s3 import translate_s3_errors
 
         chunks: list[bytes] = []
         got, broken = 0, None
         try:
-            with answering(self._client, bucket=self._place["Bucket"], key=self._place["Key"]):
+            with translate_s3_errors(self._client, bucket=self._place["Bucket"], key=self._place["Key"]):
                 while got < length and (chunk := body.read(min(_CHUNK_BYTES, length - got))):
                     chunks.append(chunk)
                     got += len(chunk)

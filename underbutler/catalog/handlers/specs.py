@@ -1,4 +1,4 @@
-"""Specs of our handlers: what a resource document says of the file that it names. May import nothing of ours."""
+"""Specs of our handlers: what a resource document says of the file that it names."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Final
 __all__ = ["BUTLER", "FITS", "PARQUET", "PNG", "spec_of"]
 
 FITS: Final = "ANNEX_FITS"
-"""Planes of a FITS file: `underbutler.catalog.fits_section.FitsSection`."""
+"""Planes of a FITS file: `underbutler.catalog.handlers.fits_section.FitsSection`."""
 PARQUET: Final = "ANNEX_PARQUET"
-"""Columns of a parquet file: `underbutler.catalog.tabular.ParquetTable`."""
+"""Columns of a parquet file: `underbutler.catalog.handlers.parquet_table.ParquetTable`."""
 PNG: Final = "ANNEX_PNG"
-"""Pixels of a PNG file: `underbutler.catalog.picture.PngPicture`."""
+"""Pixels of a PNG file: `underbutler.catalog.handlers.png_picture.PngPicture`."""
 BUTLER: Final = "BUTLER"
-"""Datasets of a Butler repository: `underbutler.catalog.butler_dataset.ButlerDataset`."""
+"""Datasets of a Butler repository: `underbutler.catalog.handlers.butler_dataset.ButlerDataset`."""
 
 _SPECS = {".fits": FITS, ".fit": FITS, ".fts": FITS, ".fz": FITS, ".parq": PARQUET, ".parquet": PARQUET, ".png": PNG}
 

@@ -1,4 +1,4 @@
-"""How large a query may be: on larger ones databases, and Python, give up in their own words. May import errors."""
+"""How large a query may be: on larger ones databases, and Python, give up in their own words."""
 
 from __future__ import annotations
 

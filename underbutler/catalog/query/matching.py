@@ -1,4 +1,4 @@
-"""Questions asked of documents in memory: what catalogues of files search with. May import errors.
+"""Questions asked of documents in memory: what catalogues of files search with.
 
 A question becomes a function once, which then is asked of every run.
 """

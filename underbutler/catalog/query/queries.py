@@ -1,4 +1,4 @@
-"""What a search asks: queries in MongoDB's words, and short forms of the usual ones. May import errors.
+"""What a search asks: queries in MongoDB's words, and short forms of the usual ones.
 
 A query is a mapping: ``{"task": "processCcd", "exit_status": "success", "data_id.detector": {"$in": [3, 4]}}``. Paths
 are those of the start document; ``stop.…`` means the stop document, and so do ``exit_status`` and ``num_events``.
@@ -120,7 +120,7 @@ class TextQuery(SearchQuery):
     Raises
     ------
     QueryError
-        If it is no text (also a `ValueError`).
+        If it is not a text (also a `ValueError`).
     """
 
     def __init__(self, text_search: str) -> None:
@@ -215,7 +215,7 @@ def _parsed(text: str) -> datetime:
 
 def _no_time(given: object) -> QueryError:
     return QueryError(
-        f"{given!r} is no time. Write 2026, 2026-11, 2026-11-19, 2026-11-19 21:30:00 or seconds since 1970 UTC.",
+        f"{given!r} is not a time. Write 2026, 2026-11, 2026-11-19, 2026-11-19 21:30:00 or seconds since 1970 UTC.",
         time=given,
     )
 

@@ -1,4 +1,4 @@
-"""A query, taken apart: what is asked of which path, with nothing left to be understood. May import errors.
+"""A query, taken apart: what is asked of which path, with nothing left to be understood.
 
 `parse` is the only place that knows MongoDB's operators. What it returns is asked of a database (`conditions`) or of
 documents in memory (`matching`), which must answer alike.
@@ -219,7 +219,7 @@ def _path(key: str, in_element: bool) -> tuple[Literal["start", "stop", "element
     steps = tuple(key.split("."))
     if not all(steps) or any(letter in '"\\' or not letter.isprintable() for letter in key):
         raise QueryError(
-            f"{key!r} is no path that can be searched. Write keys joined by dots, without quotes and backslashes.",
+            f"{key!r} is not a path that can be searched. Write keys joined by dots, without quotes and backslashes.",
             path=key,
         )
     refuse_long(steps, sum(map(is_index, steps[1:])))
@@ -328,7 +328,7 @@ def _pattern(operand: Any, options: str) -> Matches:
     try:
         re.compile(operand)
     except re.error as error:
-        raise QueryError(f"{operand!r} is no regular expression: {error}.", operator="$regex") from error
+        raise QueryError(f"{operand!r} is not a regular expression: {error}.", operator="$regex") from error
     return Matches(operand, "".join(sorted(set(options))))
 
 

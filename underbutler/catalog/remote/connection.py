@@ -1,4 +1,4 @@
-"""Asking a server of runs over HTTP, and what its answers mean. May import errors.
+"""Asking a server of runs over HTTP, and what its answers mean.
 
 Needs httpx, which the extra ``api`` installs; it is imported when the first question is asked.
 """
@@ -16,8 +16,8 @@ from urllib.parse import quote
 from underbutler.errors import MessageError, UnderbutlerError, UsageError
 from underbutler.redaction import redacted_text
 
-from .remote_errors import NotACatalogError, RemoteUnavailableError, ServerVersionError, raised
-from .remote_format import MSGPACK, VERSION, VERSION_HEADER, unpack, unpacked
+from .errors import NotACatalogError, RemoteUnavailableError, ServerVersionError, raised
+from .wire_format import MSGPACK, VERSION, VERSION_HEADER, unpack, unpacked
 
 if TYPE_CHECKING:
     import httpx
@@ -63,7 +63,8 @@ class Connection:
             or "#" in self.url
         ):
             raise UsageError(
-                f"{self.place!r} is no address of a server of runs. Write http://host:port/runs, and query parameters "
+                f"{self.place!r} is not an address of a server of runs. Write http://host:port/runs, and query "
+                "parameters "
                 "as parameters={…}.",
                 url=self.place,
             )
@@ -132,7 +133,7 @@ class Connection:
             raise UsageError(f"{self.place} cannot be asked: {error}.", url=self.place) from error
 
     def _check(self, answer: httpx.Response) -> None:
-        """Refuse what is no answer to the question.
+        """Refuse what does not answer the question.
 
         Raises
         ------
@@ -166,10 +167,11 @@ class Connection:
             return NotACatalogError(f"{self.place} sends its readers to {target}: give that address.", url=self.place)
         if answer.status_code in {401, 403, 407}:
             return NotACatalogError(
-                f"{self.place} does not let us in ({status}). Give headers={{'Authorization': …}}.", url=self.place
+                f"{self.place} refuses access ({status}). Give headers={{'Authorization': …}}.", url=self.place
             )
         return NotACatalogError(
-            f"What answers at {self.place} is no server of runs ({status}, without {VERSION_HEADER}). The address of "
+            f"What answers at {self.place} is not a server of runs ({status}, without {VERSION_HEADER}). The "
+            "address of "
             "one ends in /runs, e.g. http://host:8000/runs.",
             url=self.place,
         )

@@ -1,4 +1,4 @@
-"""Errors as they travel over HTTP: what is said of one, and what is raised of that. May import errors.
+"""Errors as they travel over HTTP: what is said of one, and what is raised of that.
 
 ``{"kind": "usage", "type": "DataGoneError", "text": …, "cure": …, "fields": {…}}``: who reads only ``text`` knows all.
 """
@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from underbutler.catalog import stream
+from underbutler.catalog.arrays import external, filling
+from underbutler.catalog.arrays import field_types as declared
+from underbutler.catalog.query import queries
 from underbutler.errors import FatalError, TransientError, UnderbutlerError, UsageError
 from underbutler.redaction import redacted, redacted_text
-
-from . import declared, external, filling, queries, stream
 
 __all__ = ["NotACatalogError", "RemoteFillError", "RemoteUnavailableError", "ServerVersionError", "described", "raised"]
 
@@ -24,7 +26,7 @@ _KINDS: Final[Mapping[str, type[UnderbutlerError]]] = {
 _CURES: Final = {
     "usage": "Correct the request and send it again.",
     "transient": "Send the same request again later.",
-    "fatal": "Tell those who keep the server: its log says more.",
+    "fatal": "Report it to the server's operator: its log says more.",
 }
 
 _HOMES: Final = (declared, external, filling, queries, stream)
@@ -36,7 +38,7 @@ class RemoteUnavailableError(TransientError, ConnectionError):
 
 
 class NotACatalogError(UsageError, ValueError):
-    """What answers at a URL is no server of runs."""
+    """What answers at a URL is not a server of runs."""
 
 
 class ServerVersionError(UsageError, ValueError):
@@ -82,7 +84,7 @@ def raised(said: Any, url: str) -> UnderbutlerError:
     fields = known.get("fields")
     error = cls.__new__(cls)
     UnderbutlerError.__init__(
-        error, f"{known.get('text', '')} (said by {url})", **(fields if isinstance(fields, dict) else {})
+        error, f"{known.get('text', '')} (reported by {url})", **(fields if isinstance(fields, dict) else {})
     )
     return error
 

@@ -1,4 +1,4 @@
-"""External values of a run on a server: the server loads them, with its own handlers. May import errors."""
+"""External values of a run on a server: the server loads them, with its own handlers."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, Final
 
 import numpy as np
 
+from underbutler.catalog.arrays.external import ExternalData, Place
+from underbutler.catalog.arrays.field_types import AnyArray, Declared
+from underbutler.catalog.arrays.filling import Fillers
+from underbutler.catalog.transforms import unchanged
 from underbutler.errors import UnderbutlerError, UsageError
 
-from .declared import AnyArray, Declared
-from .external import ExternalData, Place
-from .filling import Fillers
-from .remote_errors import RemoteUnavailableError
-from .remote_source import RemoteRun
-from .transforms import unchanged
+from .errors import RemoteUnavailableError
+from .source import RemoteRun
 
 __all__ = ["RemoteExternal"]
 
@@ -39,7 +39,7 @@ class RemoteExternal(ExternalData):
     """
 
     def __init__(self, run: RemoteRun) -> None:
-        super().__init__(run.row_source, Fillers(), unchanged)
+        super().__init__(run, Fillers(), unchanged)
         self._run = run
         self._blocks: OrderedDict[tuple[str, str, int], Any] = OrderedDict()
         self._fetching: dict[tuple[str, str, int], threading.Lock] = {}
@@ -56,7 +56,7 @@ class RemoteExternal(ExternalData):
         Parameters
         ----------
         datum_id
-            The row's number, as `RemoteRun.row_source` gives it.
+            The row's number, as `RemoteRows` gives it.
         descriptor
             The event's descriptor.
         place

@@ -1,4 +1,4 @@
-"""Partitions of a stream as a server gives them: columns and arrays of some events. May import errors."""
+"""Partitions of a stream as a server gives them: columns and arrays of some events."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
+from underbutler.catalog.arrays.columns import Columns, read_columns
+from underbutler.catalog.arrays.external import Place
+from underbutler.catalog.arrays.field_types import Declared
+from underbutler.catalog.arrays.lazy_columns import READERS, is_external
+from underbutler.catalog.arrays.partitions import PartitionIndexError, PartitionSizeError
+from underbutler.catalog.documents import Descriptor
+from underbutler.catalog.run import BlueskyRun
+from underbutler.catalog.source import Page
+from underbutler.catalog.stream import BlueskyEventStream
 from underbutler.errors import UnknownNameError
 
-from .columns import Columns, read_columns
-from .declared import Declared
-from .documents import Descriptor
-from .external import Place
-from .remote import RemoteBlueskyEventStream
-from .remote_format import compact
-from .run import BlueskyRun
-from .source import Page
-from .stored import READERS, is_external
-from .stream import BlueskyEventStream, PartitionIndexError, PartitionSizeError
+from .run import RemoteBlueskyEventStream
+from .wire_format import compact
 
 __all__ = ["Choice", "check_partition", "columns_of", "references_of", "run_summary"]
 
@@ -84,9 +85,9 @@ def run_summary(run: BlueskyRun, size: int | str = "auto") -> dict[str, Any]:
 
 def references_of(run: BlueskyRun) -> Iterator[tuple[str, Any]]:
     """Yield the resources of a run and their datums, without the events that point to them."""
-    for resource in run._external.resources():
+    for resource in run.external.resources():
         yield "resource", resource
-        for page in run._source.get_datum_pages(resource["uid"]):
+        for page in run.source.get_datum_pages(resource["uid"]):
             yield "datum" if isinstance(page["datum_id"], str) else "datum_page", page
 
 
@@ -104,10 +105,8 @@ def columns_of(stream: BlueskyEventStream, index: int, choice: Choice) -> list[P
 
     Raises
     ------
-    PartitionIndexError
-        If the index is negative (also an `IndexError`).
-    PartitionSizeError
-        If the size is no size, or larger than is given at once (also a `ValueError`).
+    PartitionIndexError, PartitionSizeError
+        As `check_partition` raises them, and if it would be larger than is given at once.
     SelectionError
         If fields are included and excluded, or there is no such ``sub_dict`` (also a `ValueError`).
     UnknownNameError
@@ -140,14 +139,14 @@ def check_partition(stream: BlueskyEventStream, index: int, size: int | str) -> 
     PartitionIndexError
         If the index is negative (also an `IndexError`).
     PartitionSizeError
-        If the size is no size, or larger than is given at once (also a `ValueError`).
+        If the size is not a size, or larger than is given at once (also a `ValueError`).
     """
     if index < 0:
         raise PartitionIndexError(f"Partitions are numbered from 0; {index} is none.", index=index)
-    events = stream._partition_size(size)
+    events = stream.rows_per_partition(size)
     if events > MOST_EVENTS:
         raise PartitionSizeError(
-            f"A partition of {events} events is more than is sent at once. Say partition_size={MOST_EVENTS} or less.",
+            f"A partition of {events} events is more than is sent at once. Use partition_size={MOST_EVENTS} or less.",
             size=events,
             most=MOST_EVENTS,
         )
@@ -156,8 +155,8 @@ def check_partition(stream: BlueskyEventStream, index: int, size: int | str) -> 
 
 def _stream_summary(stream: BlueskyEventStream, size: int | str) -> dict[str, Any]:
     descriptors = stream.descriptors
-    counts = {one["uid"]: stream._source.get_event_count(one["uid"]) for one in descriptors}
-    events, rows = sum(counts.values()), stream._partition_size(size)
+    counts = {one["uid"]: stream.source.get_event_count(one["uid"]) for one in descriptors}
+    events, rows = sum(counts.values()), stream.rows_per_partition(size)
     fields: dict[str, Any] = {}
     for descriptor in descriptors:
         owner = {key: name for name, keys in descriptor.get("object_keys", {}).items() for key in keys}
@@ -190,7 +189,7 @@ def _fields(stream: BlueskyEventStream, descriptor: Mapping[str, Any]) -> dict[s
     return {
         key: Declared.of(key, said, stream.stream_name, dtype=False)  # values are sent as they are
         for key, said in descriptor["data_keys"].items()
-        if stream._selection.takes(key) and not str(said.get("external", "")).startswith("STREAM:")
+        if stream.selection.takes(key) and not str(said.get("external", "")).startswith("STREAM:")
     }
 
 
@@ -207,7 +206,7 @@ def _check_bytes(
         most = max(1, MOST_BYTES // largest)
         raise PartitionSizeError(
             f"{size} events of stream {stream.stream_name!r} are about {size * largest} bytes: more than is sent at "
-            f"once. Say partition_size={most} or less, or fewer fields with include.",
+            f"once. Use partition_size={most} or less, or fewer fields with include.",
             size=size,
             most=most,
         )
@@ -219,7 +218,7 @@ def _ranges(
     """Yield which events of which descriptors are in a range of the stream's, one descriptor's after the other's."""
     *earlier, last = descriptors
     for descriptor in earlier:
-        count = stream._source.get_event_count(descriptor["uid"])
+        count = stream.source.get_event_count(descriptor["uid"])
         rows = min(size, count - begin)
         if rows > 0:
             yield descriptor, begin, rows
@@ -238,8 +237,8 @@ def _part(
     skip: int,
     limit: int,
 ) -> Page:
-    sub_dict = stream.configure_new(sub_dict=choice.sub_dict)._selection.sub_dict
-    columns = read_columns(stream._source, descriptor, list(fields), sub_dict, skip, limit)
+    sub_dict = stream.configure_new(sub_dict=choice.sub_dict).selection.sub_dict
+    columns = read_columns(stream.source, descriptor, list(fields), sub_dict, skip, limit)
     if choice.fill and sub_dict == "data":
         for declared in fields.values():
             _load(stream, descriptor, declared, columns)
@@ -263,10 +262,10 @@ def _load(stream: BlueskyEventStream, descriptor: Descriptor, declared: Declared
         return
     ids = [values[row] for row in wanted]
     places = [Place(key, declared.stream, int(columns.seq_num[row]), columns.uid[row]) for row in wanted]
-    stream._external.prepare(ids)
+    stream.external.prepare(ids)
     filled, saying = list(values), [True if one is None else one for one in said]
     with ThreadPoolExecutor(min(READERS, len(ids))) as pool:
-        loaded = pool.map(stream._external.load, ids, itertools.repeat(descriptor), places)
+        loaded = pool.map(stream.external.load, ids, itertools.repeat(descriptor), places)
         for row, datum_id, value in zip(wanted, ids, loaded, strict=True):
             filled[row], saying[row] = value, datum_id
     columns.values[key], columns.filled[key] = filled, saying

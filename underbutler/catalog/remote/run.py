@@ -1,22 +1,22 @@
-"""A run on a server: all that a `BlueskyRun` can do, over HTTP. May import errors."""
+"""A run on a server: all that a `BlueskyRun` can do, over HTTP."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
+from underbutler.catalog.arrays.conversion import to_dataset
+from underbutler.catalog.arrays.filling import Fill, check_fill
+from underbutler.catalog.arrays.partitions import Partition
+from underbutler.catalog.documents import KINDS
+from underbutler.catalog.run import BlueskyRun
+from underbutler.catalog.stream import BlueskyEventStream
 from underbutler.errors import UnknownNameError
 
-from .conversion import to_dataset
-from .documents import KINDS
-from .filling import Fill, check_fill
-from .partitions import Partition
-from .remote_connection import Connection
-from .remote_errors import RemoteFillError
-from .remote_external import RemoteExternal
-from .remote_source import RemoteRun, told
-from .run import BlueskyRun
-from .stream import BlueskyEventStream
+from .connection import Connection
+from .errors import RemoteFillError
+from .external import RemoteExternal
+from .source import RemoteRows, RemoteRun, told
 
 if TYPE_CHECKING:
     import xarray
@@ -66,7 +66,7 @@ class RemoteBlueskyRun(BlueskyRun):
         del kwargs
         place = Connection(url, dict(headers or {}), dict(parameters or {}))
         self._remote = RemoteRun(place if name is None else place.below(name))
-        super().__init__(**vars(self._remote.source), metadata=metadata)
+        self._read_from(self._remote, metadata=metadata)
         self._arguments = {
             "url": url,
             "headers": headers,
@@ -112,9 +112,10 @@ class RemoteBlueskyRun(BlueskyRun):
         streams = list(self)
         if name not in streams:
             raise UnknownNameError.of("stream of this run", name, streams)
-        given = vars(self._source).copy()
-        del given["get_run_start"]
-        return RemoteBlueskyEventStream(name, **given, metadata=self.metadata, remote=self._remote)
+        return RemoteBlueskyEventStream(name, self._remote, metadata=self.metadata)
+
+    def _new(self, **kwargs: Any) -> Self:
+        return type(self)(**kwargs)
 
     def __dir__(self) -> list[str]:
         return [name for name in super().__dir__() if name != "get_file_list"]
@@ -134,7 +135,7 @@ class RemoteBlueskyRun(BlueskyRun):
         RemoteFillError
             At once, if they shall be ``delayed`` (also a `NotImplementedError`).
         FillChoiceError
-            At once, if ``fill`` is no choice (also a `ValueError`).
+            At once, if ``fill`` is not a valid choice (also a `ValueError`).
         """
         _check_fill(fill)
         return self._told(fill, strict_order)
@@ -152,17 +153,16 @@ class RemoteBlueskyEventStream(BlueskyEventStream):
 
     Parameters
     ----------
-    *args, **kwargs
+    stream_name, source
+        Of which run.
+    **kwargs
         As those of `BlueskyEventStream`; fillers and transforms are the server's.
-    remote
-        The run.
     """
 
-    def __init__(self, *args: Any, remote: RemoteRun, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._arguments["remote"] = remote
-        self._remote = remote
-        self._external = RemoteExternal(remote)
+    def __init__(self, stream_name: str, source: RemoteRun, **kwargs: Any) -> None:
+        super().__init__(stream_name, source, **kwargs)
+        self._remote = source
+        self.external = RemoteExternal(source)
 
     def read_partition(
         self, partition: int | Mapping[str, Any], *, fill: Fill = "yes", partition_size: int | str = "auto"
@@ -178,10 +178,8 @@ class RemoteBlueskyEventStream(BlueskyEventStream):
 
         Raises
         ------
-        PartitionIndexError
-            If there is no such partition (also an `IndexError`).
-        PartitionSizeError
-            If the size is not a positive number (also a `ValueError`).
+        PartitionIndexError, PartitionSizeError
+            As there.
         RemoteFillError
             If values shall be ``delayed`` (also a `NotImplementedError`).
         """
@@ -193,7 +191,7 @@ class RemoteBlueskyEventStream(BlueskyEventStream):
         question = {"fill": one.fill, "partition_size": one.size or "auto"}
         pairs = [(name, _as_document(name, document)) for name, document in told(place, place.listen(question))]
         if not pairs and not one.lenient:
-            raise one.there_is_none(self._selection)
+            raise one.there_is_none(self.selection)
         return pairs
 
     def columns_of(self, index: int, question: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -209,13 +207,13 @@ class RemoteBlueskyEventStream(BlueskyEventStream):
         return self._remote.partition(self.stream_name, index, **question)
 
     def _dataset(self, *, lazy: bool) -> xarray.Dataset:
-        return to_dataset(self._remote.row_source, self._external, self.descriptors, self._selection, lazy=lazy)
+        return to_dataset(RemoteRows(self._remote), self.external, self.descriptors, self.selection, lazy=lazy)
 
 
 def _check_fill(fill: Fill) -> None:
     if fill == "delayed":
         raise RemoteFillError(
-            "fill='delayed' is not for documents that come over HTTP. Say 'yes' or 'no', or read a stream lazily: "
+            "fill='delayed' is not for documents that come over HTTP. Use 'yes' or 'no', or read a stream lazily: "
             "run.primary.to_dask().",
             fill=fill,
         )

@@ -1,4 +1,4 @@
-"""The runs of a server, as a place that keeps runs: what a `Broker` of an ``http://`` URL reads. May import errors."""
+"""The runs of a server, as a place that keeps runs: what a `Broker` of an ``http://`` URL reads."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from .queries import QueryError
-from .remote import RemoteBlueskyRun
-from .remote_connection import Connection
-from .remote_source import RemoteRun
-from .shelf import RunHeader
-from .source import RunSource
+from underbutler.catalog.query.queries import QueryError
+from underbutler.catalog.run_store import RunHeader
+from underbutler.catalog.source import RunSource
+
+from .connection import Connection
+from .run import RemoteBlueskyRun
+from .source import RemoteRun
 
 __all__ = ["RemoteShelf"]
 
@@ -89,7 +90,7 @@ class RemoteShelf:
         """Return what reads a run that `headers` gave: with its datum ids, to be filled here."""
         run = RemoteRun(self._connection.below(header.uid))
         run.know(header.start, header.stop)
-        return run.source
+        return run
 
     def run(self, header: RunHeader) -> RemoteBlueskyRun:
         """Return a run that `headers` gave, whose external values the server fills."""
@@ -122,4 +123,4 @@ def _plain(value: Any) -> Any:
         return list(value)
     if hasattr(value, "item"):
         return value.item()
-    raise TypeError(f"a {type(value).__name__} is no JSON")
+    raise TypeError(f"a {type(value).__name__} is not JSON")

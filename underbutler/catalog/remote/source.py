@@ -1,23 +1,23 @@
-"""A run on a server, as the source that runs and streams read from. May import errors."""
+"""A run on a server, as the source that runs and streams read from."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any, Final
 
 import numpy as np
 
+from underbutler.catalog.arrays.field_types import Declared
+from underbutler.catalog.arrays.lazy_columns import is_external
+from underbutler.catalog.source import Keys, Page, SubDict, unpacked
 from underbutler.errors import UnknownNameError, UsageError
 
-from .declared import Declared
-from .remote_connection import Connection
-from .remote_errors import raised
-from .source import Page, RunSource, SubDict, unpacked
-from .stored import is_external
+from .connection import Connection
+from .errors import raised
 
-__all__ = ["RemoteRun", "told"]
+__all__ = ["RemoteRows", "RemoteRun", "told"]
 
 PARTITION_EVENTS: Final = 10_000
 PARTITION_BYTES: Final = 8 * 2**20
@@ -53,16 +53,6 @@ class RemoteRun:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.connection.place!r})"
 
-    @property
-    def source(self) -> RunSource:
-        """What reads the run's documents, with datum ids where values are in external files."""
-        return self._source_of(self.get_columns)
-
-    @property
-    def row_source(self) -> RunSource:
-        """What reads the run for a `RemoteExternal`: where external values are, events hold their row's number."""
-        return self._source_of(self.get_rows)
-
     def said(self) -> Mapping[str, Any]:
         """Return what the server says of the run: start, stop, and its streams."""
         if self._ended is not None:
@@ -70,7 +60,7 @@ class RemoteRun:
         said: Mapping[str, Any] = self.connection.ask()
         if "streams" not in said:
             raise UsageError(
-                f"{self.connection.place} is a list of runs and no run. Say which one: name='1a2b3c4d', the uid or as "
+                f"{self.connection.place} is a list of runs, not a run. Choose one: name='1a2b3c4d', the uid or as "
                 "much of its beginning as tells it from others.",
                 url=self.connection.place,
             )
@@ -108,38 +98,11 @@ class RemoteRun:
         )
 
     def get_columns(
-        self,
-        descriptor_uid: str,
-        keys: Collection[str] | None = None,
-        *,
-        sub_dict: SubDict = "data",
-        skip: int = 0,
-        limit: int | None = None,
+        self, uid: str, keys: Keys = None, *, sub_dict: SubDict = "data", skip: int = 0, limit: int | None = None
     ) -> Page:
         """Return events of a descriptor as one page."""
-        parts = list(self._parts(descriptor_uid, keys, sub_dict, skip, limit))
-        return _joined(descriptor_uid, sub_dict, keys, parts)
-
-    def get_rows(
-        self,
-        descriptor_uid: str,
-        keys: Collection[str] | None = None,
-        *,
-        sub_dict: SubDict = "data",
-        skip: int = 0,
-        limit: int | None = None,
-    ) -> Page:
-        """Return events as `get_columns` does, with the number of the row in place of each datum id."""
-        page = self.get_columns(descriptor_uid, keys, sub_dict=sub_dict, skip=skip, limit=limit)
-        if sub_dict == "data":
-            fields = self._fields(descriptor_uid)
-            for key, values in page["data"].items():
-                saying = page["filled"].get(key, [None] * len(values))
-                away = list(map(is_external, repeat(fields[key]), values, saying))
-                if any(away):
-                    rows = enumerate(zip(values, away, strict=True), skip)
-                    page["data"][key] = [row if elsewhere else value for row, (value, elsewhere) in rows]
-        return page
+        parts = list(self._parts(uid, keys, sub_dict, skip, limit))
+        return _joined(uid, sub_dict, keys, parts)
 
     def get_event_pages(self, descriptor_uid: str, skip: int = 0, limit: int | None = None) -> Iterator[Page]:
         """Yield events of a descriptor as pages."""
@@ -205,21 +168,6 @@ class RemoteRun:
         """Return a partition of a stream's events: nothing past the end."""
         return list(self.connection.below("streams", stream, "partitions", str(index)).ask(question))
 
-    def _source_of(self, get_columns: Any) -> RunSource:
-        return RunSource(
-            get_run_start=self.get_run_start,
-            get_run_stop=self.get_run_stop,
-            get_event_descriptors=self.get_event_descriptors,
-            get_event_pages=self.get_event_pages,
-            get_event_count=self.get_event_count,
-            get_resource=self.get_resource,
-            get_resources=self.get_resources,
-            lookup_resource_for_datum=self.lookup_resource_for_datum,
-            get_datum_pages=self.get_datum_pages,
-            get_columns=get_columns,
-            get_datums=self.get_datums,
-        )
-
     def _known_references(self, *, anew: bool) -> _References:
         """Return resources and datums; asked anew, if that is wanted, unless the run had ended before."""
         if self._references is None or (anew and not self._references.complete):
@@ -237,13 +185,20 @@ class RemoteRun:
             raise UnknownNameError(f"{self!r} has no descriptor {uid!r}.", descriptor=uid)
         return self._descriptors[uid]
 
-    def _fields(self, descriptor_uid: str) -> dict[str, Declared]:
+    def fields(self, descriptor_uid: str) -> dict[str, Declared]:
+        """Return the fields of a descriptor.
+
+        Raises
+        ------
+        UnknownNameError
+            If the run has no such descriptor (also a `KeyError`).
+        """
         descriptor = self._descriptor(descriptor_uid)
         stream = descriptor.get("name", "primary")
         return {key: Declared.of(key, said, stream, dtype=False) for key, said in descriptor["data_keys"].items()}
 
     def _parts(
-        self, descriptor_uid: str, keys: Collection[str] | None, sub_dict: SubDict, skip: int, limit: int | None
+        self, descriptor_uid: str, keys: Keys, sub_dict: SubDict, skip: int, limit: int | None
     ) -> Iterator[Page]:
         """Yield columns of a descriptor's events, as many at a time as one answer should hold."""
         descriptor = self._descriptor(descriptor_uid)
@@ -273,6 +228,42 @@ class RemoteRun:
             if rows < size:
                 return
             index, left = index + 1, None if left is None else left - rows
+
+
+@dataclass(frozen=True)
+class RemoteRows:
+    """Events of a run as a `RemoteExternal` wants them: the number of the row stands in place of each datum id.
+
+    Parameters
+    ----------
+    run
+        The run.
+    """
+
+    run: RemoteRun
+
+    def get_event_count(self, descriptor_uid: str) -> int:
+        """Return how many events a descriptor has."""
+        return self.run.get_event_count(descriptor_uid)
+
+    def get_event_pages(self, descriptor_uid: str, skip: int = 0, limit: int | None = None) -> Iterator[Page]:
+        """Yield events of a descriptor as pages, with datum ids."""
+        return self.run.get_event_pages(descriptor_uid, skip, limit)
+
+    def get_columns(
+        self, uid: str, keys: Keys = None, *, sub_dict: SubDict = "data", skip: int = 0, limit: int | None = None
+    ) -> Page:
+        """Return events of a descriptor as one page."""
+        page = self.run.get_columns(uid, keys, sub_dict=sub_dict, skip=skip, limit=limit)
+        if sub_dict == "data":
+            fields = self.run.fields(uid)
+            for key, values in page["data"].items():
+                saying = page["filled"].get(key, [None] * len(values))
+                away = list(map(is_external, repeat(fields[key]), values, saying))
+                if any(away):
+                    rows = enumerate(zip(values, away, strict=True), skip)
+                    page["data"][key] = [row if elsewhere else value for row, (value, elsewhere) in rows]
+        return page
 
 
 @dataclass
@@ -317,7 +308,7 @@ def _begin(part: Page, rows: int) -> Page:
     return shorter
 
 
-def _joined(descriptor_uid: str, sub_dict: str, keys: Collection[str] | None, parts: Sequence[Page]) -> Page:
+def _joined(descriptor_uid: str, sub_dict: str, keys: Keys, parts: Sequence[Page]) -> Page:
     """Return the parts of a descriptor's events as one page."""
     if not parts:
         empty: Page = {"descriptor": descriptor_uid, "uid": [], "seq_num": [], "time": [], "filled": {}}

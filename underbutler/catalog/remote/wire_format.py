@@ -1,4 +1,4 @@
-"""Documents and arrays as they travel over HTTP: MessagePack, and JSON. May import errors.
+"""Documents and arrays as they travel over HTTP: MessagePack, and JSON.
 
 An array is said as in the files of runs. Nothing is ever unpickled.
 """
@@ -14,9 +14,9 @@ from typing import Any, Final
 import msgpack
 import numpy as np
 
+from underbutler.catalog.arrays.msgpack_arrays import array_form, of_form
+from underbutler.catalog.schema import without_numpy
 from underbutler.errors import MessageError, UsageError
-
-from .array_form import array_form, of_form
 
 __all__ = ["JSON_LINES", "MSGPACK", "VERSION", "VERSION_HEADER", "compact", "json_line", "pack", "unpack", "unpacked"]
 
@@ -143,19 +143,16 @@ def _wire(value: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     """Return what JSON knows, of what it does not."""
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, Mapping):
-        return dict(value)
     if isinstance(value, set | frozenset):
         return sorted(value)
-    raise UsageError(
-        f"A {type(value).__name__} cannot be sent in a document. Documents hold numbers, texts, booleans, null, lists, "
-        f"mappings and arrays; bytes are sent only as {MSGPACK}.",
-        type=type(value).__name__,
-    )
+    try:
+        return without_numpy(value)
+    except TypeError as error:
+        raise UsageError(
+            f"A {type(value).__name__} cannot be sent in a document. Documents hold numbers, texts, booleans, null, "
+            f"lists, mappings and arrays; bytes are sent only as {MSGPACK}.",
+            type=type(value).__name__,
+        ) from error
 
 
 def _finite(value: Any) -> Any:

@@ -10,12 +10,12 @@ from lsst.pex.config import Config, ConfigChoiceField, ConfigDictField, ConfigFi
 
 from underbutler.model.message import canonical_json
 
-from .config_path import inner_config
-from .config_value import as_data
 from .overrides import apply_overrides, validated
+from .path import inner_config
+from .value import as_data
 
 if TYPE_CHECKING:
-    from .cmdline_task import CmdLineTask
+    from underbutler.pipe.task_like import TaskLike
 
 __all__ = ["Difference", "config_digest", "config_json", "differences", "effective_config", "flattened"]
 
@@ -25,7 +25,7 @@ Difference = tuple[str, Any, Any]
 ABSENT = "(absent)"
 
 
-def effective_config(task_class: type[CmdLineTask], overrides: Iterable[Sequence[Any]] = ()) -> Config:
+def effective_config(task_class: type[TaskLike], overrides: Iterable[Sequence[Any]] = ()) -> Config:
     """Return a task's config: defaults, the task's own overrides, then `overrides` in order; validated and frozen.
 
     Raises

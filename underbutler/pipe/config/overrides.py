@@ -15,12 +15,21 @@ from lsst.pex.config import Config, ConfigChoiceField, ConfigDictField, ConfigFi
 from lsst.pex.config.callStack import StackFrame
 
 from underbutler.errors import UsageError
+from underbutler.pipe.plugins import load_subtask
 
-from .config_path import SELECTORS, TARGET, Place, find_place, inner_config
-from .config_value import as_data, from_data, from_text, key_and_item
-from .registry import load_subtask
+from .path import SELECTORS, TARGET, Place, find_place, inner_config
+from .value import as_data, from_data, from_text, key_and_item
 
-__all__ = ["Override", "apply_file", "apply_overrides", "apply_text", "validated"]
+__all__ = [
+    "Override",
+    "apply_overrides",
+    "apply_text",
+    "apply_value",
+    "read_table",
+    "split_word",
+    "table_items",
+    "validated",
+]
 
 Override: TypeAlias = list[Any]
 """A path and a value of JSON."""
@@ -37,40 +46,69 @@ def apply_overrides(config: Config, overrides: Iterable[Sequence[Any]]) -> list[
     return [_set(config, *_pair(pair), origin="override") for pair in overrides]
 
 
-def apply_text(config: Config, word: str) -> Override:
-    """Apply one ``PATH=VALUE`` of the command line and return it as data.
+def apply_text(config: Config, path: str, text: str, origin: str) -> Override:
+    """Apply one override of which the value is text of the command line, and return it as data.
 
     Raises
     ------
     UsageError
-        If it is no such word, names no field, or has a value that the field does not take.
+        If it names no field, or has a value that the field does not take.
+    """
+    return _set(config, path, text, origin=origin, is_text=True)
+
+
+def apply_value(config: Config, path: str, value: Any, origin: str) -> list[Override]:
+    """Apply one override of which the value is data, and return it; a nested config gives one for each of its fields.
+
+    Within such a mapping the class of a subtask (``target``) and the choice of a registry (``name``, ``names``) are
+    applied first.
+
+    Raises
+    ------
+    UsageError
+        If it names no field, or has a value that the field does not take.
+    """
+    if isinstance(value, Mapping) and not _takes_mapping(config, (path,)):
+        return _apply_table(config, value, (path,), origin)
+    return [_set(config, path, value, origin=f"{origin}: {path}")]
+
+
+def split_word(word: str) -> tuple[str, str]:
+    """Return path and text of ``PATH=VALUE``.
+
+    Raises
+    ------
+    UsageError
+        If it is not such a word.
     """
     path, equals, text = word.partition("=")
     if not equals:
-        raise UsageError(f"-c takes PATH=VALUE; {word!r} is none. Example: -c detect.threshold=3.", word=word)
-    return _set(config, path.strip(), text, origin=f"-c {word}", is_text=True)
+        raise UsageError(
+            f"-c takes PATH=VALUE; {word!r} is not of that form. Example: -c detect.threshold=3.", word=word
+        )
+    return path.strip(), text
 
 
-def apply_file(config: Config, path: Path) -> list[Override]:
-    """Apply a TOML file of overrides, tables being nested configs, and return them as data.
-
-    The class of a subtask is its key ``target``, the choice of a registry ``name`` or ``names``; they come first.
+def read_table(path: Path) -> list[tuple[str, Any]]:
+    """Return the entries of a TOML file of overrides, tables being nested configs, in the order of their application.
 
     Raises
     ------
     UsageError
-        If the file cannot be read, is no TOML, or holds what the config does not take.
+        If the file cannot be read, or is not TOML.
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"The config file {path} cannot be read: {error.strerror}.", path=str(path)) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"The config file {path} is no TOML: {error}.", path=str(path)) from error
-    try:
-        return _apply_table(config, table, (), f"-C {path}")
-    except UsageError as error:
-        raise UsageError(f"In {path}: {error}", **error.fields) from error
+        raise UsageError(f"The config file {path} is not TOML: {error}.", path=str(path)) from error
+    return table_items(table)
+
+
+def table_items(table: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return the entries of a table of overrides as JSON data, in the order of their application."""
+    return [(key, _json(table[key])) for key in sorted(table, key=lambda key: key not in (TARGET, *SELECTORS))]
 
 
 def validated(config: Config) -> Config:
@@ -102,6 +140,15 @@ def _apply_table(config: Config, table: Mapping[str, Any], path: tuple[str, ...]
         else:
             done.append(_set(config, ".".join(steps), value, origin=f"{origin}: {'.'.join(steps)}"))
     return done
+
+
+def _json(value: Any) -> Any:
+    """Return a value that came out of TOML as JSON: numbers that are not finite become text."""
+    if isinstance(value, Mapping):
+        return {key: _json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_json(item) for item in value]
+    return as_data(value) if isinstance(value, float) else value
 
 
 def _takes_mapping(config: Config, steps: tuple[str, ...]) -> bool:

@@ -49,14 +49,14 @@ def split_path(path: str) -> list[str]:
     Raises
     ------
     UsageError
-        If it is no path.
+        If it is not a path.
     """
     steps: list[str] = []
     position = 0
     while position < len(path):
         match = _STEP.match(path, position)
         if match is None or (path[position] == "." and not steps):
-            raise UsageError(f"{path!r} is no path of a config field. Example: detect.threshold.", path=path)
+            raise UsageError(f"{path!r} is not a valid config field. Example: detect.threshold.", path=path)
         steps.append(next(group for group in match.groups() if group is not None))
         position = match.end()
     if not steps:

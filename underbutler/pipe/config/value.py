@@ -26,7 +26,7 @@ def from_text(field: Any, text: str, path: str) -> Any:
     Raises
     ------
     UsageError
-        If the text is no value of the type.
+        If the text is not a value of the type.
     """
     if text in _NOTHING and field.optional:
         return None

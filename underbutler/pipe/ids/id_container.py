@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from underbutler.butlers.bound import BoundDataRef
     from underbutler.butlers.data_ids import Constraint, FoundDataIds
     from underbutler.model.dataref import DataIdValue
-
-    from .datasets import DatasetSpec
+    from underbutler.pipe.datasets import DatasetSpec
 
 __all__ = ["DataIdContainer"]
 
@@ -83,7 +82,7 @@ class DataIdContainer:
         Raises
         ------
         UsageError
-            If a key is no dimension, a value does not cast, or there are too many.
+            If a key is not a dimension, a value does not cast, or there are too many.
         """
         for words in self.given:
             given = self._cast(butler, words, may_be_many=may_be_many)
@@ -118,7 +117,7 @@ class DataIdContainer:
         Raises
         ------
         UsageError
-            If a key is no dimension, a value does not cast, the dataset type is not known, something that was named
+            If a key is not a dimension, a value does not cast, the dataset type is not known, something that was named
             does not exist (unless ``--allow-empty``), or there is too much (unless ``--yes``).
         """
         butler = namespace.butler

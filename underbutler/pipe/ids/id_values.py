@@ -55,7 +55,9 @@ def parse_words(words: Sequence[str], option: str = "--id") -> dict[str, tuple[s
     for word in words:
         key, equals, text = word.partition("=")
         if not equals or not key:
-            raise UsageError(f"{option} takes KEY=VALUE; {word!r} is none. Example: {option} detector=0^1.", word=word)
+            raise UsageError(
+                f"{option} takes KEY=VALUE; {word!r} is not of that form. Example: {option} detector=0^1.", word=word
+            )
         if key in given:
             raise UsageError(
                 f"{option} has the key {key!r} twice. Separate values with '^' ({key}=1^2), or write {option} again.",
@@ -92,7 +94,7 @@ def cast_given(universe: DimensionUniverse, given: Mapping[str, Sequence[str | R
     Raises
     ------
     UnknownNameError
-        If a key is no dimension.
+        If a key is not a dimension.
     UsageError
         If a value does not cast, or a range is over texts.
     """
@@ -118,7 +120,8 @@ def _parse_value(part: str, where: str, text: str) -> str | Range:
     match = _RANGE.fullmatch(part)
     if match is None:
         raise UsageError(
-            f"{where}={text}: {part!r} is no range. A range is BEGIN..END or BEGIN..END:STEP, of integers, both ends "
+            f"{where}={text}: {part!r} is not a range. A range is BEGIN..END or BEGIN..END:STEP, of integers, "
+            "both ends "
             "included.",
             text=part,
         )

@@ -9,48 +9,27 @@ import argparse
 import logging
 import sys
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from underbutler.errors import FatalError, TransientError, UnderbutlerError, UsageError, suggest
+from underbutler.pipe.checking import Identity, TaskParts, checked_command
+from underbutler.pipe.ids.dynamic_types import DynamicDatasetType
+from underbutler.pipe.ids.id_argument import IdArgument
+from underbutler.pipe.ids.id_container import DataIdContainer
 
-from .command import apply_config, choose_run, find_data, refuse_remote_output, searched_collections
-from .dynamic_types import DynamicDatasetType
-from .id_container import DataIdContainer
-from .id_values import parse_words
-from .shows import show
-from .standard_options import add_standard_options, apply_log_levels, check_show, expanded
-from .versions import package_versions
-from .worker_side import task_options
+from .collecting_parser import CollectingParser
+from .command_words import CommandLine, command_line
+from .show_option import show
+from .standard_options import add_standard_options, expanded
 
 if TYPE_CHECKING:
     from underbutler.butlers import Repositories
-
-    from .cmdline_task import CmdLineTask
+    from underbutler.pipe.task_like import TaskLike
 
 __all__ = ["ArgumentParser"]
 
-LOG_NAME: Final = "underbutler.task"
-
 _EXIT_CODES: tuple[tuple[type[UnderbutlerError], int], ...] = ((UsageError, 2), (TransientError, 3), (FatalError, 4))
-
-
-@dataclass(frozen=True, slots=True)
-class _IdArgument:
-    option: str
-    dataset_type: str | DynamicDatasetType | None
-    level: str | None
-    with_references: bool
-    container_class: type[DataIdContainer]
-    required: bool
-
-    def container(self) -> DataIdContainer:
-        made = self.container_class(level=self.level)
-        made.option = self.option
-        return made
-
 
 EXAMPLES: Final = """\
 examples:
@@ -61,7 +40,7 @@ examples:
 """
 
 
-class ArgumentParser(argparse.ArgumentParser):
+class ArgumentParser(CollectingParser):
     """Parser of a task's command line.
 
     Parameters
@@ -82,10 +61,10 @@ class ArgumentParser(argparse.ArgumentParser):
             "epilog": EXAMPLES.format(name=name),
         }
         super().__init__(usage=usage, **(defaults | kwargs))
-        self._name = name
-        self._id_arguments: dict[str, _IdArgument] = {}
+        self.name = name
+        self._id_arguments: dict[str, IdArgument] = {}
         add_standard_options(self)
-        self._standard_dests = frozenset(action.dest for action in self._actions)
+        self._standard_dests = frozenset(argument.dest for argument in self.arguments)
 
     def add_id_argument(
         self,
@@ -128,16 +107,55 @@ class ArgumentParser(argparse.ArgumentParser):
         if datasetType is None and doMakeDataRefList:
             raise ValueError(f"{name}: give a datasetType, or doMakeDataRefList=False.")
         is_required = (dest == "id" and doMakeDataRefList) if required is None else required
-        self._id_arguments[dest] = _IdArgument(name, datasetType, level, doMakeDataRefList, ContainerClass, is_required)
-        self.add_argument(name, dest=dest, nargs="+", action=_IdAction, metavar="KEY=VALUE[^VALUE]", help=help)
+        self._id_arguments[dest] = IdArgument(name, datasetType, level, doMakeDataRefList, ContainerClass, is_required)
+        self.add_argument(name, dest=dest, nargs="+", action="append", metavar="KEY=VALUE[^VALUE]", help=help)
         if isinstance(datasetType, DynamicDatasetType):
             datasetType.addArgument(self, dest)
 
     @property
+    def id_arguments(self) -> Mapping[str, IdArgument]:
+        """The id arguments by name."""
+        return self._id_arguments
+
+    @property
+    def own_arguments(self) -> Mapping[str, argparse.Action]:
+        """The options that the task itself added, by name, without id arguments."""
+        not_own = {*self._standard_dests, *self._id_arguments, argparse.SUPPRESS}
+        return {argument.dest: argument for argument in self.arguments if argument.dest not in not_own}
+
+    @property
     def own_dests(self) -> list[str]:
         """Names of the options that the task itself added, without id arguments."""
-        added = (action.dest for action in self._actions if action.dest != argparse.SUPPRESS)
-        return [dest for dest in added if dest not in self._standard_dests and dest not in self._id_arguments]
+        return list(self.own_arguments)
+
+    def read(
+        self,
+        args: Sequence[str],
+        *,
+        task: str | None = None,
+        allow_python: bool = False,
+        allow_files: bool = True,
+    ) -> CommandLine:
+        """Read the words of a command: what they ask for as a request, and what they say of this process.
+
+        Parameters
+        ----------
+        args
+            Arguments, the repository label first.
+        task
+            Registered name of the task; default that of the parser.
+        allow_python
+            Whether ``-C`` may be given a Python file, which is executed.
+        allow_files
+            Whether ``-C`` and ``@file`` may read files at all: not those of a server.
+
+        Raises
+        ------
+        UsageError
+            If the words cannot be read.
+        """
+        words = self._parsed(args, allow_files=allow_files)
+        return command_line(self, task or self.name, words, allow_python=allow_python, allow_files=allow_files)
 
     def parse(
         self,
@@ -149,7 +167,7 @@ class ArgumentParser(argparse.ArgumentParser):
         repositories: Repositories | None = None,
         job: uuid.UUID | None = None,
         user: str | None = None,
-        task_class: type[CmdLineTask] | None = None,
+        task_class: type[TaskLike] | None = None,
         allow_python: bool = False,
         allow_files: bool = True,
         run_stamp: str | None = None,
@@ -197,32 +215,17 @@ class ArgumentParser(argparse.ArgumentParser):
         TransientError
             If a repository's database is away.
         """
-        namespace = self._parse_words(sys.argv[1:] if args is None else args, allow_files=allow_files)
-        namespace.log = log or logging.getLogger(LOG_NAME)
-        apply_log_levels(namespace)
-        check_show(namespace)
-        apply_config(namespace, config, override, allow_python=allow_python, allow_files=allow_files)
-        namespace.options = task_options(self, namespace)
-        namespace.runStamp = run_stamp
-        namespace.resources = ExitStack()
-        try:
-            self._complete(namespace, repositories, job, user, task_class or getattr(override, "__self__", None))
-        except BaseException:
-            namespace.resources.close()
-            raise
-        return namespace
-
-    def check_words(self, config: Any, args: Sequence[str], override: Callable[[Any], None] | None = None) -> None:
-        """Check a command as far as no repository is needed: its options and its config.
-
-        Raises
-        ------
-        UsageError
-            If it cannot succeed as written.
-        """
-        namespace = self._parse_words(args, allow_files=True)
-        check_show(namespace)
-        apply_config(namespace, config, override, allow_python=False, allow_files=True)
+        line = self.read(sys.argv[1:] if args is None else args, allow_python=allow_python, allow_files=allow_files)
+        declared = getattr(task_class or getattr(override, "__self__", None), "datasetTypes", {})
+        command = checked_command(
+            line.request if user is None else line.request.replaced(user=user),
+            TaskParts(self, config, override, declared),
+            _repositories() if repositories is None else repositories,
+            Identity(job, run_stamp),
+            local=line.local,
+            log=log,
+        )
+        return command.parsed_cmd
 
     def parse_args(  # type: ignore[override]  # Gen2's signature: the config comes first
         self, config: Any, args: Sequence[str] | None = None, log: Any = None, override: Any = None, **more: Any
@@ -250,92 +253,24 @@ class ArgumentParser(argparse.ArgumentParser):
         """Raise what argparse finds wrong."""
         raise UsageError(f"{message[:1].upper()}{message[1:]}. See {self.prog} --help.")
 
-    def _parse_words(self, args: Sequence[str], *, allow_files: bool) -> argparse.Namespace:
+    def _parsed(self, args: Sequence[str], *, allow_files: bool) -> argparse.Namespace:
         words = expanded(args, allow_files=allow_files)
         asks_for_help = bool({"-h", "--help"} & set(words))
         if not asks_for_help and (not words or words[0].startswith("-")):
             raise UsageError(f"The label of a repository comes first: {self.prog} LABEL --id … See {self.prog} --help.")
-        containers = {dest: argument.container() for dest, argument in self._id_arguments.items()}
-        namespace = argparse.Namespace(**containers)
-        namespace, unknown = self.parse_known_args(words, namespace)
+        parsed, unknown = self.parse_known_args(words)
         if unknown:
-            known = [option for action in self._actions for option in action.option_strings]
+            known = [option for argument in self.arguments for option in argument.option_strings]
             raise UsageError(
                 f"{self.prog} has no option {unknown[0]!r}.{suggest(unknown[0], known)} See {self.prog} --help."
                 if unknown[0].startswith("-")
                 else f"{self.prog} does not know what to do with {unknown[0]!r}. See {self.prog} --help."
             )
-        return namespace
-
-    def _complete(
-        self,
-        namespace: argparse.Namespace,
-        repositories: Repositories | None,
-        job: uuid.UUID | None,
-        user: str | None,
-        task_class: Any,
-    ) -> None:
-        from underbutler.butlers import Repositories
-        from underbutler.settings import load_settings
-
-        if repositories is None:
-            repositories = namespace.resources.enter_context(Repositories(load_settings()))
-        namespace.repositories = repositories
-        namespace.repo = namespace.input
-        namespace.out = namespace.out or namespace.repo
-        namespace.job = job or uuid.uuid4()
-        namespace.user = user or repositories.settings.user
-        namespace.butler = namespace.resources.enter_context(repositories.butler(namespace.repo))
-        namespace.idContainers = [getattr(namespace, dest) for dest in self._id_arguments]
-        namespace.versions = {} if namespace.noVersions else package_versions()
-        self._choose_output(namespace, repositories)
-        namespace.collections = searched_collections(namespace, namespace.idContainers)
-        for dest, argument in self._id_arguments.items():
-            self._set_dataset_type(namespace, dest, argument)
-        needs_data = not namespace.show_only or {"data", "targets"} & set(namespace.show)
-        if needs_data:
-            self._require_data(namespace)
-            declared = getattr(task_class, "datasetTypes", {})
-            containers = {
-                dest: (getattr(namespace, dest), argument.with_references)
-                for dest, argument in self._id_arguments.items()
-            }
-            find_data(namespace, containers, declared)
-
-    def _choose_output(self, namespace: argparse.Namespace, repositories: Repositories) -> None:
-        if not namespace.show_only:
-            refuse_remote_output(repositories, namespace)
-        if namespace.out == namespace.repo:
-            choose_run(namespace, namespace.butler, self._name)
-            return
-        with repositories.butler(namespace.out) as output:
-            choose_run(namespace, output, self._name)
-
-    def _set_dataset_type(self, namespace: argparse.Namespace, dest: str, argument: _IdArgument) -> None:
-        kind = argument.dataset_type
-        if kind is not None:
-            container: DataIdContainer = getattr(namespace, dest)
-            container.setDatasetType(kind.getDatasetType(namespace) if isinstance(kind, DynamicDatasetType) else kind)
-
-    def _require_data(self, namespace: argparse.Namespace) -> None:
-        for dest, argument in self._id_arguments.items():
-            given = getattr(namespace, dest).given or namespace.query
-            if argument.required and not given and not namespace.allowEmpty:
-                raise UsageError(
-                    f"No data is named: give {argument.option} KEY=VALUE …, or -d QUERY. Example: {self.prog} "
-                    f"{namespace.input} {argument.option} instrument=NAME detector=0^1.",
-                    option=argument.option,
-                )
+        return parsed
 
 
-class _IdAction(argparse.Action):
-    """Adds what one id option says to its container."""
+def _repositories() -> Repositories:
+    from underbutler.butlers import Repositories
+    from underbutler.settings import load_settings
 
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
-        getattr(namespace, self.dest).given.append(parse_words(values, option_string or self.option_strings[0]))
+    return Repositories(load_settings())

@@ -11,21 +11,20 @@ from lsst.pex.config.history import format as format_history
 
 from underbutler.errors import UnderbutlerError, UsageError
 from underbutler.model.message import describe, encode_element
-
-from .config_path import find_place, inner_config
-from .job_config import config_json, flattened
+from underbutler.pipe.config.job_config import config_json, flattened
+from underbutler.pipe.config.path import find_place, inner_config
 
 if TYPE_CHECKING:
     import argparse
 
-    from .cmdline_task import CmdLineTask
+    from underbutler.pipe.task_like import TaskLike
 
 __all__ = ["show"]
 
 _CASE_MATTERS = ":NOIGNORECASE"
 
 
-def show(parsedCmd: argparse.Namespace, task_class: type[CmdLineTask] | None = None) -> str:
+def show(parsedCmd: argparse.Namespace, task_class: type[TaskLike] | None = None) -> str:
     """Return what ``--show`` asks for, as lines of text; nothing if it was not given.
 
     Parameters
@@ -43,7 +42,7 @@ def show(parsedCmd: argparse.Namespace, task_class: type[CmdLineTask] | None = N
     return "".join(f"{line}\n" for word in parsedCmd.show for line in _lines(word, parsedCmd, task_class))
 
 
-def _lines(word: str, parsedCmd: argparse.Namespace, task_class: type[CmdLineTask] | None) -> Iterator[str]:
+def _lines(word: str, parsedCmd: argparse.Namespace, task_class: type[TaskLike] | None) -> Iterator[str]:
     name, _, glob = word.partition("=")
     match name:
         case "config":

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from underbutler.errors import UsageError, suggest
 
-__all__ = ["SHOWABLE", "add_standard_options", "apply_log_levels", "check_show", "expanded"]
+__all__ = ["SHOWABLE", "add_standard_options", "check_show", "expanded", "log_levels"]
 
 SHOWABLE: Final = ("config", "data", "history", "run", "targets", "tasks")
 """What ``--show`` takes."""
@@ -98,15 +98,15 @@ def expanded(words: Sequence[str], *, allow_files: bool) -> list[str]:
     return _expanded(words, (), allow_files=allow_files)
 
 
-def check_show(namespace: argparse.Namespace) -> None:
-    """Set `show_only`, and refuse what ``--show`` does not know.
+def check_show(words: Sequence[str]) -> None:
+    """Refuse what ``--show`` does not know.
 
     Raises
     ------
     UsageError
         If a word of ``--show`` is not known.
     """
-    for word in namespace.show:
+    for word in words:
         name, equals, glob = word.partition("=")
         if name not in SHOWABLE:
             raise UsageError(
@@ -116,11 +116,10 @@ def check_show(namespace: argparse.Namespace) -> None:
             raise UsageError(f"--show {name} takes no '='; {word!r} has one.")
         if name == "history" and not glob:
             raise UsageError("--show history needs a pattern, e.g. --show history=detect.*")
-    namespace.show_only = bool(namespace.show) and "run" not in namespace.show
 
 
-def apply_log_levels(namespace: argparse.Namespace) -> None:
-    """Set the levels of ``--loglevel``, and keep them as ``loglevels`` for other processes.
+def log_levels(words: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    """Return components and levels of ``--loglevel``; the empty component is the task's log.
 
     Raises
     ------
@@ -129,17 +128,15 @@ def apply_log_levels(namespace: argparse.Namespace) -> None:
     """
     known = {**logging.getLevelNamesMapping(), "TRACE": 5, "VERBOSE": 15}
     known.pop("NOTSET", None)
-    namespace.loglevels = []
-    for word in namespace.loglevel:
+    levels = []
+    for word in words:
         component, _, level = word.rpartition("=")
         if level.upper() not in known:
             raise UsageError(
-                f"--loglevel: {level!r} is no level.{suggest(level.upper(), known)} Known: {', '.join(known)}."
+                f"--loglevel: {level!r} is not a level.{suggest(level.upper(), known)} Known: {', '.join(known)}."
             )
-        names = [f"{namespace.log.name}.{component}", component] if component else [namespace.log.name]
-        namespace.loglevels += [(name, known[level.upper()]) for name in names]
-    for name, number in namespace.loglevels:
-        logging.getLogger(name).setLevel(number)
+        levels.append((component, known[level.upper()]))
+    return tuple(levels)
 
 
 class _InOrder(argparse.Action):
@@ -192,7 +189,7 @@ def _expanded(words: Sequence[str], within: tuple[Path, ...], *, allow_files: bo
             raise UsageError(f"{word}: files are not read here. Write the words themselves.")
         path = Path(word[1:])
         if path in within:
-            raise UsageError(f"{word} names itself.")
+            raise UsageError(f"{word} includes itself.")
         try:
             inner = shlex.split(path.read_text(encoding="utf-8"), comments=True)
         except OSError as error:

@@ -12,11 +12,10 @@ from sqlalchemy.orm import aliased
 
 from underbutler.model.job import TargetState
 from underbutler.model.notice import LargeFileObjectAvailable
+from underbutler.records.tables.jobs import AnnexDecision, Job, Notice, Product, Target
+from underbutler.records.writing.insertion import insertion
+from underbutler.records.writing.store_part import StorePart
 from underbutler.sql import database_now, read, write
-
-from .face import Face
-from .insertion import insertion
-from .tables import Job, Notice, Product, Target, Upload
 
 __all__ = ["Announcement", "Deliveries", "Delivery", "TargetFate"]
 
@@ -77,10 +76,10 @@ class TargetFate:
     urls: frozenset[str]
 
 
-class Deliveries(Face):
+class Deliveries(StorePart):
     """What should be in the annex, and what a check of it sets right."""
 
-    def deliveries(
+    def page(
         self,
         *,
         job: uuid.UUID | None = None,
@@ -99,9 +98,9 @@ class Deliveries(Face):
         after
             The page before ended with this dataset.
         limit
-            How many at most.
+            Largest number to list.
         """
-        columns = (Product.claim_no, Job.task, Job.out, Job.run, Product.dataset_id, Product.dataset_type)
+        columns = (Product.claim_no, Target.task, Job.out, Job.run, Product.dataset_id, Product.dataset_type)
         object_columns = (Product.data_id, Product.url, Product.byte_size, Product.sha256, Product.etag)
         ids = (Job.id.label("job"), Target.id.label("target"))
         wanted = _large(select(*ids, *columns, *object_columns, Product.mime_type), job, since_s)
@@ -121,8 +120,8 @@ class Deliveries(Face):
             of_dataset.setdefault(str(body.get("dataset")), []).append(one)
         return [Delivery(**row._mapping, notices=tuple(of_dataset.get(str(row.dataset_id), ()))) for row in rows]
 
-    def count_deliveries(self, *, job: uuid.UUID | None = None, since_s: float | None = None) -> int:
-        """Return how many objects there should be; parameters as of `deliveries`."""
+    def count(self, *, job: uuid.UUID | None = None, since_s: float | None = None) -> int:
+        """Return how many objects there should be; parameters as of `page`."""
         with read(self._engine) as connection:
             return int(connection.execute(_large(select(func.count()), job, since_s)).scalar_one())
 
@@ -148,14 +147,30 @@ class Deliveries(Face):
             for row in rows
         }
 
-    def upload_places(self, job: uuid.UUID | None = None) -> set[tuple[str, str]]:
-        """Return the buckets that claims wrote to; of one job also the folders in them, else the empty folder."""
+    def decide_large(self, job: uuid.UUID, dataset_type: str, size: int, threshold: int) -> bool:
+        """Tell whether a job's datasets of one type go to the annex: decided by the first that is seen.
+
+        Parameters
+        ----------
+        job, dataset_type
+            Of which.
+        size, threshold
+            Size of the dataset at hand, and from which size on it is large, in bytes.
+        """
+        of_type = (AnnexDecision.job_id == job, AnnexDecision.dataset_type == dataset_type)
+        wanted = select(AnnexDecision.large).where(*of_type)
         with read(self._engine) as connection:
-            if job is None:
-                return {(bucket, "") for bucket in connection.execute(select(Upload.bucket).distinct()).scalars()}
-            of_job = select(Upload.bucket, Upload.key).join(Target, Target.id == Upload.target_id)
-            rows = connection.execute(of_job.where(Target.job_id == job))
-            return {(bucket, key.rpartition("/")[0]) for bucket, key in rows}
+            decided = connection.execute(wanted).scalar_one_or_none()
+        if decided is not None:
+            return decided
+        with write(self._engine) as connection:
+            connection.execute(
+                insertion(connection)(AnnexDecision)
+                .values(job_id=job, dataset_type=dataset_type, large=size >= threshold)
+                .on_conflict_do_nothing()
+            )
+            # Asked again, not assumed: another target of the job may have decided in between.
+            return connection.execute(wanted).scalar_one()
 
     def shares_run(self, job: uuid.UUID) -> bool:
         """Tell whether another job of the same repository writes to the same RUN collection."""

@@ -4,30 +4,66 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Connection, func, select, text, update
 
 from underbutler.errors import UnknownNameError, UsageError
 from underbutler.model.job import TargetState
+from underbutler.records.reading.naming import named
+from underbutler.records.tables.jobs import Target
+from underbutler.records.tables.service import Parked as ParkedTable
+from underbutler.records.values.rows import TargetRow
+from underbutler.records.values.service import Parked, ParkedRow
+from underbutler.records.writing.fence import kept
+from underbutler.records.writing.insertion import insertion
+from underbutler.records.writing.store_part import StorePart
 from underbutler.sql import database_now, read, write
 
-from .face import Face
-from .fence import kept
-from .insertion import insertion
-from .reading import id_range
-from .rows import TargetRow
-from .service_tables import Parked as ParkedTable
-from .service_values import Parked, ParkedRow
-from .tables import Target
-
-__all__ = ["Quarantine"]
+__all__ = ["Quarantine", "QuarantineGroup"]
 
 _SHOWN = 5
+_OF_QUARANTINE = {"kind": "id", "command": "quarantine list"}
 _HELD = Target.state == TargetState.HELD
+_HELD_BY_INDEX = text("target.state = 'held'")  # in the words of the partial index
+_IN_QUARANTINE = (Target.discarded_at.is_(None), Target.replayed_as.is_(None))
 
 
-class Quarantine(Face):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantineGroup:
+    """What is in quarantine for the same reason.
+
+    Parameters
+    ----------
+    fingerprint
+        Of the reason.
+    kind
+        ``held`` (targets) or ``parked`` (messages).
+    count
+        How many.
+    task
+        Name of the task, if it is one.
+    first_at, last_at
+        When the first and the last came in.
+    sample
+        Identity of the last.
+    error_type, reason
+        Why, as the last says it.
+    """
+
+    fingerprint: str
+    kind: str
+    count: int
+    task: str | None
+    first_at: float
+    last_at: float
+    sample: uuid.UUID
+    error_type: str
+    reason: str
+
+
+class Quarantine(StorePart):
     """Parked messages and held targets."""
 
     def park(self, message: Parked) -> uuid.UUID:
@@ -72,7 +108,7 @@ class Quarantine(Face):
         discarded
             Also what was discarded.
         limit
-            How many at most.
+            Largest number to list.
         """
         wanted = (
             select(*ParkedTable.__table__.columns).order_by(ParkedTable.last_at.desc(), ParkedTable.id).limit(limit)
@@ -106,8 +142,8 @@ class Quarantine(Face):
         with read(self._engine) as connection:
             return [TargetRow(**row._mapping) for row in connection.execute(wanted)]
 
-    def quarantined(self, name: uuid.UUID | str) -> TargetRow | ParkedRow:
-        """Return a held target or a parked message by its id or the first characters of it.
+    def find(self, name: uuid.UUID | str) -> TargetRow | ParkedRow:
+        """Return a held target or a parked message by its id, or the first or the last characters of it.
 
         Raises
         ------
@@ -116,16 +152,15 @@ class Quarantine(Face):
         UsageError
             If there are several, naming them.
         """
-        low, high = id_range(name, "quarantine list")
         found: list[TargetRow | ParkedRow] = []
         with read(self._engine) as connection:
-            targets = select(*Target.__table__.columns).where(_HELD, Target.id >= low, Target.id <= high)
-            messages = select(*ParkedTable.__table__.columns).where(ParkedTable.id >= low, ParkedTable.id <= high)
+            targets = select(*Target.__table__.columns).where(_HELD, named(Target.id, name, **_OF_QUARANTINE))
+            messages = select(*ParkedTable.__table__.columns).where(named(ParkedTable.id, name, **_OF_QUARANTINE))
             found += [TargetRow(**row._mapping) for row in connection.execute(targets.limit(_SHOWN + 1))]
             found += [ParkedRow(**row._mapping) for row in connection.execute(messages.limit(_SHOWN + 1))]
         if not found:
             raise UnknownNameError(
-                f"Nothing in the quarantine has an id that is or begins with {str(name)!r}. "
+                f"No entry in the quarantine has an id that is, begins or ends with {str(name)!r}. "
                 "List it: `underbutler quarantine list`.",
                 name=str(name),
             )
@@ -133,7 +168,8 @@ class Quarantine(Face):
             candidates = [str(row.id) for row in found[:_SHOWN]]
             more = ", …" if len(found) > _SHOWN else ""
             raise UsageError(
-                f"Several in the quarantine have ids that begin with {str(name)!r}: {', '.join(candidates)}{more}. "
+                f"Several entries in the quarantine have ids that begin or end with {str(name)!r}: "
+                f"{', '.join(candidates)}{more}. "
                 "Give more characters.",
                 name=str(name),
                 candidates=candidates,
@@ -141,7 +177,7 @@ class Quarantine(Face):
         return found[0]
 
     def discard(self, id: uuid.UUID) -> bool:  # noqa: A002 - it is the column's name
-        """Put a held target or a parked message aside; False when there is none that was not put aside before."""
+        """Put a held target or a parked message aside; False when there is none that was not discarded before."""
         now = database_now()
         with write(self._engine) as connection:
             target = update(Target).where(Target.id == id, _HELD, Target.discarded_at.is_(None))
@@ -151,15 +187,70 @@ class Quarantine(Face):
 
     def mark_replayed(self, targets: Iterable[uuid.UUID], job: uuid.UUID) -> int:
         """Say that ended targets are tried again by a new job; return how many were marked."""
-        return _mark_replayed(self._engine, sorted(set(targets)), job)
+        ids = sorted(set(targets))
+        ended = select(Target.id).where(Target.id.in_(ids), Target.ended_at.is_not(None)).order_by(Target.id)
+        locked: Any = ended.with_for_update(key_share=True).cte("locked")
+        marking = update(Target).where(Target.id.in_(select(locked.c.id))).values(replayed_as=job)
+        with write(self._engine) as connection:
+            return len(connection.execute(marking.returning(Target.id)).all())
 
-
-def _mark_replayed(engine: Engine, targets: list[uuid.UUID], job: uuid.UUID) -> int:
-    wanted = select(Target.id).where(Target.id.in_(targets), Target.ended_at.is_not(None)).order_by(Target.id)
-    locked: Any = wanted.with_for_update(key_share=True).cte("locked")
-    with write(engine) as connection:
-        return len(
-            connection.execute(
-                update(Target).where(Target.id.in_(select(locked.c.id))).values(replayed_as=job).returning(Target.id)
-            ).all()
+    def groups(self) -> list[QuarantineGroup]:
+        """Return what is in quarantine grouped by reason, the latest first; not what was replayed or discarded."""
+        held = (
+            select(
+                Target.fingerprint,
+                func.count().label("count"),
+                func.min(Target.ended_at).label("first_at"),
+                func.max(Target.ended_at).label("last_at"),
+            )
+            .where(_HELD_BY_INDEX, *_IN_QUARANTINE)
+            .group_by(Target.fingerprint)
         )
+        parked = (
+            select(
+                ParkedTable.fingerprint,
+                func.sum(ParkedTable.count).label("count"),
+                func.min(ParkedTable.first_at).label("first_at"),
+                func.max(ParkedTable.last_at).label("last_at"),
+            )
+            .where(ParkedTable.discarded_at.is_(None))
+            .group_by(ParkedTable.fingerprint)
+        )
+        with read(self._engine) as connection:
+            groups = [_held_group(connection, row) for row in connection.execute(held).all()]
+            groups += [_parked_group(connection, row) for row in connection.execute(parked).all()]
+        return sorted(groups, key=lambda group: group.last_at, reverse=True)
+
+
+def _held_group(connection: Connection, row: Any) -> QuarantineGroup:
+    sample = connection.execute(
+        select(Target.id, Target.task, Target.error_type, Target.error_text)
+        .where(_HELD_BY_INDEX, *_IN_QUARANTINE, Target.fingerprint.is_not_distinct_from(row.fingerprint))
+        .order_by(Target.ended_at.desc())
+        .limit(1)
+    ).one()
+    return _group(row, TargetState.HELD.value, sample, sample.error_type or "Held", sample.error_text or "")
+
+
+def _parked_group(connection: Connection, row: Any) -> QuarantineGroup:
+    sample = connection.execute(
+        select(ParkedTable.id, ParkedTable.task, ParkedTable.kind, ParkedTable.reason)
+        .where(ParkedTable.discarded_at.is_(None), ParkedTable.fingerprint == row.fingerprint)
+        .order_by(ParkedTable.last_at.desc())
+        .limit(1)
+    ).one()
+    return _group(row, "parked", sample, sample.kind, sample.reason)
+
+
+def _group(row: Any, kind: str, sample: Any, error_type: str, reason: str) -> QuarantineGroup:
+    return QuarantineGroup(
+        fingerprint=row.fingerprint or "",
+        kind=kind,
+        count=int(row[1]),
+        task=sample.task,
+        first_at=row.first_at,
+        last_at=row.last_at,
+        sample=sample.id,
+        error_type=error_type,
+        reason=reason,
+    )

@@ -1,4 +1,4 @@
-"""What only the sweeper does: its memory, submissions that died, datasets to compare, jobs to close and to destroy."""
+"""What only the sweeper does: its memory, and datasets of ended targets to compare with the registry."""
 
 from __future__ import annotations
 
@@ -9,29 +9,20 @@ from typing import Any
 from sqlalchemy import delete, exists, select, update
 
 from underbutler.model.job import TargetState
+from underbutler.records.tables.jobs import EXPIRED, UNCHECKED, Claim, Job, Product, Target
+from underbutler.records.tables.jobs import Intent as IntentTable
+from underbutler.records.tables.service import SweepState
+from underbutler.records.values.rows import TargetRow
+from underbutler.records.values.service import Remembered
+from underbutler.records.writing.insertion import insertion
+from underbutler.records.writing.store_part import StorePart
 from underbutler.sql import database_now, read, write
 
-from . import destruction, intents
-from .face import Face
-from .insertion import insertion
-from .rows import TargetRow
-from .service_tables import Submission as SubmissionTable
-from .service_tables import SweepState
-from .service_values import Remembered, Submission
-from .tables import EXPIRED, UNCHECKED, Claim, Job, Product, Target
-from .tables import Intent as IntentTable
-from .values import Intent
-
-__all__ = ["Sweeping"]
+__all__ = ["Sweep"]
 
 
-class Sweeping(Face):
-    """The sweeper's own verbs; those about claims are in `Keeping`, about messages in `Waiting`."""
-
-    def now(self) -> float:
-        """Return the database's clock, seconds since 1970 UTC."""
-        with read(self._engine) as connection:
-            return float(connection.execute(select(database_now())).scalar_one())
+class Sweep(StorePart):
+    """What only the sweeper needs; claims are in `Leases`, messages in `Outbox`, jobs in `Lifetimes`."""
 
     def remembered(self, name: str) -> Remembered | None:
         """Return what was remembered under a name, and when."""
@@ -66,56 +57,6 @@ class Sweeping(Face):
                 return made.one_or_none() is not None
             unchanged = (SweepState.name == name, SweepState.at == before.at)
             return bool(connection.execute(update(SweepState).where(*unchanged).values(values)).rowcount)
-
-    # Submissions
-
-    def record_submission(self, submission: Submission) -> None:
-        """Record what a submission is going to write into the Butler; `create_job` ends the record. Repeat at will."""
-        values = {
-            "job_id": submission.job,
-            "repo": submission.repo,
-            "out": submission.out,
-            "run": submission.run,
-            "own_run": submission.own_run,
-            "user": submission.user,
-            "created_at": database_now(),
-        }
-        with write(self._engine) as connection:
-            connection.execute(insertion(connection)(SubmissionTable).values(values).on_conflict_do_nothing())
-
-    def stale_submissions(self, older_than_s: float, limit: int = 100) -> list[Submission]:
-        """Give up submissions that have not become a job for so many seconds, and return them.
-
-        From here on `create_job` refuses them: remove what they wrote into the Butler, then call `forget_submission`.
-        Until then they are returned again.
-        """
-        wanted = (
-            select(SubmissionTable.job_id)
-            .where(SubmissionTable.created_at < database_now() - older_than_s)
-            .order_by(SubmissionTable.created_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-            .cte("picked")
-        )
-        taking = (
-            update(SubmissionTable)
-            .where(SubmissionTable.job_id.in_(select(wanted.c.job_id)))
-            .values(taken_at=database_now())
-            .returning(*SubmissionTable.__table__.columns)
-        )
-        with write(self._engine) as connection:
-            rows = connection.execute(taking).all()
-        return [
-            Submission(job=row.job_id, repo=row.repo, out=row.out, run=row.run, own_run=row.own_run, user=row.user)
-            for row in sorted(rows, key=lambda row: row.created_at)
-        ]
-
-    def forget_submission(self, job: uuid.UUID) -> None:
-        """Remove the record of a submission: nothing of it is left in the Butler."""
-        with write(self._engine) as connection:
-            connection.execute(delete(SubmissionTable).where(SubmissionTable.job_id == job))
-
-    # What ended targets left in the Butler
 
     def ended_unchecked(
         self, limit: int = 100, older_than_s: float = 0.0, not_in: Collection[str] = ()
@@ -153,7 +94,7 @@ class Sweeping(Face):
         Parameters
         ----------
         limit
-            How many at most.
+            Largest number to list.
         after_s
             When no process of a claim can be left: seconds after the claim's end.
         not_in
@@ -171,10 +112,6 @@ class Sweeping(Face):
         with read(self._engine) as connection:
             return [TargetRow(**row._mapping) for row in connection.execute(wanted)]
 
-    def intents_of(self, target: uuid.UUID) -> list[Intent]:
-        """Return what all claims of a target meant to write."""
-        return intents.intents_of(self._engine, target)
-
     def product_ids(self, targets: Iterable[uuid.UUID]) -> dict[uuid.UUID, uuid.UUID]:
         """Return the datasets that are recorded as products of targets, each with its target."""
         with read(self._engine) as connection:
@@ -182,7 +119,7 @@ class Sweeping(Face):
             return {row.dataset_id: row.target_id for row in connection.execute(made)}
 
     def forget_products(self, dataset_ids: Iterable[uuid.UUID]) -> None:
-        """Remove products of aborted targets: what such a target has made is no product, and was pruned."""
+        """Remove products of aborted targets: what such a target has made is not a product, and was pruned."""
         aborted = exists().where(Target.id == Product.target_id, Target.state == TargetState.ABORTED)
         with write(self._engine) as connection:
             connection.execute(delete(Product).where(Product.dataset_id.in_(sorted(set(dataset_ids))), aborted))
@@ -197,35 +134,3 @@ class Sweeping(Face):
                 connection.execute(
                     update(Target).where(Target.id.in_(select(locked.c.id))).values(checked_at=database_now())
                 )
-
-    # Jobs
-
-    def close_jobs(self) -> list[uuid.UUID]:
-        """Close jobs whose targets have all ended although their counters say otherwise; return them.
-
-        The counters are set right by counting. There should never be one: whoever ends a target counts it.
-        """
-        return destruction.close_jobs(self._engine)
-
-    def destroy_due(self, limit: int = 50) -> list[uuid.UUID]:
-        """Destroy jobs past their destruction time and return those that were; they are ARCHIVED, their row is kept.
-
-        Removed are targets, claims and their logs, intents, products, notices: never a dataset in the Butler nor an
-        object in the annex. A job that is still open is cancelled first and destroyed by a later call; one whose
-        notices are unsent, or whose intents were not compared with the registry, has to wait.
-        """
-        return destruction.destroy_due(self._engine, limit)
-
-    def may_be_destroyed(self, job: uuid.UUID) -> bool:
-        """Tell whether a job has ended, its notices are sent, and its intents were compared with the registry."""
-        return destruction.may_be_destroyed(self._engine, job)
-
-    def destroy(self, job: uuid.UUID) -> bool:
-        """Destroy an ended job now; see `destroy_due`.
-
-        Returns
-        -------
-        destroyed
-            False when it has to wait, and is destroyed by a later `destroy_due`; also when it has not ended.
-        """
-        return destruction.destroy(self._engine, job)

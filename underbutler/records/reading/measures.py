@@ -13,11 +13,10 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, func, select, text
 
 from underbutler.model.job import Phase, TargetState
+from underbutler.records.tables.jobs import SENT, TO_BE_SENT, Claim, Job, Notice, Target
+from underbutler.records.tables.service import Breaker, Parked, SweepState, Worker
+from underbutler.records.writing.store_part import StorePart
 from underbutler.sql import database_now, is_postgresql, read
-
-from .face import Face
-from .service_tables import Breaker, Parked, SweepState, Worker
-from .tables import SENT, TO_BE_SENT, Claim, Job, Notice, Target
 
 __all__ = ["LIMIT", "Measures", "Measuring"]
 
@@ -60,7 +59,7 @@ class Measures:
     workers
         Workers that were seen within the time asked for, by queue, and whether they are fit.
     breakers
-        Repositories that could not be opened, and whether they are left alone now.
+        Repositories that could not be opened, and whether their circuit breaker is open.
     swept_age_s
         How long ago somebody swept.
     """
@@ -83,10 +82,10 @@ class Measures:
     swept_age_s: float | None
 
 
-class Measuring(Face):
+class Measuring(StorePart):
     """The service in numbers."""
 
-    def measures(self, seen_within_s: float) -> Measures:
+    def take(self, seen_within_s: float) -> Measures:
         """Return the service in numbers.
 
         Parameters

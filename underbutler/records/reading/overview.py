@@ -8,15 +8,14 @@ from typing import Any
 
 from sqlalchemy import Connection, func, or_, select, text
 
-from underbutler.model.job import Phase, TargetState
+from underbutler.model.job import Phase
+from underbutler.records.tables.jobs import TO_BE_SENT, Job, Target
+from underbutler.records.tables.service import Breaker, Parked, SweepState, Worker
+from underbutler.records.values.service import BreakerRow, WorkerRow
+from underbutler.records.writing.store_part import StorePart
 from underbutler.sql import Base, database_now, read
 
-from .face import Face
-from .service_tables import Breaker, Parked, SweepState, Worker
-from .service_values import BreakerRow, WorkerRow
-from .tables import TO_BE_SENT, Job, Target
-
-__all__ = ["Overview", "Overviews", "QuarantineGroup", "WaitingGroup"]
+__all__ = ["Overview", "Overviews", "WaitingGroup"]
 
 _HELD = text("target.state = 'held'")  # in the words of the partial index
 _IN_QUARANTINE = (Target.discarded_at.is_(None), Target.replayed_as.is_(None))
@@ -62,9 +61,9 @@ class Overview:
     waiting
         Targets that wait, by reason.
     workers
-        Workers that have not said goodbye.
+        Workers that have not signed off.
     breakers
-        Repositories that are left alone for now.
+        Repositories whose circuit breaker is open.
     swept_at
         When the last sweep ended; None if there was none.
     """
@@ -79,43 +78,10 @@ class Overview:
     swept_at: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuarantineGroup:
-    """What is in quarantine for the same reason.
-
-    Parameters
-    ----------
-    fingerprint
-        Of the reason.
-    kind
-        ``held`` (targets) or ``parked`` (messages).
-    count
-        How many.
-    task
-        Name of the task, if it is one.
-    first_at, last_at
-        When the first and the last came in.
-    sample
-        Identity of the last.
-    error_type, reason
-        Why, as the last says it.
-    """
-
-    fingerprint: str
-    kind: str
-    count: int
-    task: str | None
-    first_at: float
-    last_at: float
-    sample: uuid.UUID
-    error_type: str
-    reason: str
-
-
-class Overviews(Face):
+class Overviews(StorePart):
     """The service as a whole."""
 
-    def overview(self) -> Overview:
+    def take(self) -> Overview:
         """Return the service at this moment."""
         active = Job.phase.in_([Phase.PENDING, Phase.QUEUED, Phase.EXECUTING])
         held = select(func.count()).select_from(Target).where(_HELD, *_IN_QUARANTINE)
@@ -135,33 +101,6 @@ class Overviews(Face):
                 breakers=tuple(BreakerRow(**row._mapping) for row in breakers),
                 swept_at=connection.execute(swept).scalar_one_or_none(),
             )
-
-    def quarantine_groups(self) -> list[QuarantineGroup]:
-        """Return what is in quarantine grouped by reason, the latest first; not what was replayed or discarded."""
-        held = (
-            select(
-                Target.fingerprint,
-                func.count().label("count"),
-                func.min(Target.ended_at).label("first_at"),
-                func.max(Target.ended_at).label("last_at"),
-            )
-            .where(_HELD, *_IN_QUARANTINE)
-            .group_by(Target.fingerprint)
-        )
-        parked = (
-            select(
-                Parked.fingerprint,
-                func.sum(Parked.count).label("count"),
-                func.min(Parked.first_at).label("first_at"),
-                func.max(Parked.last_at).label("last_at"),
-            )
-            .where(Parked.discarded_at.is_(None))
-            .group_by(Parked.fingerprint)
-        )
-        with read(self._engine) as connection:
-            groups = [_held_group(connection, row) for row in connection.execute(held).all()]
-            groups += [_parked_group(connection, row) for row in connection.execute(parked).all()]
-        return sorted(groups, key=lambda group: group.last_at, reverse=True)
 
 
 def _number(connection: Connection, wanted: Any) -> int:
@@ -191,40 +130,6 @@ def _job_that_waits(connection: Connection, reason: str | None) -> uuid.UUID:
     same = Target.waiting_reason.is_(None) if reason is None else Target.waiting_reason == reason
     found: uuid.UUID = connection.execute(select(Target.job_id).where(TO_BE_SENT, same).limit(1)).scalar_one()
     return found
-
-
-def _held_group(connection: Connection, row: Any) -> QuarantineGroup:
-    sample = connection.execute(
-        select(Target.id, Target.task, Target.error_type, Target.error_text)
-        .where(_HELD, *_IN_QUARANTINE, Target.fingerprint.is_not_distinct_from(row.fingerprint))
-        .order_by(Target.ended_at.desc())
-        .limit(1)
-    ).one()
-    return _group(row, TargetState.HELD.value, sample, sample.error_type or "Held", sample.error_text or "")
-
-
-def _parked_group(connection: Connection, row: Any) -> QuarantineGroup:
-    sample = connection.execute(
-        select(Parked.id, Parked.task, Parked.kind, Parked.reason)
-        .where(Parked.discarded_at.is_(None), Parked.fingerprint == row.fingerprint)
-        .order_by(Parked.last_at.desc())
-        .limit(1)
-    ).one()
-    return _group(row, "parked", sample, sample.kind, sample.reason)
-
-
-def _group(row: Any, kind: str, sample: Any, error_type: str, reason: str) -> QuarantineGroup:
-    return QuarantineGroup(
-        fingerprint=row.fingerprint or "",
-        kind=kind,
-        count=int(row[1]),
-        task=sample.task,
-        first_at=row.first_at,
-        last_at=row.last_at,
-        sample=sample.id,
-        error_type=error_type,
-        reason=reason,
-    )
 
 
 def _all(table: type[Base]) -> Any:

@@ -9,21 +9,23 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, select, update
 
 from underbutler.errors import UnknownNameError, UsageError
+from underbutler.model.identity import SHORTEST_END, is_named
+from underbutler.records.tables.schedules import Firing, Schedule
+from underbutler.records.values.schedules import NewFiring, NewSchedule, ScheduleRow, firing_id, schedule_id
+from underbutler.records.writing.fence import kept
+from underbutler.records.writing.insertion import insertion
+from underbutler.records.writing.store_part import StorePart
 from underbutler.sql import database_now, read, write
 
-from .fence import kept
-from .firings import Firings, insert_firing
-from .insertion import insertion
-from .schedule_tables import Firing, Schedule
-from .schedule_values import FiringRow, NewFiring, NewSchedule, ScheduleRow, firing_id, schedule_id
+from .firings import insert_firing
 
 __all__ = ["Schedules"]
 
 
-class Schedules(Firings):
-    """Entries of the schedule, and what they fired."""
+class Schedules(StorePart):
+    """Entries of the schedule: brought in, due, fired, paused. What they fired is in `Firings`."""
 
-    def bring_schedules(
+    def bring(
         self, entries: Iterable[NewSchedule], *, source: str, who: str, now: float, remove_others: bool = True
     ) -> list[str]:
         """Bring in all entries of a file, in one transaction; those of the records that are not among them are removed.
@@ -65,12 +67,12 @@ class Schedules(Firings):
                 )
         return changed + [row.name for row in gone]
 
-    def schedules(self) -> list[ScheduleRow]:
+    def entries(self) -> list[ScheduleRow]:
         """Return the entries that are not removed, by name."""
         return self._found(Schedule.removed_at.is_(None))
 
-    def schedule(self, name: str) -> ScheduleRow:
-        """Return an entry by its name, or by its id or the first characters of it; one that is removed too.
+    def entry(self, name: str) -> ScheduleRow:
+        """Return an entry by its name, or by its id or its first or last characters; one that is removed too.
 
         Raises
         ------
@@ -81,7 +83,7 @@ class Schedules(Firings):
         """
         rows = self._found()
         exact = [row for row in rows if row.name == name or str(row.id) == name]
-        found = exact or [row for row in rows if len(name) >= 4 and str(row.id).startswith(name.lower())]
+        found = exact or [row for row in rows if len(name) >= SHORTEST_END and is_named(row.id, name)]
         if len(found) > 1:
             raise UsageError(
                 f"{name!r} fits several schedules: {', '.join(row.name for row in found)}. Write more of it."
@@ -95,12 +97,7 @@ class Schedules(Firings):
             )
         return found[0]
 
-    def last_firings(self) -> dict[uuid.UUID, FiringRow]:
-        """Return the latest firing of each entry."""
-        found = {row.id: self.firings(row.id, limit=1) for row in self.schedules()}
-        return {identity: firings[0] for identity, firings in found.items() if firings}
-
-    def due_schedules(self, now: float) -> list[ScheduleRow]:
+    def due(self, now: float) -> list[ScheduleRow]:
         """Return the entries whose time has come, the oldest first."""
         due = (Schedule.next_due <= now, Schedule.paused.is_(False), Schedule.removed_at.is_(None))
         with read(self._engine) as connection:
@@ -157,16 +154,16 @@ class Schedules(Firings):
         with write(self._engine) as connection:
             return bool(connection.execute(update(Schedule).where(*unchanged).values(next_due=next_due)).rowcount)
 
-    def set_schedule_error(self, entry: uuid.UUID, error: str | None) -> None:
+    def set_error(self, entry: uuid.UUID, error: str | None) -> None:
         """Say what is wrong with an entry."""
         with write(self._engine) as connection:
             connection.execute(update(Schedule).where(Schedule.id == entry).values(error=kept(error)))
 
-    def pause_schedule(self, entry: uuid.UUID, *, who: str) -> bool:
-        """Let an entry not fire any more; return whether it did before."""
+    def pause(self, entry: uuid.UUID, *, who: str) -> bool:
+        """Pause an entry; return whether it was active before."""
         return self._set_paused(entry, True, {"changed_by": who, "changed_at": database_now()})
 
-    def resume_schedule(self, entry: uuid.UUID, *, next_due: float | None, since: float, who: str) -> bool:
+    def resume(self, entry: uuid.UUID, *, next_due: float | None, since: float, who: str) -> bool:
         """Let an entry fire again, from `next_due` on: what was due while it was paused is left out."""
         values = {"changed_by": who, "changed_at": database_now(), "next_due": next_due, "since": since}
         return self._set_paused(entry, False, values)

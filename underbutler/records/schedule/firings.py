@@ -9,23 +9,21 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, or_, select, update
 
 from underbutler.errors import UnknownNameError
-from underbutler.model.job import Phase
+from underbutler.records.tables.jobs import Target
+from underbutler.records.tables.schedules import OPEN, Firing, Schedule
+from underbutler.records.values.schedules import FiringRow, FiringState, NewFiring, ScheduleRow, firing_id
+from underbutler.records.writing.fence import kept
+from underbutler.records.writing.insertion import insertion
+from underbutler.records.writing.store_part import StorePart
 from underbutler.sql import database_now, read, write
-
-from .face import Face
-from .fence import kept
-from .insertion import insertion
-from .schedule_tables import OPEN, Firing, Schedule
-from .schedule_values import FiringRow, FiringState, NewFiring, ScheduleRow, firing_id
-from .tables import Job, Target
 
 __all__ = ["Firings", "insert_firing"]
 
 
-class Firings(Face):
-    """Firings of the schedule."""
+class Firings(StorePart):
+    """Firings of the schedule: taken under a lease, renewed, ended, put back; and their history."""
 
-    def take_firing(self, lane: str, holder: str, lease_s: float) -> FiringRow | None:
+    def take(self, lane: str, holder: str, lease_s: float) -> FiringRow | None:
         """Take the oldest firing of a lane that waits, or whose lease has run out: nobody else has it for `lease_s`."""
         picked = (
             select(Firing.job_id)
@@ -49,10 +47,10 @@ class Firings(Face):
         )
         with write(self._engine) as connection:
             taken = connection.execute(taking).scalar_one_or_none()
-        return None if taken is None else self.firing(taken)
+        return None if taken is None else self.get(taken)
 
-    def waiting_firings(self, lane: str, for_s: float = 0.0) -> int:
-        """Count what `take_firing` would return and has been there for so many seconds."""
+    def count_waiting(self, lane: str, for_s: float = 0.0) -> int:
+        """Count what `take` would return and has been there for so many seconds."""
         free_since = database_now() - for_s
         wanted = select(Firing.job_id).where(
             _free(lane),
@@ -62,16 +60,16 @@ class Firings(Face):
         with read(self._engine) as connection:
             return len(connection.execute(wanted.limit(1000)).all())
 
-    def renew_firing(self, firing: uuid.UUID, holder: str, lease_s: float) -> bool:
+    def renew(self, firing: uuid.UUID, holder: str, lease_s: float) -> bool:
         """Let a lease end so many seconds from now; False if it is somebody else's meanwhile."""
         return self._change(firing, holder, {"lease_until": database_now() + lease_s})
 
-    def end_firing(self, firing: uuid.UUID, holder: str, state: FiringState, told: str | None = None) -> bool:
+    def end(self, firing: uuid.UUID, holder: str, state: FiringState, told: str | None = None) -> bool:
         """Record what became of a firing; False if it is somebody else's meanwhile."""
         values = {"state": state, "told": kept(told), "ended_at": database_now(), "lease_until": None}
         return self._change(firing, holder, values)
 
-    def put_firing_back(self, firing: uuid.UUID, holder: str, reason: str | None, delay_s: float) -> bool:
+    def put_back(self, firing: uuid.UUID, holder: str, reason: str | None, delay_s: float) -> bool:
         """Let a firing be taken again, so many seconds from now; False if it is somebody else's meanwhile.
 
         `attempts` goes back too: what stays in it are the times at which its holder died.
@@ -86,7 +84,7 @@ class Firings(Face):
         }
         return self._change(firing, holder, values)
 
-    def firing(self, firing: uuid.UUID) -> FiringRow:
+    def get(self, firing: uuid.UUID) -> FiringRow:
         """Return a firing.
 
         Raises
@@ -100,12 +98,19 @@ class Firings(Face):
             raise UnknownNameError.of("firing", str(firing), [])
         return _firing_row(row)
 
-    def firings(self, schedule: uuid.UUID | None = None, *, limit: int = 50) -> list[FiringRow]:
+    def latest(self, schedule: uuid.UUID | None = None, *, limit: int = 50) -> list[FiringRow]:
         """Return the latest firings of an entry, or of all, the latest first."""
         wanted = _firings().order_by(Firing.due_at.desc(), Schedule.name).limit(limit)
         with read(self._engine) as connection:
             rows = connection.execute(wanted if schedule is None else wanted.where(Firing.schedule_id == schedule))
             return [_firing_row(row) for row in rows]
+
+    def last_of_each(self) -> dict[uuid.UUID, FiringRow]:
+        """Return the latest firing of each entry that is not removed and has fired."""
+        with read(self._engine) as connection:
+            entries = list(connection.execute(select(Schedule.id).where(Schedule.removed_at.is_(None))).scalars())
+        found = {entry: self.latest(entry, limit=1) for entry in entries}
+        return {entry: firings[0] for entry, firings in found.items() if firings}
 
     def submitted_data_ids(self, schedule: uuid.UUID, since: float) -> list[dict[str, Any]]:
         """Return the data IDs that an entry's firings since a moment have submitted, whatever became of them."""
@@ -117,20 +122,11 @@ class Firings(Face):
         with read(self._engine) as connection:
             return list(connection.execute(wanted).scalars())
 
-    def forget_firings(self, older_than_s: float) -> int:
+    def forget(self, older_than_s: float) -> int:
         """Remove firings that ended so many seconds ago; return how many."""
         with write(self._engine) as connection:
             old = delete(Firing).where(Firing.ended_at < database_now() - older_than_s)
             return connection.execute(old).rowcount
-
-    def expire_jobs(self, older_than_s: float) -> int:
-        """Let the sweeper destroy rows and logs of jobs that ended so many seconds ago; return how many.
-
-        A job that is to be destroyed at a time of its own is left to it.
-        """
-        old = (Job.ended_at < database_now() - older_than_s, Job.destruction_at.is_(None), Job.phase != Phase.ARCHIVED)
-        with write(self._engine) as connection:
-            return connection.execute(update(Job).where(*old).values(destruction_at=database_now())).rowcount
 
     def _change(self, firing: uuid.UUID, holder: str, values: Mapping[str, Any]) -> bool:
         mine = (Firing.job_id == firing, Firing.lease_holder == holder, Firing.ended_at.is_(None))

@@ -1,4 +1,4 @@
-"""Circuit breakers, one per repository label: a label that keeps failing to open is left alone for a growing time."""
+"""Circuit breakers, one per repository label: a label that keeps failing to open is not opened for a growing time."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
+from underbutler.records.tables.service import Breaker
+from underbutler.records.values.service import BreakerRow
+from underbutler.records.writing.fence import kept
+from underbutler.records.writing.insertion import insertion
+from underbutler.records.writing.store_part import StorePart
 from underbutler.sql import database_now, read, write
-
-from .face import Face
-from .fence import kept
-from .insertion import insertion
-from .service_tables import Breaker
-from .service_values import BreakerRow
 
 __all__ = ["Breakers"]
 
 
-class Breakers(Face):
+class Breakers(StorePart):
     """Circuit breakers of repository labels."""
 
-    def breaker_failed(self, label: str, reason: str, *, failures: int, open_s: float, cap_s: float) -> float | None:
+    def count_failure(self, label: str, reason: str, *, failures: int, open_s: float, cap_s: float) -> float | None:
         """Count that a label could not be opened.
 
         Parameters
@@ -50,7 +49,7 @@ class Breakers(Face):
             connection.execute(update(Breaker).where(Breaker.label == label).values(values))
         return open_until
 
-    def breaker_closed(self, label: str) -> bool:
+    def close(self, label: str) -> bool:
         """Say that a label was opened; return whether there was anything to forget (else it only reads)."""
         failed = (Breaker.label == label) & (Breaker.failures > 0)
         with read(self._engine) as connection:
@@ -62,7 +61,7 @@ class Breakers(Face):
             )
         return closed.rowcount > 0
 
-    def breakers(self) -> list[BreakerRow]:
+    def failing(self) -> list[BreakerRow]:
         """Return the breakers that have counted a failure, by label."""
         wanted = select(*Breaker.__table__.columns).where(Breaker.failures > 0).order_by(Breaker.label)
         with read(self._engine) as connection:

@@ -6,21 +6,20 @@ from dataclasses import asdict
 
 from sqlalchemy import case, delete, or_, select, update
 
+from underbutler.records.tables.service import Worker as WorkerTable
+from underbutler.records.values.service import Worker, WorkerRow
+from underbutler.records.writing.fence import kept
+from underbutler.records.writing.insertion import insertion
+from underbutler.records.writing.store_part import StorePart
 from underbutler.sql import database_now, read, write
-
-from .face import Face
-from .fence import kept
-from .insertion import insertion
-from .service_tables import Worker as WorkerTable
-from .service_values import Worker, WorkerRow
 
 __all__ = ["Workers"]
 
 
-class Workers(Face):
+class Workers(StorePart):
     """Rows of workers."""
 
-    def worker_alive(self, worker: Worker) -> None:
+    def mark_alive(self, worker: Worker) -> None:
         """Record a worker, or that it was seen now."""
         now = database_now()
         with write(self._engine) as connection:
@@ -32,7 +31,7 @@ class Workers(Face):
                 )
             )
 
-    def worker_ended(self, id: str) -> None:  # noqa: A002 - it is the column's name
+    def mark_ended(self, id: str) -> None:  # noqa: A002 - it is the column's name
         """Record that a worker has ended; a second time changes nothing."""
         with write(self._engine) as connection:
             connection.execute(
@@ -41,7 +40,7 @@ class Workers(Face):
                 .values(ended_at=database_now())
             )
 
-    def worker_unfit(self, id: str, reason: str | None) -> None:  # noqa: A002 - it is the column's name
+    def mark_unfit(self, id: str, reason: str | None) -> None:  # noqa: A002 - it is the column's name
         """Record why a worker takes nothing; None: it is fit again. `unfit_since` stays the first time."""
         since = case((WorkerTable.unfit_since.is_(None), database_now()), else_=WorkerTable.unfit_since)
         with write(self._engine) as connection:
@@ -51,7 +50,7 @@ class Workers(Face):
                 .values(unfit_reason=kept(reason), unfit_since=None if reason is None else since)
             )
 
-    def workers(self, living_within_s: float | None = None) -> list[WorkerRow]:
+    def known(self, living_within_s: float | None = None) -> list[WorkerRow]:
         """Return workers, by name; those that have not ended and were seen within so many seconds, or all."""
         wanted = select(*WorkerTable.__table__.columns).order_by(WorkerTable.name, WorkerTable.started_at)
         if living_within_s is not None:
@@ -60,7 +59,7 @@ class Workers(Face):
         with read(self._engine) as connection:
             return [WorkerRow(**row._mapping) for row in connection.execute(wanted)]
 
-    def forget_workers(self, older_than_s: float) -> int:
+    def forget(self, older_than_s: float) -> int:
         """Remove workers that ended, or were not seen, for so many seconds; return how many."""
         before = database_now() - older_than_s
         gone = or_(WorkerTable.ended_at < before, WorkerTable.seen_at < before)

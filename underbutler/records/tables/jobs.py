@@ -9,7 +9,19 @@ import uuid
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Enum, ForeignKey, Index, String, TextClause, false, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Enum,
+    ForeignKey,
+    Index,
+    String,
+    TextClause,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from underbutler.model.job import Phase, TargetState
@@ -22,10 +34,12 @@ __all__ = [
     "UNCHECKED",
     "AnnexDecision",
     "Claim",
+    "Edge",
     "Intent",
     "Job",
     "Notice",
     "Product",
+    "Step",
     "Target",
     "Upload",
 ]
@@ -57,7 +71,10 @@ def _partial(name: str, *columns: str, where: TextClause) -> Index:
 
 
 class Job(Base):
-    """One submission. `n_open`, `n_failed` (failed or held) and `n_aborted` change with each target that ends."""
+    """One submission. `n_open`, `n_failed` (failed or held) and `n_aborted` change with each target that ends.
+
+    `task` is for people: that of its step, or of several steps all of them.
+    """
 
     __tablename__ = "job"
     __table_args__ = (CheckConstraint("n_open >= 0 AND n_open <= n_targets", name="open_targets"),)
@@ -70,6 +87,8 @@ class Job(Base):
     run: Mapped[str]
     user: Mapped[str]
     phase: Mapped[Phase] = mapped_column(_words(Phase), index=True)
+    request: Mapped[dict[str, Any] | None]
+    # Those of the first step, for workers of the release before: nothing of this release reads them.
     overrides: Mapped[list[Any]]
     config: Mapped[Any] = mapped_column(JSON)
     config_digest: Mapped[str]
@@ -90,6 +109,24 @@ class Job(Base):
     error: Mapped[str | None]
     traceparent: Mapped[str | None]
     token_handle: Mapped[str | None]
+
+
+class Step(Base):
+    """One task of a job, with its config: most jobs have one. `label` is its name within the job."""
+
+    __tablename__ = "step"
+    __table_args__ = (UniqueConstraint("job_id", "label"),)
+
+    job_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("job.id", deferrable=True, initially="DEFERRED"), primary_key=True
+    )
+    ordinal: Mapped[int] = mapped_column(primary_key=True)
+    label: Mapped[str]
+    task: Mapped[str]
+    overrides: Mapped[list[Any]]
+    config: Mapped[Any] = mapped_column(JSON)
+    config_digest: Mapped[str]
+    options: Mapped[dict[str, Any]]
 
 
 class Target(Base):
@@ -114,6 +151,7 @@ class Target(Base):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("job.id", deferrable=True, initially="DEFERRED"))
     ordinal: Mapped[int]
+    step: Mapped[int] = mapped_column(server_default=text("0"))
     state: Mapped[TargetState] = mapped_column(_words(TargetState))
     task: Mapped[str]
     queue: Mapped[str]
@@ -148,6 +186,20 @@ class Target(Base):
     discarded_at: Mapped[float | None]
     fingerprint: Mapped[str | None]
     checked_at: Mapped[float | None]
+
+
+class Edge(Base):
+    """One target waits for another of its job: until its parent is done (``done``), or however that ends (``ended``).
+
+    Nothing is recorded here yet: submissions make targets that wait for nothing.
+    """
+
+    __tablename__ = "edge"
+    __table_args__ = (CheckConstraint("kind IN ('done', 'ended')", name="known_kind"),)
+
+    child_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("target.id"), primary_key=True)
+    parent_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("target.id"), primary_key=True, index=True)
+    kind: Mapped[str]
 
 
 class Claim(Base):

@@ -7,29 +7,27 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Connection, select, update
 
-from underbutler.errors import UsageError
 from underbutler.model.fingerprint import fingerprint_of
 from underbutler.model.job import TargetState
+from underbutler.records.tables.jobs import Claim as ClaimTable
+from underbutler.records.tables.jobs import Target
+from underbutler.records.writing.counting import end_targets
+from underbutler.records.writing.fence import kept, kept_log
+from underbutler.records.writing.recorder import Recorder
 from underbutler.redaction import redacted
-from underbutler.sql import database_now, read, write
+from underbutler.sql import database_now
 
-from .counting import end_targets
-from .fence import accept_repeated, kept, kept_log
-from .tables import Claim as ClaimTable
-from .tables import Target
-from .values import Claim
-
-__all__ = ["ClaimEnd", "GiveBackEnd", "end_claim", "give_back", "state_after"]
+__all__ = ["OF_WORKERS", "ClaimEnd", "GiveBackEnd", "end_locked", "lock_claimed", "state_after"]
 
 GiveBackEnd = Literal["given_back", "transient", "died"]
 ClaimEnd = Literal["given_back", "died", "worker_died", "expired", "aborted", "timed_out"]
 
-_OF_WORKERS: Final = ("worker_died", "expired")
-_DEAD: Final = ("died", *_OF_WORKERS)
+OF_WORKERS: Final = ("worker_died", "expired")
+_DEAD: Final = ("died", *OF_WORKERS)
 _SHOWN: Final = 30
 """Dead claims whose reasons a held target names."""
 
@@ -65,69 +63,12 @@ def state_after(
         return TargetState.FAILED
     if end == "died" and deaths >= max_deaths:
         return TargetState.HELD
-    if end in _OF_WORKERS and worker_deaths >= max_worker_deaths:
+    if end in OF_WORKERS and worker_deaths >= max_worker_deaths:
         return TargetState.HELD
     return TargetState.DELIVERING if state is TargetState.DELIVERING else TargetState.QUEUED
 
 
-def end_claim(
-    engine: Engine,
-    target: uuid.UUID,
-    claim_no: int,
-    *,
-    end: ClaimEnd,
-    reason: str,
-    max_deaths: int,
-    max_worker_deaths: int,
-    delay_s: float,
-    log: str | None = None,
-) -> TargetState | None:
-    """End a claim from outside its child; see `JobStore.end_claim`."""
-    if end not in get_args(ClaimEnd):
-        raise UsageError(f"A claim is not ended as {end!r}; say one of {', '.join(get_args(ClaimEnd))}.", end=end)
-    with write(engine) as connection:
-        row = _lock(connection, target, claim_no)
-        if row is not None:
-            if end == "expired" and row.lease_until >= row.now:
-                return None
-            state = state_after(
-                end,
-                row.state,
-                cancel_requested=row.cancel_requested,
-                deaths=row.deaths + (end == "died"),
-                worker_deaths=row.worker_deaths + (end in _OF_WORKERS),
-                max_deaths=max_deaths,
-                max_worker_deaths=max_worker_deaths,
-            )
-            _end(connection, row, state, end=end, reason=reason, delay_s=delay_s, log=log)
-            return state
-    return _as_it_was_left(engine, target, claim_no, end)
-
-
-def give_back(
-    engine: Engine,
-    held: Claim,
-    *,
-    reason: str,
-    not_before_in_s: float,
-    end: GiveBackEnd,
-    log: str | None,
-    metadata: Mapping[str, Any] | None,
-) -> TargetState:
-    """Let a child end its own claim; see `JobStore.give_back`."""
-    if end not in get_args(GiveBackEnd):
-        raise UsageError(f"A claim is not given back as {end!r}; say given_back, transient or died.", end=end)
-    with write(engine) as connection:
-        row = _lock(connection, held.target, held.claim_no)
-        if row is not None:
-            unbounded = {"deaths": 0, "worker_deaths": 0, "max_deaths": 1, "max_worker_deaths": 1}
-            state = state_after(end, row.state, cancel_requested=row.cancel_requested, **unbounded)
-            _end(connection, row, state, end=end, reason=reason, delay_s=not_before_in_s, log=log, metadata=metadata)
-            return state
-    return accept_repeated(engine, held, end, *TargetState)
-
-
-def _lock(connection: Connection, target: uuid.UUID, claim_no: int) -> Any:
+def lock_claimed(connection: Connection, target: uuid.UUID, claim_no: int) -> Any:
     """Lock the target of a claim that holds; None when it does not hold."""
     return connection.execute(
         select(
@@ -148,8 +89,9 @@ def _lock(connection: Connection, target: uuid.UUID, claim_no: int) -> Any:
     ).one_or_none()
 
 
-def _end(
+def end_locked(
     connection: Connection,
+    recorder: Recorder,
     row: Any,
     state: TargetState,
     *,
@@ -177,7 +119,7 @@ def _end(
         "lease_worker": None,
         "lease_pid": None,
         "deaths": row.deaths + (end == "died"),
-        "worker_deaths": row.worker_deaths + (end in _OF_WORKERS),
+        "worker_deaths": row.worker_deaths + (end in OF_WORKERS),
         "transient_retries": row.transient_retries + (end == "transient"),
     }
     if state.ended:
@@ -191,7 +133,7 @@ def _end(
         }
     connection.execute(update(Target).where(Target.id == row.id).values(values))
     if state.ended:
-        end_targets(connection, row.job_id, [row.id])
+        end_targets(connection, recorder, row.job_id, [row.id])
 
 
 def _words_of_end(connection: Connection, row: Any, state: TargetState, reason: str) -> dict[str, Any]:
@@ -207,13 +149,3 @@ def _words_of_end(connection: Connection, row: Any, state: TargetState, reason: 
     ).all()
     words = "\n".join(f"claim {one.claim_no} by {one.worker} {one.end}: {one.reason}" for one in reversed(dead))
     return {"error_type": "Held", "error_text": kept(words), "fingerprint": fingerprint_of("Held", words)}
-
-
-def _as_it_was_left(engine: Engine, target: uuid.UUID, claim_no: int, end: str) -> TargetState | None:
-    """Return the state that the same call has led to before, as long as nobody has claimed the target anew."""
-    with read(engine) as connection:
-        return connection.execute(
-            select(Target.state)
-            .join(ClaimTable, (ClaimTable.target_id == Target.id) & (ClaimTable.claim_no == Target.claim_no))
-            .where(Target.id == target, Target.claim_no == claim_no, ClaimTable.end == end)
-        ).scalar_one_or_none()

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterable
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from sqlalchemy import ColumnElement, Select, select, update
 
+from underbutler.errors import UsageError
 from underbutler.model.job import TargetState
+from underbutler.records.tables.jobs import Claim as ClaimTable
+from underbutler.records.tables.jobs import Job, Target
+from underbutler.records.values.rows import HeldClaim
+from underbutler.records.writing.store_part import RecordedPart
 from underbutler.sql import database_now, read, write
 
-from . import ending
-from .ending import ClaimEnd
-from .face import Face
-from .rows import HeldClaim
-from .tables import Claim as ClaimTable
-from .tables import Job, Target
+from .ending import OF_WORKERS, ClaimEnd, end_locked, lock_claimed, state_after
 
-__all__ = ["Keeping"]
+__all__ = ["Leases"]
 
 _NOW: Final = database_now()
 
 
-class Keeping(Face):
+class Leases(RecordedPart):
     """Claims as a keeper and a sweeper see them."""
 
     def renew_worker(self, worker: str, pids: Collection[int] | None, lease_s: float) -> list[HeldClaim]:
@@ -57,12 +57,12 @@ class Keeping(Face):
             renewed = connection.execute(renewing).scalars().all()
             return _held(connection.execute(_claims(Target.id.in_(renewed))))
 
-    def claims_of_worker(self, worker: str) -> list[HeldClaim]:
+    def of_worker(self, worker: str) -> list[HeldClaim]:
         """Return the claims that a worker holds."""
         with read(self._engine) as connection:
             return _held(connection.execute(_claims(Target.lease_worker == worker)))
 
-    def expired_claims(self, limit: int = 1000) -> list[HeldClaim]:
+    def expired(self, limit: int = 1000) -> list[HeldClaim]:
         """Return claims whose lease has run out, the oldest first."""
         wanted = _claims(Target.lease_until < _NOW).order_by(None).order_by(Target.lease_until).limit(limit)
         with read(self._engine) as connection:
@@ -113,17 +113,36 @@ class Keeping(Face):
         UsageError
             If a claim cannot end so.
         """
-        return ending.end_claim(
-            self._engine,
-            target,
-            claim_no,
-            end=end,
-            reason=reason,
-            max_deaths=max_deaths,
-            max_worker_deaths=max_worker_deaths,
-            delay_s=delay_s,
-            log=log,
-        )
+        if end not in get_args(ClaimEnd):
+            raise UsageError(
+                f"A claim is not ended as {end!r}; choose one of {', '.join(get_args(ClaimEnd))}.", end=end
+            )
+        with write(self._engine) as connection:
+            row = lock_claimed(connection, target, claim_no)
+            if row is not None:
+                if end == "expired" and row.lease_until >= row.now:
+                    return None
+                state = state_after(
+                    end,
+                    row.state,
+                    cancel_requested=row.cancel_requested,
+                    deaths=row.deaths + (end == "died"),
+                    worker_deaths=row.worker_deaths + (end in OF_WORKERS),
+                    max_deaths=max_deaths,
+                    max_worker_deaths=max_worker_deaths,
+                )
+                end_locked(connection, self._recorder, row, state, end=end, reason=reason, delay_s=delay_s, log=log)
+                return state
+        return self._as_it_was_left(target, claim_no, end)
+
+    def _as_it_was_left(self, target: uuid.UUID, claim_no: int, end: str) -> TargetState | None:
+        """Return the state that the same call has led to before, as long as nobody has claimed the target anew."""
+        with read(self._engine) as connection:
+            return connection.execute(
+                select(Target.state)
+                .join(ClaimTable, (ClaimTable.target_id == Target.id) & (ClaimTable.claim_no == Target.claim_no))
+                .where(Target.id == target, Target.claim_no == claim_no, ClaimTable.end == end)
+            ).scalar_one_or_none()
 
 
 def _claims(*conditions: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
+from underbutler.errors import UsageError
 from underbutler.model.job import TargetState
 from underbutler.model.message import TargetMessage
 from underbutler.model.notice import LargeFileObjectAvailable
@@ -17,6 +19,7 @@ __all__ = [
     "Intent",
     "Layout",
     "NewJob",
+    "NewStep",
     "NewTarget",
     "Outcome",
     "Outgoing",
@@ -25,6 +28,9 @@ __all__ = [
     "StandDownReason",
     "Upload",
 ]
+
+_TAKEN: Final = ("", "problems")
+"""Labels that no step may have: the second is the stream of targets that are not done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,33 +63,56 @@ class NewTarget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewJob:
-    """A job that is going to be recorded, with its targets.
+class NewStep:
+    """A step of a job that is going to be recorded: a task, its config, and its targets.
 
     Parameters
     ----------
-    id
-        Its identity.
+    label
+        Its name within the job, and that of its stream in the catalogue if the job has several steps.
     task
         Registered name of the task.
-    repo, out
-        Labels of the repositories that are read and written.
-    run
-        RUN collection of its outputs.
-    user
-        Who submits.
     config
         The effective config, JSON.
     config_digest
         Digest of it.
-    queue
-        Queue that its messages go to.
     targets
         Its targets, in order.
     overrides
         The config's overrides, ``[[path, value], …]``.
     options
         The task's own options.
+    """
+
+    label: str
+    task: str
+    config: Any
+    config_digest: str
+    targets: Sequence[NewTarget]
+    overrides: Sequence[Any] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """A job that is going to be recorded, with its steps and their targets.
+
+    Parameters
+    ----------
+    id
+        Its identity.
+    repo, out
+        Labels of the repositories that are read and written.
+    run
+        RUN collection of its outputs.
+    user
+        Who submits.
+    queue
+        Queue that its messages go to.
+    steps
+        What it does, in order; their targets are numbered through.
+    request
+        What the user asked for, JSON.
     versions
         Package versions.
     collections
@@ -99,21 +128,22 @@ class NewJob:
     replaces
         Ended targets that this job runs again; each may be run again by one job only.
     announced
-        Whether `JobStore.record_submission` was called: then a submission that was given up meanwhile is refused.
+        Whether `Submissions.announce` was called: then a submission that was given up meanwhile is refused.
+
+    Raises
+    ------
+    UsageError
+        If it has no step, or labels that cannot be told apart.
     """
 
     id: uuid.UUID
-    task: str
     repo: str
     out: str
     run: str
     user: str
-    config: Any
-    config_digest: str
     queue: str
-    targets: Sequence[NewTarget]
-    overrides: Sequence[Any] = ()
-    options: Mapping[str, Any] = field(default_factory=dict)
+    steps: Sequence[NewStep]
+    request: Mapping[str, Any] | None = None
     versions: Mapping[str, Any] = field(default_factory=dict)
     collections: Sequence[str] = ()
     parent_id: uuid.UUID | None = None
@@ -123,6 +153,33 @@ class NewJob:
     replaces: Sequence[uuid.UUID] = ()
     announced: bool = False
 
+    def __post_init__(self) -> None:
+        if not self.steps:
+            raise UsageError(f"Job {self.id} has no step. Give it one: a task with its config and targets.")
+        labels = Counter(step.label for step in self.steps)
+        for label, number in labels.items():
+            if number > 1:
+                raise UsageError(
+                    f"{number} steps of job {self.id} have the label {label!r}. Give each a label of its own.",
+                    label=label,
+                )
+            if label in _TAKEN:
+                raise UsageError(
+                    f"A step of job {self.id} has the label {label!r}, which is a stream of every run or no name at "
+                    "all. Give it another, e.g. the name of its task.",
+                    label=label,
+                )
+
+    @property
+    def task(self) -> str:
+        """The task's name; that of each, if there are several: ``isr + combine``."""
+        return " + ".join(dict.fromkeys(step.task for step in self.steps))
+
+    @property
+    def targets(self) -> list[NewTarget]:
+        """The targets of all steps, in order."""
+        return [target for step in self.steps for target in step.targets]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
@@ -130,8 +187,8 @@ class Claim:
 
     Parameters
     ----------
-    target, job
-        What was claimed.
+    target, job, step
+        What was claimed, and the ordinal of its step.
     claim_no
         Greater than that of every claim before.
     worker, pid, send_no
@@ -160,6 +217,7 @@ class Claim:
     started_at: float
     lease_until: float
     delivering: bool = False
+    step: int = 0
     queue: str = ""
     queued_at: float | None = None
     traceparent: str | None = None
@@ -235,7 +293,7 @@ class Outcome:
     reason
         Why the claim ended so, for people.
     seconds
-        Wall clock of the target; None keeps what `JobStore.begin_delivery` was given.
+        Wall clock of the target; None keeps what `Claims.begin_delivery` was given.
     scalars
         Scalar task metadata, for tables; None likewise.
     log, metadata

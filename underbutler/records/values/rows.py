@@ -8,12 +8,28 @@ from typing import Any
 
 from underbutler.model.job import Phase, TargetState
 
-__all__ = ["ClaimRow", "HeldClaim", "JobRow", "ProductRow", "TargetRow", "UploadRow"]
+__all__ = ["ClaimRow", "HeldClaim", "JobRow", "ProductRow", "StepRow", "TargetRow", "UploadRow"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRow:
+    """A step of a job as recorded: `label` is its name within the job, `ordinal` what its targets say in `step`."""
+
+    ordinal: int
+    label: str
+    task: str
+    overrides: list[Any]
+    config: Any
+    config_digest: str
+    options: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRow:
-    """A job as recorded. `n_failed` counts failed and held targets."""
+    """A job as recorded: `task` names the tasks of all its steps, `n_failed` counts failed and held targets.
+
+    `request` is what its user asked for, as JSON; None in a job that was not made of a request.
+    """
 
     id: uuid.UUID
     scan_id: int
@@ -23,10 +39,8 @@ class JobRow:
     run: str
     user: str
     phase: Phase
-    overrides: list[Any]
-    config: Any
-    config_digest: str
-    options: dict[str, Any]
+    request: dict[str, Any] | None
+    steps: tuple[StepRow, ...]
     versions: dict[str, Any]
     collections: list[str]
     n_targets: int
@@ -47,11 +61,15 @@ class JobRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetRow:
-    """A target as recorded. `fingerprint` is of why it is held; `checked_at` when its intents were compared."""
+    """A target as recorded.
+
+    `step` is the ordinal of its step, `fingerprint` of why it is held, `checked_at` when its intents were compared.
+    """
 
     id: uuid.UUID
     job_id: uuid.UUID
     ordinal: int
+    step: int
     state: TargetState
     task: str
     queue: str

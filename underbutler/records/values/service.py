@@ -52,7 +52,7 @@ class Worker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerRow:
-    """A worker as recorded: when it was seen last, whether it said goodbye, why it takes nothing."""
+    """A worker as recorded: when it was seen last, whether it signed off, why it takes nothing."""
 
     id: str
     name: str

@@ -11,17 +11,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, Uuid, bindparam, func, select, text
+from sqlalchemy import Connection, Uuid, bindparam, func, literal_column, select, text
 
 from underbutler.model.job import TargetState
+from underbutler.records.tables.jobs import Job, Target
+from underbutler.records.tables.jobs import Product as ProductTable
+from underbutler.records.values.jobs import Product
 from underbutler.sql import NOW
 
-from .recorder import ClosedJob, EndedTarget, recorder_of
-from .tables import Job, Target
-from .tables import Product as ProductTable
-from .values import Product
+from .recorder import ClosedJob, EndedTarget, Recorder
 
-__all__ = ["COUNT_ENDED", "close", "counted", "end_targets"]
+__all__ = ["COUNT_ENDED", "STEP_LABEL", "close", "counted", "end_targets"]
 
 BATCH: Final = 500
 """Targets that are read at once."""
@@ -42,6 +42,9 @@ _COUNT: Final = {
     )
     for dialect, now in NOW.items()
 }
+STEP_LABEL: Final = """(SELECT step.label FROM step WHERE step.job_id = target.job_id AND step.ordinal = target.step
+            AND EXISTS (SELECT 1 FROM step AS other WHERE other.job_id = target.job_id AND other.ordinal = 1))"""
+"""Label of a target's step; null if its job has no second one."""
 _FAILED: Final = (TargetState.FAILED, TargetState.HELD)
 
 
@@ -54,7 +57,7 @@ def counted(counts: Mapping[TargetState, int]) -> dict[str, int]:
     }
 
 
-def end_targets(connection: Connection, job: uuid.UUID, targets: Sequence[uuid.UUID]) -> None:
+def end_targets(connection: Connection, recorder: Recorder, job: uuid.UUID, targets: Sequence[uuid.UUID]) -> None:
     """Count targets of a job whose rows say since this transaction that they have ended, and tell the catalogue."""
     batches = [targets[start : start + BATCH] for start in range(0, len(targets), BATCH)]
     counts: Counter[TargetState] = Counter()
@@ -62,12 +65,12 @@ def end_targets(connection: Connection, job: uuid.UUID, targets: Sequence[uuid.U
         counts.update(connection.execute(select(Target.state).where(Target.id.in_(batch))).scalars())
     n_open = connection.execute(_COUNT[connection.dialect.name], {"job": job, **counted(counts)}).scalar_one()
     for batch in batches:
-        recorder_of(connection).ended(connection, list(_ended(connection, batch)))
+        recorder.ended(connection, list(_ended(connection, batch)))
     if not n_open:
-        close(connection, job)
+        close(connection, recorder, job)
 
 
-def close(connection: Connection, job: uuid.UUID) -> None:
+def close(connection: Connection, recorder: Recorder, job: uuid.UUID) -> None:
     """Tell the catalogue of a job whose row says since this transaction that it has ended."""
     row = connection.execute(select(Job.phase, Job.ended_at).where(Job.id == job)).one()
     counts = connection.execute(
@@ -86,7 +89,7 @@ def close(connection: Connection, job: uuid.UUID) -> None:
         counts={row.state: row.number for row in counts},
         datasets=[(row.dataset_type, row.dataset_id) for row in datasets],
     )
-    recorder_of(connection).closed(connection, closed)
+    recorder.closed(connection, closed)
 
 
 def _ended(connection: Connection, targets: Sequence[uuid.UUID]) -> Iterator[EndedTarget]:
@@ -94,12 +97,13 @@ def _ended(connection: Connection, targets: Sequence[uuid.UUID]) -> Iterator[End
     products: dict[uuid.UUID, list[Product]] = {}
     for row in connection.execute(select(ProductTable).where(ProductTable.target_id.in_(targets))):
         products.setdefault(row.target_id, []).append(_product(row))
-    columns = (
+    columns: tuple[Any, ...] = (
         Target.id,
         Target.job_id.label("job"),
         Target.ordinal,
         Target.task,
         Target.data_id,
+        literal_column(STEP_LABEL).label("label"),
         Job.out,
         Target.state,
         Target.ended_at.label("at"),

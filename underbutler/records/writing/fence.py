@@ -11,12 +11,11 @@ from sqlalchemy import Engine, select
 from underbutler.chain import json_text
 from underbutler.errors import FencedOutError
 from underbutler.model.job import TargetState
+from underbutler.records.tables.jobs import Claim as ClaimTable
+from underbutler.records.tables.jobs import Target
+from underbutler.records.values.jobs import Claim
 from underbutler.redaction import redacted, redacted_text
 from underbutler.sql import read
-
-from .tables import Claim as ClaimTable
-from .tables import Target
-from .values import Claim
 
 __all__ = [
     "END_CLAIM",
@@ -96,7 +95,7 @@ def accept_repeated(engine: Engine, held: Claim, end: str | None, *states: Targe
     if row is not None and row.claim_no == held.claim_no and row.state in states and row.end == end:
         return TargetState(row.state)
     if row is None:
-        raise fenced_out(held, "the records do not know it")
+        raise fenced_out(held, "not found in the job database")
     words = f"the target is {row.state.value} in claim {row.claim_no}, so its work is not made visible"
     raise fenced_out(held, words, row.state.value)
 

@@ -8,8 +8,7 @@ from typing import Final
 from sqlalchemy import Engine
 
 from underbutler.chain import Kind, rows_parameter
-
-from .values import Product
+from underbutler.records.values.jobs import Product
 
 __all__ = ["FOREIGN_PRODUCT", "PRODUCT", "RECORD_PRODUCTS", "product_rows"]
 

@@ -1,6 +1,7 @@
 """What a catalogue is told of jobs, inside the transactions of the records: it keeps what they keep, or nothing.
 
-The records do not know what writes it: a `Recorder` is given to `JobStore` and travels with its connections.
+The records do not know what writes it: a `Recorder` is given to `JobStore`, which hands it to the
+roles that make or end jobs and targets.
 """
 
 from __future__ import annotations
@@ -10,15 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from underbutler.model.job import Phase, TargetState
+from underbutler.records.values.jobs import NewJob, Product
 
-from .values import NewJob, Product
-
-__all__ = ["ClosedJob", "EndedTarget", "Recorder", "recorded_by", "recorder_of"]
-
-_OPTION = "underbutler_recorder"
+__all__ = ["ClosedJob", "EndedTarget", "NoRecorder", "Recorder"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +27,8 @@ class EndedTarget:
     ----------
     id, job, ordinal, task, data_id
         Which one.
+    label
+        That of its step; None if its job has one step only.
     out
         Label of the repository that holds what it made.
     state
@@ -48,6 +48,7 @@ class EndedTarget:
     ordinal: int
     task: str
     data_id: Mapping[str, int | str]
+    label: str | None
     out: str
     state: TargetState
     at: float
@@ -107,17 +108,3 @@ class NoRecorder:
 
     def closed(self, connection: Connection, job: ClosedJob) -> None:
         """Do nothing."""
-
-
-_NOBODY = NoRecorder()
-
-
-def recorded_by(engine: Engine, recorder: Recorder | None) -> Engine:
-    """Return an engine with the same connections, whose transactions a recorder is told of."""
-    return engine if recorder is None else engine.execution_options(**{_OPTION: recorder})
-
-
-def recorder_of(connection: Connection) -> Recorder:
-    """Return who is told of this connection's transactions."""
-    recorder: Recorder = connection.get_execution_options().get(_OPTION, _NOBODY)
-    return recorder

@@ -13,11 +13,11 @@ from typing import Any
 import kombu.serialization
 import pytest
 from kombu import Connection
-from record_rows import new_job, new_target
-from services import eventually
-from transport_app import said
-from transport_site import all_said, worker
 
+from tests.support.programs.transport_app import said
+from tests.support.records.rows import new_job, new_target
+from tests.support.services import eventually
+from tests.support.transport_site import all_said, worker
 from underbutler.broker import connection, make_app, queue_depth, task_queue
 from underbutler.embedded.process import Process
 from underbutler.migrations import upgrade
@@ -97,8 +97,8 @@ class Place:
 
     def one_parked(self) -> ParkedRow:
         """Return the one parked message, and forget it."""
-        (row,) = eventually(self.jobs.parked, 30, "a parked message")
-        self.jobs.discard(row.id)
+        (row,) = eventually(self.jobs.quarantine.parked, 30, "a parked message")
+        self.jobs.quarantine.discard(row.id)
         return row
 
 
@@ -119,7 +119,7 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         settings = Settings(_env_file=None, home=home, broker_url=next(urls), unknown_wait_s=600)
         upgrade(settings.records_url)
         engine = open_engine(settings.records_url)
-        with worker(settings, folder, "-c", "2", app="poison_app") as process:
+        with worker(settings, folder, "-c", "2", app="tests.support.programs.poison_app") as process:
             yield Place(settings, JobStore(engine), folder, process)
         engine.dispose()
         if request.param == "rabbitmq":
@@ -153,7 +153,7 @@ FORMS: dict[str, tuple[Any, dict[str, Any] | None, dict[str, Any], str, str]] = 
     "wrong arguments": (json.dumps([[1, 2], {}, {}]), task_headers(), {}, "foreign", "`underbutler submit`"),
     "a body that is not three things": (json.dumps({"args": []}), task_headers(), {}, "arguments", NOT_THREE),
     "a list of two": (json.dumps([[], {}]), task_headers(), {}, "arguments", NOT_THREE),
-    "a header that is no object": (BODY, task_headers(underbutler="mine"), {}, "header", "no 'underbutler' header"),
+    "a header that is not an object": (BODY, task_headers(underbutler="mine"), {}, "header", "no 'underbutler' header"),
     "a header without its fields": (BODY, task_headers(underbutler={"v": 1}), {}, "header", "does not decode"),
     "a newer header without a target": (BODY, task_headers(underbutler={"v": 99}), {}, "header", "version 99"),
     "a task of Celery's own": (BODY, task_headers("celery.map"), {}, "foreign", "celery.map"),
@@ -199,7 +199,7 @@ def broken_envelope(**changed: Any) -> bytes:
 
 ENVELOPES = {
     "a body that is not base64": lambda: broken_envelope(body="abc"),
-    "an envelope that is not JSON": lambda: b"{this is no JSON",
+    "an envelope that is not JSON": lambda: b"{this is not JSON",
     "an envelope of bytes": lambda: b"\x00\xff\xfe",
     "an envelope that is a list": lambda: b'[1, {"properties": 2}]',
     "an envelope without properties": lambda: json.dumps({"body": "e30="}).encode(),
@@ -224,7 +224,7 @@ def test_the_same_bytes_again_are_one_row_that_counts(place: Place) -> None:
     for _ in range(5):
         place.publish(json.dumps({"some": "other"}), None)
     place.good_one_runs()
-    eventually(lambda: sum(row.count for row in place.jobs.parked()) == 5, 30, "five of them")
+    eventually(lambda: sum(row.count for row in place.jobs.quarantine.parked()) == 5, 30, "five of them")
     assert place.one_parked().count == 5
     place.nothing_left()
 
@@ -242,7 +242,7 @@ ELEMENT = encode_element((DataRef("demo", {"instrument": "SIMCAM", "detector": 0
 
 def outgoing(place: Place, task: str = "processCcd", args: tuple[Any, ...] = ELEMENT) -> Outgoing:
     """Record a job of one target, as submitted, and take its message for sending."""
-    job = place.jobs.create_job(
+    job = place.jobs.submissions.create_job(
         new_job(
             [new_target(args=list(args), digest=digest_of(task, args, CONFIG))],
             task=task,
@@ -250,15 +250,15 @@ def outgoing(place: Place, task: str = "processCcd", args: tuple[Any, ...] = ELE
             queue=place.settings.queue,
         )
     )
-    (taken,) = place.jobs.take_unsent(job=job.id)
+    (taken,) = place.jobs.outbox.take(job=job.id)
     envelope = taken.message.envelope
-    place.jobs.mark_sent([(envelope.target, envelope.send_no)])
+    place.jobs.outbox.mark_sent([(envelope.target, envelope.send_no)])
     return taken
 
 
 def state_of(place: Place, taken: Outgoing) -> Any:
     envelope = taken.message.envelope
-    return next(row for row in place.jobs.targets(envelope.job) if row.id == envelope.target)
+    return next(row for row in place.jobs.read.targets(envelope.job) if row.id == envelope.target)
 
 
 @pytest.mark.parametrize(
@@ -309,12 +309,12 @@ def test_a_target_whose_message_was_garbled_is_parked(
     place.nothing_left()
 
 
-def test_a_target_that_nobody_can_read_is_held_and_not_sent_for_ever(place: Place) -> None:
+def test_an_unreadable_target_is_held_and_not_sent_for_ever(place: Place) -> None:
     taken = outgoing(place, args=({"$unknown": 1},))
     place.send_outgoing(taken)
     eventually(lambda: state_of(place, taken).state == TargetState.HELD, 30, "the target to be held")
     assert "$unknown" in str(state_of(place, taken).error_text)
-    assert place.jobs.parked() == []
+    assert place.jobs.quarantine.parked() == []
     place.good_one_runs()
     place.nothing_left()
 
@@ -343,7 +343,7 @@ def test_what_another_worker_may_know_waits(place: Place, task: str, changed: di
     row = eventually(lambda: (row := state_of(place, taken)).waiting_reason and row, 30, "a target that waits")
     assert row.state == TargetState.QUEUED
     assert words in row.waiting_reason
-    assert place.jobs.parked() == []
+    assert place.jobs.quarantine.parked() == []
     place.good_one_runs()
     place.nothing_left()
 
@@ -414,8 +414,8 @@ def test_all_forms_at_once_leave_a_working_worker(place: Place) -> None:
     eventually(lambda: set(words) <= set(said(place.folder)), 60, "all good ones")
     place.nothing_left()
     expected = 3 * (len(FORMS) + (len(ENVELOPES) if place.on_redis else 0))
-    eventually(lambda: sum(row.count for row in place.jobs.parked()) >= expected, 30, "all of them parked")
-    for row in place.jobs.parked():
-        place.jobs.discard(row.id)
+    eventually(lambda: sum(row.count for row in place.jobs.quarantine.parked()) >= expected, 30, "all of them parked")
+    for row in place.jobs.quarantine.parked():
+        place.jobs.quarantine.discard(row.id)
     assert all_said(place.folder, 1)
     assert place.process.exit_code is None

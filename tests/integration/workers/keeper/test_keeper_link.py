@@ -11,21 +11,21 @@ from pathlib import Path
 
 import psutil
 import pytest
-from record_rows import DIGEST, new_job
-from services import eventually
 
+from tests.support.records.rows import DIGEST, new_job
+from tests.support.services import eventually
 from underbutler.migrations import upgrade
 from underbutler.model.job import TargetState
 from underbutler.records import JobStore
 from underbutler.sql import open_engine
-from workers.keeper_link import KeeperLink
+from workers.keeper.link import KeeperLink
 
 MAIN = """
 import os, sys, time, uuid
 import psutil
 from underbutler.records import JobStore
 from underbutler.sql import open_engine
-from workers.keeper_link import KeeperLink
+from workers.keeper.link import KeeperLink
 
 target, digest = uuid.UUID(sys.argv[1]), sys.argv[2]
 link = KeeperLink("w1/1", name="w1", queue="reduce", concurrency=1, level="INFO", limits={})
@@ -34,7 +34,8 @@ if child == 0:
     store = JobStore(open_engine(os.environ["UNDERBUTLER_DATABASE_URL"]))
     pid = os.getpid()
     started = psutil.Process(pid).create_time()
-    store.claim(target=target, digest=digest, send_no=1, worker="w1/1", pid=pid, lease_s=600, pid_started=started)
+    who = {"worker": "w1/1", "pid": pid, "pid_started": started}
+    store.claims.grant(target=target, digest=digest, send_no=1, lease_s=600, **who)
     print(pid, link.pid, flush=True)
     time.sleep(600)
 for line in sys.stdin:
@@ -57,8 +58,8 @@ class Worker:
     """A main process, its one child with a claim, and its keeper."""
 
     def __init__(self, store: JobStore) -> None:
-        job = store.create_job(new_job(1))
-        (self.target,) = (target.id for target in store.targets(job.id))
+        job = store.submissions.create_job(new_job(1))
+        (self.target,) = (target.id for target in store.read.targets(job.id))
         self.main = subprocess.Popen(
             [sys.executable, "-c", MAIN, str(self.target), DIGEST],
             stdin=subprocess.PIPE,
@@ -90,7 +91,7 @@ def worker(store: JobStore) -> Iterator[Worker]:
     made = Worker(store)
     started = [made.child, made.keeper]
     try:
-        eventually(lambda: store.workers(living_within_s=60), 30, "the keeper's first word")
+        eventually(lambda: store.workers.known(living_within_s=60), 30, "the keeper's first word")
         yield made
     finally:
         started += made.keepers() if made.main.poll() is None else []
@@ -109,32 +110,32 @@ def _lives(process: psutil.Process) -> bool:
         return False
 
 
-def test_a_main_process_that_is_killed_leaves_no_child_no_claim_and_no_keeper(worker: Worker, store: JobStore) -> None:
+def test_a_killed_main_process_leaves_no_child_claim_or_keeper(worker: Worker, store: JobStore) -> None:
     """The child has inherited what the main process had open: the keeper sees its end all the same."""
     worker.main.kill()
     eventually(lambda: not _lives(worker.keeper), 30, "the end of the keeper")
     assert not _lives(worker.child)
-    (claim,) = store.claims(worker.target)
+    (claim,) = store.read.claims(worker.target)
     assert claim.end == "worker_died"
-    row = store.target(worker.target)
+    row = store.read.target(worker.target)
     assert (row.state, row.worker_deaths, row.deaths) == (TargetState.QUEUED, 1, 0)
-    assert store.workers()[0].ended_at is not None
+    assert store.workers.known()[0].ended_at is not None
 
 
-def test_a_keeper_that_is_killed_is_followed_by_another_that_knows_all(worker: Worker, store: JobStore) -> None:
+def test_a_killed_keeper_is_followed_by_another_that_knows_all(worker: Worker, store: JobStore) -> None:
     worker.say("link.unfit('no space')")
-    eventually(lambda: store.workers()[0].unfit_reason == "no space", 30, "the reason in the row")
+    eventually(lambda: store.workers.known()[0].unfit_reason == "no space", 30, "the reason in the row")
     worker.keeper.kill()
     (other,) = eventually(lambda: [k for k in worker.keepers() if k.pid != worker.keeper.pid], 30, "another keeper")
-    eventually(lambda: store.workers()[0].keeper_pid == other.pid, 30, "its row")
-    assert store.workers()[0].unfit_reason == "no space"
+    eventually(lambda: store.workers.known()[0].keeper_pid == other.pid, 30, "its row")
+    assert store.workers.known()[0].unfit_reason == "no space"
     assert _lives(worker.child)
-    assert store.claims(worker.target)[0].end is None
+    assert store.read.claims(worker.target)[0].end is None
     worker.child.kill()
-    eventually(lambda: store.claims(worker.target)[0].end == "died", 30, "what the new keeper does")
+    eventually(lambda: store.read.claims(worker.target)[0].end == "died", 30, "what the new keeper does")
 
 
-def test_what_was_said_while_there_was_no_keeper_is_heard_by_the_next(worker: Worker, store: JobStore) -> None:
+def test_reports_made_without_a_keeper_reach_the_next_one(worker: Worker, store: JobStore) -> None:
     worker.keeper.send_signal(signal.SIGSTOP)
     worker.say(f"link.revoked(uuid.UUID('{worker.target}'))")
     worker.say("link.stopping(0.0)")
@@ -142,8 +143,8 @@ def test_what_was_said_while_there_was_no_keeper_is_heard_by_the_next(worker: Wo
     assert worker.main.stdout is not None
     assert worker.main.stdout.readline() == "said\n", "the main process never waits for its keeper"
     worker.keeper.kill()
-    eventually(lambda: store.claims(worker.target)[0].end, 30, "the end of the claim")
-    assert store.target(worker.target).state == TargetState.ABORTED
+    eventually(lambda: store.read.claims(worker.target)[0].end, 30, "the end of the claim")
+    assert store.read.target(worker.target).state == TargetState.ABORTED
 
 
 def test_a_main_process_that_ends_in_order_waits_for_its_keeper(worker: Worker, store: JobStore) -> None:
@@ -153,18 +154,18 @@ def test_a_main_process_that_ends_in_order_waits_for_its_keeper(worker: Worker, 
     assert worker.main.stdout is not None
     assert worker.main.stdout.readline() == "closed\n"
     assert not _lives(worker.keeper)
-    assert store.claims(worker.target)[0].end == "given_back", "it was asked to end: nobody is to blame"
+    assert store.read.claims(worker.target)[0].end == "given_back", "it was asked to end: nobody is to blame"
     assert worker.keepers() == []
 
 
 def test_signals_of_a_terminal_or_a_service_do_not_end_a_keeper(worker: Worker, store: JobStore) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         worker.keeper.send_signal(number)
-    seen = store.workers()[0].seen_at
+    seen = store.workers.known()[0].seen_at
     worker.child.kill()
-    eventually(lambda: store.claims(worker.target)[0].end == "died", 30, "what a living keeper does")
+    eventually(lambda: store.read.claims(worker.target)[0].end == "died", 30, "what a living keeper does")
     assert _lives(worker.keeper)
-    assert store.workers()[0].seen_at >= seen
+    assert store.workers.known()[0].seen_at >= seen
     assert os.getsid(worker.keeper.pid) == worker.keeper.pid
 
 
@@ -173,7 +174,7 @@ def test_ids_that_are_none_of_ours_are_not_told(store: JobStore) -> None:
     try:
         link.lost("celery.ping", None, "nothing of ours")
         link.timed_out("no-target.1", None, "nothing of ours")
-        eventually(lambda: [row for row in store.workers() if row.id == "w2/1"], 30, "a keeper that goes on")
+        eventually(lambda: [row for row in store.workers.known() if row.id == "w2/1"], 30, "a keeper that goes on")
     finally:
         link.close()
     assert not psutil.pid_exists(link.pid)

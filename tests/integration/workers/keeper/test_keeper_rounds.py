@@ -14,19 +14,19 @@ from uuid import UUID, uuid4
 
 import psutil
 import pytest
-from record_rows import claim_of, new_job
-from services import eventually
 from sqlalchemy import Engine, update
 
+from tests.support.records.rows import claim_of, new_job
+from tests.support.services import eventually
 from underbutler.migrations import upgrade
 from underbutler.model.job import Phase, TargetState
 from underbutler.records import Claim, ClaimRow, JobStore, Outcome, TargetRow, Worker
-from underbutler.records.tables import Target
+from underbutler.records.tables.jobs import Target
 from underbutler.settings import Settings
 from underbutler.sql import database_now, open_engine, write
-from workers import keeper as keeper_module
-from workers.keeper import Keeper
-from workers.keeper_orders import Orders
+from workers.keeper import process as keeper_module
+from workers.keeper.orders import Orders
+from workers.keeper.process import Keeper
 
 WORKER = "w1/12345678"
 SLEEP = "import time; time.sleep(600)"
@@ -95,8 +95,8 @@ class House:
 
     def target(self) -> UUID:
         """Record a job of one target."""
-        job = self.store.create_job(new_job(1))
-        (target,) = self.store.targets(job.id)
+        job = self.store.submissions.create_job(new_job(1))
+        (target,) = self.store.read.targets(job.id)
         return target.id
 
     def claim(self, target: UUID, pid: int, **fields: Any) -> Claim:
@@ -106,11 +106,11 @@ class House:
 
     def row(self, target: UUID) -> TargetRow:
         """Return a target's row."""
-        return self.store.target(target)
+        return self.store.read.target(target)
 
     def last_claim(self, target: UUID) -> ClaimRow:
         """Return its newest claim's row."""
-        return self.store.claims(target)[-1]
+        return self.store.read.claims(target)[-1]
 
     def ended(self, target: UUID) -> Callable[[], bool]:
         """Tell whether its newest claim has ended."""
@@ -129,7 +129,7 @@ def house(store: JobStore, engine: Engine, settings: Settings) -> Iterator[House
         child.stdout.close()
 
 
-def test_a_child_that_is_gone_is_one_death_and_its_target_is_to_be_sent_again(house: House) -> None:
+def test_a_lost_child_is_one_death_and_its_target_is_sent_again(house: House) -> None:
     child, target = house.child(), house.target()
     house.claim(target, child.pid)
     child.kill()
@@ -138,7 +138,7 @@ def test_a_child_that_is_gone_is_one_death_and_its_target_is_to_be_sent_again(ho
     assert (row.state, row.deaths, row.worker_deaths, row.sent_at) == (TargetState.QUEUED, 1, 0, None)
     assert claim.end == "died"
     assert str(child.pid) in (claim.reason or "")
-    assert [item.message.envelope.target for item in house.store.take_unsent()] == [target]
+    assert [item.message.envelope.target for item in house.store.outbox.take()] == [target]
 
 
 def test_what_the_main_process_says_of_a_death_is_its_reason(house: House) -> None:
@@ -150,7 +150,7 @@ def test_what_the_main_process_says_of_a_death_is_its_reason(house: House) -> No
     assert house.last_claim(target).reason == "signal 9 (SIGKILL)"
 
 
-def test_a_target_that_kills_its_child_three_times_is_held_with_the_reasons(house: House) -> None:
+def test_a_target_that_kills_three_times_is_held_with_reasons(house: House) -> None:
     target = house.target()
     for number in range(3):
         child = house.child()
@@ -161,25 +161,25 @@ def test_a_target_that_kills_its_child_three_times_is_held_with_the_reasons(hous
     row = house.row(target)
     assert (row.state, row.deaths) == (TargetState.HELD, 3)
     assert all(f"signal {number}" in (row.error_text or "") for number in range(3))
-    assert house.store.job(row.job_id).phase == Phase.ERROR
+    assert house.store.read.job(row.job_id).phase == Phase.ERROR
 
 
-def test_a_message_whose_child_died_before_it_claimed_is_sent_again_without_counting(house: House) -> None:
+def test_a_death_before_the_claim_is_sent_again_uncounted(house: House) -> None:
     target = house.target()
-    (out,) = house.store.take_unsent()
-    house.store.mark_sent([(target, out.message.envelope.send_no)])
+    (out,) = house.store.outbox.take()
+    house.store.outbox.mark_sent([(target, out.message.envelope.send_no)])
     house.say(event="lost", target=str(target), send_no=out.message.envelope.send_no, pid=1, reason="signal 9")
     house.turns(lambda: house.row(target).sent_at is None)
     assert house.row(target).deaths == 0
 
 
 @pytest.mark.parametrize("event", ["lost", "left", "timed_out"])
-def test_a_message_whose_child_always_ends_before_it_claims_is_held_at_last(house: House, event: str) -> None:
+def test_a_message_whose_child_never_claims_is_held_at_last(house: House, event: str) -> None:
     """Else it would go round for ever: no claim counts it."""
     target = house.target()
     for number in (1, 2, 3):
-        (out,) = house.store.take_unsent()
-        house.store.mark_sent([(target, out.message.envelope.send_no)])
+        (out,) = house.store.outbox.take()
+        house.store.outbox.mark_sent([(target, out.message.envelope.send_no)])
         house.say(event=event, target=str(target), send_no=number, pid=1, reason=f"end {number}", died=True)
         house.turns(lambda now=number: house.row(target).deaths == now)  # type: ignore[misc]
     row = house.row(target)
@@ -187,17 +187,17 @@ def test_a_message_whose_child_always_ends_before_it_claims_is_held_at_last(hous
     assert "end 3" in (row.error_text or "")
 
 
-def test_a_message_that_ended_with_its_stopping_worker_is_sent_again_without_counting(house: House) -> None:
+def test_a_message_of_a_stopping_worker_is_sent_again_uncounted(house: House) -> None:
     target = house.target()
-    (out,) = house.store.take_unsent()
-    house.store.mark_sent([(target, out.message.envelope.send_no)])
+    (out,) = house.store.outbox.take()
+    house.store.outbox.mark_sent([(target, out.message.envelope.send_no)])
     house.say(event="stopping", in_s=0)
     house.say(event="lost", target=str(target), send_no=1, pid=1, reason="signal 9", died=True)
     house.turns(lambda: house.row(target).sent_at is None)
     assert (house.row(target).state, house.row(target).deaths) == (TargetState.QUEUED, 0)
 
 
-def test_a_claim_that_its_child_left_without_ending_it_is_ended_and_the_child_goes_on(house: House) -> None:
+def test_a_claim_left_open_is_ended_and_its_child_lives(house: House) -> None:
     child, target = house.child(), house.target()
     house.claim(target, child.pid)
     house.say(event="left", target=str(target), send_no=1, pid=child.pid, reason="SoftTimeLimitExceeded: ")
@@ -210,35 +210,35 @@ def test_a_claim_that_its_child_left_without_ending_it_is_ended_and_the_child_go
 def test_a_target_that_failed_in_the_records_stays_as_it_is(house: House) -> None:
     child, target = house.child(), house.target()
     claim = house.claim(target, child.pid)
-    house.store.complete(claim, Outcome(state=TargetState.FAILED, exit_status=1))
+    house.store.claims.complete(claim, Outcome(state=TargetState.FAILED, exit_status=1))
     house.say(event="left", target=str(target), send_no=1, pid=child.pid, reason="ArithmeticError: wrong")
     house.turns(lambda: True)
     assert (house.row(target).state, house.last_claim(target).end) == (TargetState.FAILED, "failed")
 
 
-def test_leases_of_living_children_are_renewed_and_the_workers_row_is_kept(house: House) -> None:
+def test_leases_of_living_children_and_their_worker_are_renewed(house: House) -> None:
     child, target = house.child(), house.target()
     house.claim(target, child.pid, lease_s=5.0)
     before = house.row(target).lease_until
     assert before is not None
     house.turns(lambda: (house.row(target).lease_until or 0) > before + 10)
-    (worker,) = house.store.workers(living_within_s=60)
+    (worker,) = house.store.workers.known(living_within_s=60)
     assert (worker.id, worker.pid, worker.queue, worker.concurrency) == (WORKER, os.getpid(), "reduce", 2)
     house.say(event="unfit", reason="the scratch folder is full")
-    house.turns(lambda: house.store.workers()[0].unfit_reason == "the scratch folder is full")
+    house.turns(lambda: house.store.workers.known()[0].unfit_reason == "the scratch folder is full")
     house.say(event="unfit", reason=None)
-    house.turns(lambda: house.store.workers()[0].unfit_reason is None)
+    house.turns(lambda: house.store.workers.known()[0].unfit_reason is None)
 
 
-def test_a_cancelled_target_is_cut_and_the_main_process_is_told_why(house: House) -> None:
+def test_a_cancelled_target_is_cut_and_the_worker_told_why(house: House) -> None:
     child, target = house.child(), house.target()
     house.claim(target, child.pid)
-    house.store.cancel(house.row(target).job_id)
+    house.store.cancellation.cancel(house.row(target).job_id)
     assert house.row(target).state == TargetState.RUNNING, "its claim holds"
     house.turns(house.ended(target))
     assert child.wait(10) == -signal.SIGTERM
     assert (house.row(target).state, house.last_claim(target).end) == (TargetState.ABORTED, "aborted")
-    assert house.store.job(house.row(target).job_id).phase == Phase.ABORTED
+    assert house.store.read.job(house.row(target).job_id).phase == Phase.ABORTED
     (told,) = house.told
     assert (told["pid"], told["end"]) == (child.pid, "aborted")
 
@@ -247,18 +247,18 @@ def test_a_child_that_does_not_listen_is_killed(house: House, monkeypatch: pytes
     monkeypatch.setattr(keeper_module, "TERM_GRACE_S", 0.2)
     child, target = house.child(STUBBORN), house.target()
     house.claim(target, child.pid)
-    house.store.cancel_target(target)
+    house.store.cancellation.cancel_target(target)
     house.turns(house.ended(target))
     assert child.wait(10) == -signal.SIGKILL
     assert house.row(target).state == TargetState.ABORTED
 
 
-def test_a_completion_that_came_first_stays_and_the_innocent_target_after_it_is_given_back(house: House) -> None:
+def test_a_completion_that_came_first_survives_a_cancellation(house: House) -> None:
     child, first, second = house.child(STUBBORN), house.target(), house.target()
     claim = house.claim(first, child.pid)
-    house.store.cancel_target(first)
+    house.store.cancellation.cancel_target(first)
     house.turns(lambda: bool(house.told))
-    house.store.complete(claim, Outcome(state=TargetState.DONE, exit_status=0))
+    house.store.claims.complete(claim, Outcome(state=TargetState.DONE, exit_status=0))
     house.claim(second, child.pid)
     child.kill()
     house.turns(house.ended(second))
@@ -267,7 +267,7 @@ def test_a_completion_that_came_first_stays_and_the_innocent_target_after_it_is_
     assert house.last_claim(second).end == "given_back"
 
 
-def test_a_revoked_target_is_cancelled_and_an_unknown_one_is_forgotten(house: House) -> None:
+def test_a_revoked_target_is_cancelled_an_unknown_one_forgotten(house: House) -> None:
     target = house.target()
     house.say(event="revoked", target=str(uuid4()))
     house.say(event="revoked", target=str(target))
@@ -285,7 +285,7 @@ def test_a_child_that_celery_ends_at_its_limit_has_timed_out(house: House) -> No
     assert (row.state, row.error_text, row.deaths) == (TargetState.FAILED, reason, 0)
 
 
-def test_a_claim_beyond_its_tasks_limit_is_ended_where_celery_did_not(house: House) -> None:
+def test_a_claim_past_its_limit_is_ended_if_celery_did_not(house: House) -> None:
     house.keeper.limits = {"processCcd": 100.0}
     child, target = house.child(), house.target()
     house.claim(target, child.pid)
@@ -301,16 +301,16 @@ def test_a_claim_beyond_its_tasks_limit_is_ended_where_celery_did_not(house: Hou
     assert "by its time limit" in (row.error_text or "")
 
 
-def test_the_claims_of_a_main_process_that_runs_targets_itself_end_alone(house: House) -> None:
+def test_claims_of_a_main_process_without_children_end_alone(house: House) -> None:
     target = house.target()
     house.claim(target, os.getpid())
-    house.store.cancel_target(target)
+    house.store.cancellation.cancel_target(target)
     house.turns(house.ended(target))
     assert house.row(target).state == TargetState.ABORTED
     assert house.told == []
 
 
-def test_a_worker_that_ends_gives_back_after_its_deadline_and_counts_nothing(house: House) -> None:
+def test_a_worker_that_ends_gives_back_and_counts_nothing(house: House) -> None:
     children = [house.child(), house.child()]
     targets = [house.target(), house.target()]
     for child, target in zip(children, targets, strict=True):
@@ -329,7 +329,7 @@ def test_a_worker_that_ends_gives_back_after_its_deadline_and_counts_nothing(hou
     ] * 2
 
 
-def test_what_a_dead_main_process_left_is_ended_and_its_children_with_it(house: House) -> None:
+def test_claims_and_children_of_a_dead_main_process_are_ended(house: House) -> None:
     child, target = house.child(STUBBORN), house.target()
     house.claim(target, child.pid)
     house.turns(lambda: True)
@@ -338,13 +338,11 @@ def test_what_a_dead_main_process_left_is_ended_and_its_children_with_it(house: 
     row = house.row(target)
     assert (row.state, row.deaths, row.worker_deaths) == (TargetState.QUEUED, 0, 1)
     assert house.last_claim(target).end == "worker_died"
-    (worker,) = house.store.workers()
+    (worker,) = house.store.workers.known()
     assert worker.ended_at is not None
 
 
-def test_records_that_are_away_for_a_while_end_nothing_and_are_told_afterwards(
-    settings: Settings, tmp_path: Path
-) -> None:
+def test_absent_records_end_nothing_and_are_told_afterwards(settings: Settings, tmp_path: Path) -> None:
     path = tmp_path / "records.db"
     url = f"sqlite:///{path}"
     upgrade(url)

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
-from services import eventually
 
+from tests.support.services import eventually
 from underbutler.model.job import TargetState
 from underbutler.records import HeldClaim
-from workers.wards import Wards
+from workers.keeper.child_processes import ChildProcesses
 
 
 def held_by(pid: int, **fields: object) -> HeldClaim:
@@ -50,8 +50,8 @@ def child() -> Iterator[subprocess.Popen[bytes]]:
     process.wait()
 
 
-def test_a_child_lives_until_it_is_a_zombie_that_nobody_has_waited_for(child: subprocess.Popen[bytes]) -> None:
-    wards = Wards(main=os.getpid(), grace_s=0.0)
+def test_a_child_lives_until_it_is_an_unreaped_zombie(child: subprocess.Popen[bytes]) -> None:
+    wards = ChildProcesses(main=os.getpid(), grace_s=0.0)
     claim = held_by(child.pid)
     assert wards.lives(claim)
     assert not wards.is_gone(claim)
@@ -63,7 +63,7 @@ def test_a_child_lives_until_it_is_a_zombie_that_nobody_has_waited_for(child: su
 
 
 def test_a_missing_child_is_gone_only_after_the_grace(child: subprocess.Popen[bytes]) -> None:
-    wards = Wards(main=os.getpid(), grace_s=600.0)
+    wards = ChildProcesses(main=os.getpid(), grace_s=600.0)
     claim = held_by(child.pid)
     child.kill()
     child.wait()
@@ -74,10 +74,10 @@ def test_a_missing_child_is_gone_only_after_the_grace(child: subprocess.Popen[by
     assert not wards.any_missing
 
 
-def test_a_number_that_went_to_a_newer_process_is_not_the_child_and_is_left_alone(
+def test_a_pid_that_went_to_a_newer_process_is_left_alone(
     child: subprocess.Popen[bytes],
 ) -> None:
-    wards = Wards(main=os.getpid(), grace_s=0.0)
+    wards = ChildProcesses(main=os.getpid(), grace_s=0.0)
     claim = held_by(child.pid, pid_started=psutil.Process(child.pid).create_time() - 100)
     assert not wards.lives(claim)
     assert wards.is_gone(claim)
@@ -88,7 +88,7 @@ def test_a_number_that_went_to_a_newer_process_is_not_the_child_and_is_left_alon
 
 
 def test_the_main_process_lives_and_is_never_sent_a_signal(child: subprocess.Popen[bytes]) -> None:
-    wards = Wards(main=child.pid, grace_s=0.0)
+    wards = ChildProcesses(main=child.pid, grace_s=0.0)
     claim = held_by(child.pid)
     wards.signal(claim, signal.SIGKILL)
     child.kill()

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from annex_faults import FaultyS3
-from services import S3Endpoint
-from target_site import TargetSite, install_tasks
 
-from underbutler import logs
+from tests.support.annex_faults import FaultyS3
+from tests.support.services import S3Endpoint
+from tests.support.target_site import TargetSite, open_target_site
+from underbutler.telemetry import logs
 
 
 @pytest.fixture(scope="module")
@@ -21,23 +21,17 @@ def annex(moto_endpoint: S3Endpoint) -> Iterator[FaultyS3]:
 
 @pytest.fixture(scope="module")
 def site(annex: FaultyS3, moto_endpoint: S3Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TargetSite]:
-    packages = tmp_path_factory.mktemp("packages")
-    install_tasks(packages)
-    patch = pytest.MonkeyPatch()
-    patch.syspath_prepend(str(packages))
     logs.configure("INFO")
-    made = TargetSite(
-        tmp_path_factory.mktemp("site"),
+    with open_target_site(
+        tmp_path_factory,
         moto_endpoint,
         s3_endpoint_url=annex.url,
         retry_base_s=5.0,
         max_transient_retries=2,
         breaker_failures=2,
         unknown_wait_s=600.0,
-    )
-    yield made
-    made.close()
-    patch.undo()
+    ) as made:
+        yield made
 
 
 @pytest.fixture

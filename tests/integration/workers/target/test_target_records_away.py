@@ -6,30 +6,40 @@ from typing import Any
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
-from target_site import TargetSite, doing, once, target_of
 
-from underbutler.context import WorkerContext
+from tests.support.target_site import TargetSite, doing, once, target_of
+from underbutler.context import ServiceContext
 from underbutler.errors import RecordsUnavailableError, TransientError
 from underbutler.model.job import TargetState
-from underbutler.records import JobStore, StandDown
-from workers.target import GivenBackError, TargetFailedError
+from underbutler.records import StandDown
+from underbutler.records.datasets.intents import Intents
+from underbutler.records.reading.jobs import Reading
+from underbutler.records.targets.claims import Claims
+from underbutler.retry import Waits
+from workers.target.run import GivenBackError, TargetFailedError
 
 pytestmark = [pytest.mark.usefixtures("steps"), pytest.mark.xdist_group("target_records_away")]
 
 
-VERBS = ["claim", "job", "intend", "begin_delivery", "complete"]
+VERBS = [
+    (Claims, "grant"),
+    (Reading, "job"),
+    (Intents, "record"),
+    (Claims, "begin_delivery"),
+    (Claims, "complete"),
+]
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize(("role", "verb"), VERBS)
 @pytest.mark.parametrize("answer", ["refused", "lost"])
 def test_records_that_are_away_at_any_step_are_waited_for(
-    site: TargetSite, monkeypatch: pytest.MonkeyPatch, verb: str, answer: str
+    site: TargetSite, monkeypatch: pytest.MonkeyPatch, role: type, verb: str, answer: str
 ) -> None:
     """Either the call did nothing, or it did all and its answer was lost: repeated, it has one effect."""
-    monkeypatch.setattr("workers.patience.FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("workers.target.waiting_for_records.RECORDS_OF_A_TARGET", Waits(0.01, 5.0))
     _, (one, _) = site.submitted("onePicture")
     left = 2
-    call = getattr(JobStore, verb)
+    call = getattr(role, verb)
 
     def away(*args: Any, **kwargs: Any) -> Any:
         nonlocal left
@@ -40,9 +50,9 @@ def test_records_that_are_away_at_any_step_are_waited_for(
             call(*args, **kwargs)
         raise RecordsUnavailableError("the drill")
 
-    with WorkerContext(site.settings) as context:
-        monkeypatch.setattr(JobStore, verb, away)
-        if (verb, answer) == ("claim", "lost"):
+    with ServiceContext(site.settings) as context:
+        monkeypatch.setattr(role, verb, away)
+        if (verb, answer) == ("grant", "lost"):
             with pytest.raises(StandDown):
                 site.run(one, context=context)
             monkeypatch.undo()
@@ -57,12 +67,12 @@ def test_records_that_are_away_at_any_step_are_waited_for(
 def test_a_give_back_outlasts_records_that_are_away(
     site: TargetSite, steps: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.patience.FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("workers.target.waiting_for_records.RECORDS_OF_A_TARGET", Waits(0.01, 5.0))
     _, (one, _) = site.submitted("oneTableTask")
     steps["first"] = once(TransientError("the sky is away"))
     lose = once(RecordsUnavailableError("the drill"))
     with monkeypatch.context() as patch:
-        patch.setattr(JobStore, "give_back", doing(lose, JobStore.give_back))
+        patch.setattr(Claims, "give_back", doing(lose, Claims.give_back))
         with pytest.raises(GivenBackError):
             site.run(one)
     row = site.target(target_of(one))
@@ -75,30 +85,28 @@ def test_a_time_limit_after_the_science_does_not_undo_it(
     site: TargetSite, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
     _, (one, _) = site.submitted("onePicture")
-    call, strike = getattr(JobStore, verb), once(SoftTimeLimitExceeded())
+    call, strike = getattr(Claims, verb), once(SoftTimeLimitExceeded())
 
     def struck(*args: Any, **kwargs: Any) -> Any:
         strike()
         return call(*args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(JobStore, verb, struck)
+        patch.setattr(Claims, verb, struck)
         assert site.run(one) is TargetState.DONE
     site.check_one_visible_effect(one)
 
 
-def test_a_target_whose_outcome_cannot_be_recorded_fails_and_says_so(
-    site: TargetSite, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_target_whose_outcome_cannot_be_recorded_fails(site: TargetSite, monkeypatch: pytest.MonkeyPatch) -> None:
     _, (one, _) = site.submitted("oneTableTask")
-    call, refuse = JobStore.complete, once(ValueError("not recordable"))
+    call, refuse = Claims.complete, once(ValueError("not recordable"))
 
     def refused(*args: Any, **kwargs: Any) -> Any:
         refuse()
         return call(*args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(JobStore, "complete", refused)
+        patch.setattr(Claims, "complete", refused)
         with pytest.raises(TargetFailedError, match="not recordable"):
             site.run(one)
     assert site.target(target_of(one)).state is TargetState.FAILED

@@ -7,21 +7,22 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from annex_faults import FaultyS3
 from botocore.exceptions import EndpointConnectionError
 from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import update
-from target_site import TargetSite, once, target_of
 
-from underbutler.context import WorkerContext
+from tests.support.annex_faults import FaultyS3
+from tests.support.target_site import TargetSite, once, target_of
+from underbutler.context import ServiceContext
 from underbutler.errors import LostDatasetError, TokenExpiredError, TransientError
 from underbutler.model.job import Phase, TargetState
 from underbutler.model.message import digest_of
 from underbutler.records import NewTarget, StandDown, StandDownReason
-from underbutler.records.tables import Target
+from underbutler.records.tables.jobs import Target
+from underbutler.retry import Waits
 from underbutler.sql import write
-from workers.target import GivenBackError, TargetFailedError
-from workers.waiting import DeferredError
+from workers.target.deferring import DeferredError
+from workers.target.run import GivenBackError, TargetFailedError
 
 pytestmark = [pytest.mark.usefixtures("steps"), pytest.mark.xdist_group("target_way")]
 
@@ -40,7 +41,7 @@ def test_the_usual_way(site: TargetSite, annex: FaultyS3, steps: dict[str, Any])
     assert any(name in line for line in annex.seen if line.startswith("PUT"))
     assert not any(name in line for line in seen_before), "nothing goes to the annex before the science is over"
     assert site.target(target_of(other)).state is TargetState.QUEUED
-    assert site.context.jobs.job(job.id).phase == Phase.EXECUTING
+    assert site.context.jobs.read.job(job.id).phase == Phase.EXECUTING
 
 
 def test_a_second_delivery_of_the_message_stands_down(site: TargetSite, steps: dict[str, Any]) -> None:
@@ -64,9 +65,7 @@ def test_a_second_delivery_of_the_message_stands_down(site: TargetSite, steps: d
 # A service that is away while the science runs
 
 
-def test_a_transient_error_waits_with_its_log_and_metadata_at_the_claim(
-    site: TargetSite, steps: dict[str, Any]
-) -> None:
+def test_a_transient_error_waits_with_its_log_and_metadata(site: TargetSite, steps: dict[str, Any]) -> None:
     job, (one, _) = site.submitted("onePicture")
 
     def away() -> None:
@@ -80,7 +79,7 @@ def test_a_transient_error_waits_with_its_log_and_metadata_at_the_claim(
     assert (row.state, row.transient_retries, row.deaths, row.sent_at) == (TargetState.QUEUED, 1, 0, None)
     assert row.not_before is not None
     assert 2.5 <= row.not_before - row.queued_at <= 5.0
-    (claim,) = site.context.jobs.claims(row.id)
+    (claim,) = site.context.jobs.read.claims(row.id)
     assert claim.end == "transient"
     assert "the service is gone" in (claim.log or "")
     assert "n_words" in str(claim.metadata)
@@ -112,8 +111,8 @@ def test_a_target_fails_when_a_service_was_away_too_often(site: TargetSite, step
     assert row.error_type == "TransientError"
     assert "Tried 3 times" in (row.error_text or "")
     assert set(site.stored(job, target)) == {"oneTable", "onePicture", "onePicture_metadata"}
-    assert {product.dataset_id for product in site.context.jobs.products_of(target)} == site.ids_of(job, target)
-    assert site.context.jobs.notices(job.id) == []
+    assert {product.dataset_id for product in site.context.jobs.read.products_of(target)} == site.ids_of(job, target)
+    assert site.context.jobs.read.notices(job.id) == []
 
 
 def test_a_failed_target_lists_what_it_stored(site: TargetSite, steps: dict[str, Any]) -> None:
@@ -125,7 +124,7 @@ def test_a_failed_target_lists_what_it_stored(site: TargetSite, steps: dict[str,
     target = target_of(one)
     row = site.target(target)
     assert (row.state, row.error_type) == (TargetState.FAILED, "ArithmeticError")
-    products = site.context.jobs.products_of(target)
+    products = site.context.jobs.read.products_of(target)
     assert {product.dataset_type for product in products} == {"oneTable", "onePicture_metadata"}
     assert {product.dataset_id for product in products} == site.ids_of(job, target)
     assert all(product.byte_size and not product.large and product.url is None for product in products)
@@ -134,7 +133,7 @@ def test_a_failed_target_lists_what_it_stored(site: TargetSite, steps: dict[str,
 def test_a_target_without_work_lists_what_it_stored(site: TargetSite) -> None:
     job, (one, _) = site.submitted("oneNothing")
     assert site.run(one) is TargetState.NO_WORK
-    products = site.context.jobs.products_of(target_of(one))
+    products = site.context.jobs.read.products_of(target_of(one))
     assert {product.dataset_type for product in products} == {"oneTable", "oneNothing_metadata"}
     assert {product.dataset_id for product in products} == site.ids_of(job, target_of(one))
 
@@ -142,13 +141,11 @@ def test_a_target_without_work_lists_what_it_stored(site: TargetSite) -> None:
 # A repository that does not open
 
 
-def test_a_repository_that_does_not_open_opens_its_breaker_and_its_targets_wait(
-    site: TargetSite, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_repository_that_does_not_open_opens_its_breaker(site: TargetSite, monkeypatch: pytest.MonkeyPatch) -> None:
     from underbutler.butlers import Repositories
 
     _, (one, other) = site.submitted("oneTableTask")
-    with WorkerContext(site.settings) as context, monkeypatch.context() as patch:
+    with ServiceContext(site.settings) as context, monkeypatch.context() as patch:
 
         def away(*_: Any, **__: Any) -> Any:
             raise TransientError("The registry of repository 'demo' does not answer: gone.", label="demo")
@@ -157,7 +154,7 @@ def test_a_repository_that_does_not_open_opens_its_breaker_and_its_targets_wait(
         for message in (one, site_other := other):
             with pytest.raises(GivenBackError, match="registry"):
                 site.run(message, context=context)
-        (breaker,) = site.context.jobs.breakers()
+        (breaker,) = site.context.jobs.breakers.failing()
         assert (breaker.label, breaker.failures) == ("demo", 2)
         assert breaker.open_until is not None
     assert site.target(target_of(one)).transient_retries == 1
@@ -167,7 +164,7 @@ def test_a_repository_that_does_not_open_opens_its_breaker_and_its_targets_wait(
     assert (row.state, row.claim_no, row.sent_at) == (TargetState.QUEUED, 1, None)
     assert row.not_before is not None
     assert row.waiting_reason is not None
-    site.context.jobs.breaker_closed("demo")
+    site.context.jobs.breakers.close("demo")
     assert site.run(site.sent_again(target_of(one))) is TargetState.DONE
     assert site.run(site.sent_again(target_of(site_other))) is TargetState.DONE
 
@@ -175,21 +172,21 @@ def test_a_repository_that_does_not_open_opens_its_breaker_and_its_targets_wait(
 def test_the_first_success_of_a_process_closes_the_breaker(site: TargetSite) -> None:
     jobs = site.context.jobs
     bounds: dict[str, Any] = {"failures": 5, "open_s": 1.0, "cap_s": 1.0}
-    jobs.breaker_failed("demo", "another process could not", **bounds)
+    jobs.breakers.count_failure("demo", "another process could not", **bounds)
     _, (one, other) = site.submitted("oneTableTask")
-    with WorkerContext(site.settings) as context:
+    with ServiceContext(site.settings) as context:
         site.run(one, context=context)
-        assert jobs.breakers() == []
-        jobs.breaker_failed("demo", "another process could not", **bounds)
+        assert jobs.breakers.failing() == []
+        jobs.breakers.count_failure("demo", "another process could not", **bounds)
         site.run(other, context=context)
-        assert len(jobs.breakers()) == 1, "what works is not written down for every target"
-    jobs.breaker_closed("demo")
+        assert len(jobs.breakers.failing()) == 1, "what works is not written down for every target"
+    jobs.breakers.close("demo")
 
 
 # The annex is away
 
 
-def test_a_delivery_waits_for_an_annex_that_is_away_and_is_resumed_without_the_science(
+def test_a_delivery_waits_for_the_annex_and_resumes_alone(
     site: TargetSite, annex: FaultyS3, steps: dict[str, Any]
 ) -> None:
     job, (one, other) = site.submitted("onePicture")
@@ -202,7 +199,7 @@ def test_a_delivery_waits_for_an_annex_that_is_away_and_is_resumed_without_the_s
         assert (row.state, row.sent_at, row.lease_until) == (TargetState.DELIVERING, None, None)
         assert row.not_before is not None
         assert (row.transient_retries, row.deaths, row.scalars) == (0, 0, {"n_words": 1})
-        assert site.context.jobs.notices(job.id) == []
+        assert site.context.jobs.read.notices(job.id) == []
         with pytest.raises(GivenBackError):
             site.run(site.sent_again(row.id))
     assert site.run(site.sent_again(row.id), worker="w2") is TargetState.DONE
@@ -210,7 +207,7 @@ def test_a_delivery_waits_for_an_annex_that_is_away_and_is_resumed_without_the_s
     site.check_one_visible_effect(one)
     after = site.target(row.id)
     assert (after.scalars, after.seconds) == (row.scalars, row.seconds)
-    assert [claim.end for claim in site.context.jobs.claims(row.id)] == ["given_back", "given_back", "done"]
+    assert [claim.end for claim in site.context.jobs.read.claims(row.id)] == ["given_back", "given_back", "done"]
     assert sorted(site.uploads(row.id)) == [1, 2, 3]
     assert site.target(target_of(other)).state is TargetState.QUEUED
 
@@ -218,19 +215,19 @@ def test_a_delivery_waits_for_an_annex_that_is_away_and_is_resumed_without_the_s
 def test_a_short_illness_of_the_annex_is_outlasted_by_the_claim(
     site: TargetSite, annex: FaultyS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.delivering.PAUSE_S", 0.01)
+    monkeypatch.setattr("workers.target.delivering.ANNEX_OF_A_TARGET", Waits(0.01, 0.01))
     _, (one, _) = site.submitted("onePicture")
     annex.spoil("error", "HEAD", times=6)  # the client itself asks three times
     assert site.run(one) is TargetState.DONE
     site.check_one_visible_effect(one)
 
 
-def test_a_dataset_that_is_gone_before_its_delivery_fails_the_target_by_name(site: TargetSite, annex: FaultyS3) -> None:
+def test_a_dataset_lost_before_its_delivery_fails_the_target(site: TargetSite, annex: FaultyS3) -> None:
     job, (one, _) = site.submitted("onePicture")
     target = target_of(one)
     with annex.refusing(), pytest.raises(GivenBackError):
         site.run(one)
-    (picture,) = [product for product in site.context.jobs.products_of(target) if product.large]
+    (picture,) = [product for product in site.context.jobs.read.products_of(target) if product.large]
     with site.context.repositories.butler("demo", writeable=True) as butler:
         ref = butler.get_dataset(picture.dataset_id)
         butler.pruneDatasets([ref], disassociate=True, unstore=True, purge=True)
@@ -241,12 +238,10 @@ def test_a_dataset_that_is_gone_before_its_delivery_fails_the_target_by_name(sit
     assert row.state is TargetState.FAILED
     assert "onePicture" in (row.error_text or "")
     assert str(picture.dataset_id) in (row.error_text or "")
-    assert site.context.jobs.notices(job.id) == []
+    assert site.context.jobs.read.notices(job.id) == []
 
 
-def test_a_datastore_that_is_away_when_its_file_is_to_be_delivered_is_waited_for(
-    site: TargetSite, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_absent_datastore_is_waited_for_at_the_delivery(site: TargetSite, monkeypatch: pytest.MonkeyPatch) -> None:
     from lsst.resources import ResourcePath
 
     job, (one, _) = site.submitted("onePicture")
@@ -259,15 +254,13 @@ def test_a_datastore_that_is_away_when_its_file_is_to_be_delivered_is_waited_for
         with pytest.raises(GivenBackError, match="datastore of repository 'demo'"):
             site.run(one)
     assert site.target(target_of(one)).state is TargetState.DELIVERING
-    assert site.context.jobs.notices(job.id) == []
+    assert site.context.jobs.read.notices(job.id) == []
     assert site.run(site.sent_again(target_of(one))) is TargetState.DONE
     site.check_one_visible_effect(one)
 
 
-def test_a_time_limit_during_a_delivery_leaves_the_target_delivering(
-    site: TargetSite, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from workers import delivering
+def test_a_time_limit_in_a_delivery_leaves_it_to_be_resumed(site: TargetSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    from workers.target import delivering
 
     _, (one, _) = site.submitted("onePicture")
     with monkeypatch.context() as patch:
@@ -282,17 +275,17 @@ def test_a_time_limit_during_a_delivery_leaves_the_target_delivering(
 # Messages that this worker cannot read
 
 
-def test_a_target_of_another_universe_waits_for_a_worker_that_reads_it_and_is_then_held(site: TargetSite) -> None:
+def test_a_target_of_another_universe_waits_and_is_then_held(site: TargetSite) -> None:
     settings = site.settings.model_copy(update={"unknown_wait_s": 0.0})
     _, (one, other) = site.submitted("oneTableTask")
-    with WorkerContext(site.settings) as context:
+    with ServiceContext(site.settings) as context:
         context._universes["demo"] = ("daf_butler", 99)
         with pytest.raises(DeferredError, match="universe"):
             site.run(one, context=context)
     row = site.target(target_of(one))
     assert (row.state, row.claim_no, row.sent_at) == (TargetState.QUEUED, 0, None)
     assert "daf_butler 99" in (row.waiting_reason or "")
-    with WorkerContext(settings) as context:
+    with ServiceContext(settings) as context:
         context._universes["demo"] = ("daf_butler", 99)
         with pytest.raises(DeferredError):
             site.run(other, context=context)
@@ -308,7 +301,7 @@ def test_a_reference_of_a_version_that_is_not_known_waits(site: TargetSite) -> N
         args = (ref | {"v": 99}, kwargs)
         return replace(target, args=args, digest=digest_of("oneTableTask", args, config_digest))
 
-    config_digest = site.submitted("oneTableTask")[0].config_digest
+    config_digest = site.submitted("oneTableTask")[0].steps[0].config_digest
     _, (one, _) = site.submitted("oneTableTask", change=of_the_future)
     with pytest.raises(DeferredError, match="version 99"):
         site.run(one)
@@ -330,13 +323,13 @@ def test_a_target_that_nobody_can_read_is_held_at_once(site: TargetSite) -> None
     row = site.target(target_of(one))
     assert row.state is TargetState.HELD, "else it would be sent again for ever"
     assert "$nothing" in str(row.error_text)
-    assert site.context.jobs.job(job.id).n_failed == 1
+    assert site.context.jobs.read.job(job.id).n_failed == 1
 
 
 def test_a_process_that_is_not_fit_takes_no_target(site: TargetSite) -> None:
     _, (one, _) = site.submitted("oneTableTask")
     crowded = site.settings.model_copy(update={"scratch_min_bytes": 2**62})
-    with WorkerContext(crowded) as context, pytest.raises(DeferredError, match="scratch"):
+    with ServiceContext(crowded) as context, pytest.raises(DeferredError, match="scratch"):
         site.run(one, context=context)
     row = site.target(target_of(one))
     assert (row.state, row.claim_no) == (TargetState.QUEUED, 0)

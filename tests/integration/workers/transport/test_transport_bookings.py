@@ -21,16 +21,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from kombu import Connection
-from services import eventually, missing
-from transport_site import Store, atomic, put, queue_named, stock
 
+from tests.support.services import eventually, missing
+from tests.support.transport_site import Store, atomic, put, queue_named, stock
 from underbutler.broker import queue_depth
 from underbutler.embedded.process import Guard, Process, ProcessFailedError, free_port
 from underbutler.embedded.servers import find_redis, start_redis
 from underbutler.errors import UsageError
 from underbutler.settings import Settings
-from workers.redis_scripts import POISON_HEADER, POISON_TYPE
-from workers.redis_transport import worker_transport
+from workers.transport.scripts import POISON_HEADER, POISON_TYPE
+from workers.transport.transport import worker_transport
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def abandon(opened: Connection) -> None:
         channel.qos._on_collect.cancel()
 
 
-def test_a_message_that_is_taken_is_booked_as_stock_kombu_books_it(site: Settings, store: Store) -> None:
+def test_a_message_is_booked_as_stock_kombu_books_it(site: Settings, store: Store) -> None:
     put(site, "reduce", {"n": 1})
     (sent,) = store.waiting("reduce")
     got: list[Any] = []
@@ -114,7 +114,7 @@ def test_queues_are_taken_from_in_turn(site: Settings) -> None:
         assert {word[0] for word in words[3 * n : 3 * n + 3]} == set("abc"), "none waits for another's end"
 
 
-def test_waiting_takes_nothing_and_ends_with_a_message_of_any_queue(site: Settings, store: Store) -> None:
+def test_waiting_takes_nothing_and_ends_with_any_queues_message(site: Settings, store: Store) -> None:
     got: list[Any] = []
 
     def waiting() -> bool:
@@ -144,7 +144,7 @@ def test_no_more_is_taken_than_the_prefetch_allows(site: Settings, store: Store)
     assert store.booked() == {}
 
 
-def test_stock_kombu_gives_back_what_the_atomic_transport_had_booked(site: Settings, store: Store) -> None:
+def test_stock_kombu_gives_back_what_our_transport_had_booked(site: Settings, store: Store) -> None:
     put(site, "a", "lost worker's")
     put(site, "b", "another")
     got: list[Any] = []
@@ -163,7 +163,7 @@ def test_stock_kombu_gives_back_what_the_atomic_transport_had_booked(site: Setti
 
 
 @pytest.mark.parametrize("bound", [True, False])
-def test_the_atomic_transport_gives_back_what_stock_kombu_had_booked(site: Settings, store: Store, bound: bool) -> None:
+def test_our_transport_gives_back_what_stock_kombu_had_booked(site: Settings, store: Store, bound: bool) -> None:
     """Stock kombu drops a message whose exchange has lost its bindings; here it goes to the queue of its name."""
     put(site, "a", "lost worker's")
     with stock(site) as dead:
@@ -191,7 +191,7 @@ def test_what_is_booked_for_less_than_the_timeout_stays_booked(site: Settings, s
         assert store.waiting("a") == []
 
 
-def test_a_booking_that_another_worker_has_by_now_is_not_taken_from_it(site: Settings, store: Store) -> None:
+def test_a_booking_that_another_worker_has_is_not_taken_from_it(site: Settings, store: Store) -> None:
     """A worker was slow, its message went back and is another's: when the slow one closes, that booking stays."""
     put(site, "a", 1)
     first: list[Any] = []
@@ -224,8 +224,8 @@ def test_the_same_bytes_pushed_twice_are_two_messages(site: Settings, store: Sto
 NO_MESSAGES = {
     b"this is not JSON": "not JSON",
     b"\xff\xfe\x00": "not JSON",
-    b'["a", "list"]': "no JSON object",
-    b'"a text"': "no JSON object",
+    b'["a", "list"]': "is not a JSON object",
+    b'"a text"': "is not a JSON object",
     b"{}": "no properties",
     b'{"body": "e30=", "headers": {}}': "no properties",
     b'{"body": "e30=", "headers": {}, "properties": {"delivery_info": {}}}': "no delivery tag",

@@ -7,11 +7,11 @@ from typing import Any
 from urllib.parse import quote, urlparse
 
 import pytest
-from services import RabbitServer, eventually, rabbitmq_server
-from transport_app import said
-from transport_site import all_said, send_words, worker
 
-from underbutler.broker import Depth, connection, make_app, queue_depth, reachable, task_queue
+from tests.support.programs.transport_app import said
+from tests.support.services import RabbitServer, eventually, rabbitmq_server
+from tests.support.transport_site import all_said, send_words, worker
+from underbutler.broker import Depth, connection, make_app, queue_depth, task_queue, translate_broker_errors
 from underbutler.errors import BrokerUnavailableError
 from underbutler.settings import Settings
 
@@ -53,14 +53,14 @@ def test_the_task_queue_is_a_quorum_queue_that_drops_nothing(
         all_said(folder, 1)
 
 
-def test_counts_are_of_what_is_ready_and_an_absent_queue_is_empty(site: Settings, folder: Path) -> None:
+def test_counts_are_of_ready_messages_only(site: Settings, folder: Path) -> None:
     assert depth(site) == Depth(ready=0, unacked=None)
     send_words(site, folder, range(3))
     assert depth(site) == Depth(ready=3, unacked=None)
     assert queue_depth(make_app(site), site, site.queue) == Depth(ready=3, unacked=None)
 
 
-def test_a_message_that_is_delivered_and_never_acknowledged_is_not_dropped(site: Settings, folder: Path) -> None:
+def test_a_message_delivered_but_not_acknowledged_is_kept(site: Settings, folder: Path) -> None:
     """RabbitMQ 4 drops a quorum queue's message after 20 deliveries, unless it is told otherwise."""
     send_words(site, folder, ["often"])
 
@@ -96,7 +96,7 @@ def test_a_producer_is_told_what_the_broker_has_not_taken(site: Settings, rabbit
 
         def refused() -> str:
             try:
-                with reachable(site):
+                with translate_broker_errors(site):
                     producer.publish({}, exchange=queue.exchange, routing_key=queue.name)
             except BrokerUnavailableError as error:
                 return str(error)
@@ -117,7 +117,7 @@ def test_a_worker_goes_on_when_the_server_was_restarted(settings: Settings, fold
             assert running.exit_code is None, "the same worker went on"
 
 
-def test_a_channel_that_consumer_timeout_closes_does_not_end_the_worker(settings: Settings, folder: Path) -> None:
+def test_a_channel_closed_by_consumer_timeout_ends_no_worker(settings: Settings, folder: Path) -> None:
     """Before 3.12 only the server's configuration says how long a delivery may be out, and a client cannot ask."""
     with rabbitmq_server("[{rabbit, [{consumer_timeout, 2000}, {channel_tick_interval, 1000}]}].") as node:
         url = f"amqp://guest:guest@127.0.0.1:{node.amqp_port}//"

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from services import eventually
-from transport_app import said
-from transport_site import Store, all_said, queue_named, send_words, stock, worker
 
+from tests.support.programs.transport_app import said
+from tests.support.services import eventually
+from tests.support.transport_site import Store, all_said, queue_named, send_words, stock, worker
 from underbutler.embedded.process import Guard, Process
 from underbutler.embedded.servers import start_redis
 from underbutler.settings import Settings
@@ -47,7 +47,7 @@ def test_workers_that_are_killed_lose_nothing(site: Settings, folder: Path) -> N
     assert Store(site).waiting(site.queue) == []
 
 
-def test_a_worker_that_stops_in_order_leaves_nothing_and_runs_nothing_twice(site: Settings, folder: Path) -> None:
+def test_a_worker_that_stops_leaves_nothing_and_repeats_nothing(site: Settings, folder: Path) -> None:
     send_words(site, folder, range(60), seconds=0.05)
     with worker(site, folder, "-c", "2", name="first") as first:
         eventually(lambda: len(said(folder)) > 10, 60, "some work")
@@ -102,7 +102,7 @@ def test_a_worker_answers_remote_control(site: Settings, folder: Path) -> None:
         assert list(answer.values()) == [{"ok": "pong"}]
 
 
-def test_redis_that_is_killed_and_comes_back_loses_nothing_of_what_it_kept(
+def test_redis_that_is_killed_and_returns_loses_nothing_it_kept(
     settings: Settings, folder: Path, tmp_path: Path
 ) -> None:
     with Guard() as guard:
@@ -159,12 +159,12 @@ def test_connections_that_redis_closed_are_opened_again(site: Settings, folder: 
         assert running.exit_code is None, "the same worker went on"
 
 
-def test_a_worker_that_is_asked_for_priorities_does_not_start_and_says_why(
+def test_a_worker_with_priorities_does_not_start_and_says_why(
     site: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = folder / "prioritized_app.py"
     module.write_text(
-        "from transport_app import app\n"
+        "from tests.support.programs.transport_app import app\n"
         "app.conf.broker_transport_options = {**app.conf.broker_transport_options, 'priority_steps': [0, 3, 6, 9]}\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(folder))

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray
-from catalog_runs import SCALAR, Memory, NpyHandler, Recording, data_key, fields_run, image_key, image_run
 
-from underbutler.catalog import BlueskyEventStream, BlueskyRun, RunSource
+from tests.support.catalog.runs import SCALAR, Memory, NpyHandler, Recording, data_key, fields_run, image_key, image_run
+from underbutler.catalog import BlueskyRun
+from underbutler.catalog.callables import CallableSource
 from underbutler.errors import UsageError
 
 
@@ -31,7 +32,7 @@ both_ways = pytest.mark.parametrize("opened", [fast, slow])
 
 @both_ways
 @pytest.mark.parametrize("page_size", [1, 3, 100])
-def test_fields_of_0_1_2_and_3_dimensions_become_arrays_along_time(opened: Opening, page_size: int) -> None:
+def test_fields_of_0_to_3_dimensions_become_arrays_along_time(opened: Opening, page_size: int) -> None:
     memory = fields_run(
         7,
         {
@@ -73,7 +74,7 @@ def test_dims_units_and_objects_come_from_the_descriptor() -> None:
 
 
 @pytest.mark.parametrize("selected", [{}, {"include": ["preview"]}, {"exclude": ["calexp"]}])
-def test_two_images_whose_dims_have_the_same_names_and_other_sizes_fit_one_dataset(selected: dict[str, Any]) -> None:
+def test_images_of_equal_dims_and_other_sizes_fit_one_dataset(selected: dict[str, Any]) -> None:
     memory = fields_run(
         2,
         {
@@ -87,7 +88,7 @@ def test_two_images_whose_dims_have_the_same_names_and_other_sizes_fit_one_datas
         assert dataset["calexp"].dims == ("time", "y", "x")
 
 
-def test_a_field_that_is_called_like_a_dim_stays_a_field_and_so_does_one_that_is_called_time() -> None:
+def test_a_field_named_like_a_dimension_or_time_stays_a_field() -> None:
     memory = fields_run(
         2,
         {
@@ -105,7 +106,7 @@ def test_a_field_that_is_called_like_a_dim_stays_a_field_and_so_does_one_that_is
 
 
 @both_ways
-def test_some_fields_are_included_or_excluded_and_unknown_names_do_not_matter(opened: Opening) -> None:
+def test_fields_are_included_or_excluded_unknown_ones_ignored(opened: Opening) -> None:
     memory = fields_run(2, {"a": (SCALAR, float), "b": (SCALAR, float), "c": (SCALAR, float)})
     stream = opened(memory).primary
     assert list(stream.configure_new(include=["b", "none"]).read().data_vars) == ["b"]
@@ -130,7 +131,7 @@ def test_a_selection_that_contradicts_itself_is_refused(wrong: dict[str, Any], t
     assert isinstance(caught.value, UsageError)
 
 
-def test_a_parameter_that_there_is_not_is_a_type_error_and_those_of_intake_are_taken() -> None:
+def test_an_unknown_parameter_is_a_type_error_unless_of_intake() -> None:
     stream = fields_run(1, {"a": (SCALAR, float)}).run().primary
     with pytest.raises(TypeError, match=r"no parameter 'inclde'\. Did you mean 'include'"):
         stream.configure_new(inclde=["a"])
@@ -170,7 +171,7 @@ def configured_run() -> Memory:
 
 
 @both_ways
-def test_configuration_is_repeated_along_time_as_each_descriptor_says(opened: Opening) -> None:
+def test_configuration_is_repeated_along_time_by_descriptor(opened: Opening) -> None:
     primary = opened(configured_run()).primary
     dataset = primary.config["camera"].read()
     assert dataset["gain"].values.tolist() == [2.0, 2.0, 4.0, 4.0]
@@ -195,7 +196,7 @@ def test_an_object_that_is_not_configured_is_refused_by_name() -> None:
 
 
 @both_ways
-def test_events_of_several_descriptors_are_one_array_and_absent_fields_are_nan(opened: Opening) -> None:
+def test_events_of_several_descriptors_join_with_nan_for_absent(opened: Opening) -> None:
     recording = Recording()
     one = recording.stream("primary", {"fwhm": SCALAR, "note": data_key("string"), "n": data_key("integer")})
     recording.event(one, {"fwhm": 1.0, "note": "x", "n": 5})
@@ -218,7 +219,7 @@ def test_events_of_interleaved_descriptors_come_in_order() -> None:
     assert recording.stop().run().primary.read()["n"].values.tolist() == [1, 2, 3, 4]
 
 
-def test_descriptors_that_count_on_their_own_are_ordered_by_time() -> None:
+def test_descriptors_that_count_alone_are_ordered_by_time() -> None:
     recording = Recording()
     one, two = recording.stream("primary", {"n": SCALAR}), recording.stream("primary", {"n": SCALAR})
     for number, descriptor in enumerate([one, two, two, one], 1):
@@ -245,7 +246,7 @@ def _filler() -> Any:
 
 
 @both_ways
-def test_an_event_that_is_there_twice_is_read_once_with_a_warning(opened: Opening) -> None:
+def test_a_doubled_event_is_read_once_with_a_warning(opened: Opening) -> None:
     memory = fields_run(3, {"n": (SCALAR, float)})
     memory.pairs.insert(-1, memory.pairs[2])
     with pytest.warns(UserWarning, match="Stream 'primary' of run .*: 1 of 4 events are there twice"):
@@ -253,7 +254,7 @@ def test_an_event_that_is_there_twice_is_read_once_with_a_warning(opened: Openin
 
 
 @both_ways
-def test_a_stream_of_an_open_run_that_is_read_again_has_the_new_events(opened: Opening) -> None:
+def test_a_stream_of_an_open_run_is_read_again_with_new_events(opened: Opening) -> None:
     memory = fields_run(2, {"n": (SCALAR, float)})
     _, stop = memory.pairs.pop()
     stream = opened(memory).primary
@@ -268,7 +269,7 @@ def test_a_stream_of_an_open_run_that_is_read_again_has_the_new_events(opened: O
 
 
 @both_ways
-def test_a_stream_without_events_has_empty_arrays_of_the_declared_shapes(opened: Opening) -> None:
+def test_a_stream_without_events_has_empty_arrays_of_its_shapes(opened: Opening) -> None:
     keys = {
         "n": SCALAR,
         "count": data_key("integer"),
@@ -292,7 +293,7 @@ def test_external_values_are_filled_and_keep_their_dtype(tmp_path: Path) -> None
     np.testing.assert_array_equal(dataset["image"], np.arange(60).reshape(3, 4, 5))
 
 
-def test_values_that_were_filled_before_stay_among_others_that_were_not(tmp_path: Path) -> None:
+def test_values_filled_before_stay_among_unfilled_ones(tmp_path: Path) -> None:
     memory = image_run(tmp_path)
     event = memory.of("event")[1]
     event["data"]["image"], event["filled"] = np.full((4, 5), 7).tolist(), {"image": event["data"]["image"]}
@@ -308,9 +309,7 @@ def test_values_that_were_filled_before_stay_among_others_that_were_not(tmp_path
 
 @pytest.mark.parametrize("lazy", [False, True])
 @pytest.mark.parametrize("said", [image_key(), image_key(dtype_numpy="<u2")])
-def test_an_image_that_an_event_does_not_have_is_nan_among_the_others(
-    tmp_path: Path, lazy: bool, said: dict[str, Any]
-) -> None:
+def test_an_image_that_an_event_lacks_is_nan_among_the_others(tmp_path: Path, lazy: bool, said: dict[str, Any]) -> None:
     memory = image_run(tmp_path, key=said)
     memory.of("event")[1]["data"]["image"] = None
     run = memory.run({"NPY": NpyHandler})
@@ -322,7 +321,7 @@ def test_an_image_that_an_event_does_not_have_is_nan_among_the_others(
     assert page["data"]["image"][1] is None
 
 
-def test_files_of_an_open_run_are_opened_again_when_it_is_read_again(tmp_path: Path) -> None:
+def test_files_of_an_open_run_are_opened_again_on_a_new_read(tmp_path: Path) -> None:
     class Opened:
         def __init__(self, path: str) -> None:
             self.array = np.load(path)
@@ -370,7 +369,7 @@ def test_missing_numbers_are_nan_and_missing_words_are_none() -> None:
     assert dataset["word"].values.tolist() == ["w", None, "w"]
 
 
-def test_arrays_of_no_fixed_shape_become_one_array_or_an_array_of_arrays() -> None:
+def test_arrays_of_no_fixed_shape_join_or_become_objects() -> None:
     memory = fields_run(
         3,
         {
@@ -401,7 +400,7 @@ def test_the_dtype_that_is_named_is_the_one_that_is_read() -> None:
     assert dataset["old"].dtype == np.int16
 
 
-def test_images_are_read_whose_shape_an_old_ophyd_said_in_the_order_of_a_screen(tmp_path: Path) -> None:
+def test_images_with_the_shape_of_an_old_ophyd_are_read(tmp_path: Path) -> None:
     memory = image_run(tmp_path, key=image_key([5, 4, 0]))
     np.save(tmp_path / "images.npy", np.arange(120, dtype="uint16").reshape(3, 2, 4, 5))
     for dataset in (memory.run({"NPY": NpyHandler}).primary.read(), memory.run({"NPY": NpyHandler}).primary.to_dask()):
@@ -424,8 +423,8 @@ def test_one_long_string_does_not_make_all_of_them_long() -> None:
 def test_the_seeds_callables_are_enough(tmp_path: Path) -> None:
     memory = image_run(tmp_path)
     memory.ranges = False
-    stream = BlueskyEventStream(
-        stream_name="primary",
+    run = BlueskyRun(
+        get_run_start=memory.start,
         get_run_stop=memory.stop,
         get_event_descriptors=memory.descriptors,
         get_event_pages=memory.all_pages,
@@ -434,19 +433,21 @@ def test_the_seeds_callables_are_enough(tmp_path: Path) -> None:
         get_resources=memory.resources,
         lookup_resource_for_datum=memory.lookup,
         get_datum_pages=memory.datum_pages,
-        fillers=memory.run({"NPY": NpyHandler}).fillers,
-        transforms={},
-        metadata={"start": memory.start()},
+        get_filler=_filler(),
     )
+    stream = run.primary
     assert stream.read()["image"].shape == (3, 4, 5)
     assert [name for name, _ in stream.read_partition(1, fill="no", partition_size=2)][-1] == "event_page"
 
 
 def test_events_instead_of_pages_will_do() -> None:
     memory = fields_run(4, {"n": (SCALAR, float)})
-    source = RunSource(**{**vars(memory.source()), "get_event_pages": memory.events})
+    source = CallableSource.of(memory.source(), get_event_pages=memory.events)
     assert BlueskyRun.of(source).primary.read()["n"].values.tolist() == [0.0, 1.0, 2.0, 3.0]
-    assert [len(page["uid"]) for page in source.event_pages(memory.descriptors()[0]["uid"], skip=1, limit=2)] == [1, 1]
+    assert [len(page["uid"]) for page in source.get_event_pages(memory.descriptors()[0]["uid"], skip=1, limit=2)] == [
+        1,
+        1,
+    ]
 
 
 def test_a_stream_pickles_and_reads_the_same(tmp_path: Path) -> None:
@@ -461,7 +462,7 @@ def test_a_stream_pickles_and_reads_the_same(tmp_path: Path) -> None:
 def test_what_a_stream_shows_of_itself(tmp_path: Path) -> None:
     memory = image_run(tmp_path, key=image_key(units="adu<"))
     stream = memory.run().primary
-    assert repr(stream) == f"<BlueskyEventStream 'primary' from Run {memory.start()['uid'][:8]}...>"
+    assert repr(stream) == f"<BlueskyEventStream 'primary' from Run {memory.start()['uid'][-8:]}...>"
     assert stream.name == "primary"
     html = stream._repr_html_()
     assert "3 events" in html

@@ -8,9 +8,10 @@ from typing import Any
 import dask.array
 import numpy as np
 import pytest
-from catalog_runs import SCALAR, Memory, NpyHandler, Recording, data_key, fields_run, image_key, image_run
 
+from tests.support.catalog.runs import SCALAR, Memory, NpyHandler, Recording, data_key, fields_run, image_key, image_run
 from underbutler.catalog import BlueskyRun
+from underbutler.catalog.callables import CallableSource
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +59,7 @@ def test_all_images_are_looked_up_together(tmp_path: Path) -> None:
         return memory.datums(ids)
 
     source = memory.source(get_datums=datums)
-    run = BlueskyRun.of(type(source)(**{**vars(source), "get_resource": asked.append}), _filler())
+    run = BlueskyRun.of(CallableSource.of(source, get_resource=asked.append), _filler())
     assert run.primary.read()["image"].values[:, 0].tolist() == [0, 5, 10, 15]
     assert asked == [4]
 
@@ -76,12 +77,12 @@ def test_lazy_and_eager_reading_give_the_same(tmp_path: Path) -> None:
     assert lazy.compute().identical(eager)
 
 
-def test_an_image_without_a_named_dtype_is_promised_and_given_as_float(tmp_path: Path) -> None:
+def test_an_image_without_a_dtype_is_given_as_float(tmp_path: Path) -> None:
     image = image_run(tmp_path).run({"NPY": NpyHandler}).primary.to_dask()["image"]
     assert image.dtype == image.compute().dtype == np.float64
 
 
-def test_where_the_shape_is_not_declared_one_image_is_loaded_to_learn_it(tmp_path: Path) -> None:
+def test_an_image_of_undeclared_shape_is_loaded_to_learn_it(tmp_path: Path) -> None:
     image = image_run(tmp_path, key=image_key([4, None])).run({"NPY": NpyHandler}).primary.to_dask()["image"]
     assert NpyHandler.loads == [0]
     assert (image.shape, image.dtype) == ((3, 4, 5), np.uint16)
@@ -118,7 +119,7 @@ def test_large_arrays_in_events_are_read_when_they_are_computed(short_way: bool)
 
 
 def test_large_arrays_in_events_come_some_events_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("underbutler.catalog.stored.CHUNK_BYTES", 4 * 64 * 128 * 8)
+    monkeypatch.setattr("underbutler.catalog.arrays.lazy_columns.CHUNK_BYTES", 4 * 64 * 128 * 8)
     memory = large_run()
     plane = BlueskyRun.of(memory.source(get_columns=memory.columns)).primary.to_dask()["plane"]
     assert plane.chunks == ((4,) * 8, (64,), (128,))
@@ -150,7 +151,7 @@ def test_lazy_arrays_of_two_descriptors_are_one(tmp_path: Path) -> None:
     assert NpyHandler.loads == [1]
 
 
-def test_a_lazy_value_of_another_shape_is_named_when_it_is_computed(tmp_path: Path) -> None:
+def test_a_lazy_value_of_another_shape_is_named_when_computed(tmp_path: Path) -> None:
     image = image_run(tmp_path, key=image_key([5, 4])).run({"NPY": NpyHandler}).primary.to_dask()["image"]
     assert image.shape == (3, 5, 4)
     with pytest.raises(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from catalog_rows import run_of
 from sqlalchemy import Engine, event
 
+from tests.support.catalog.rows import run_of
 from underbutler.catalog import CatalogStore
 from underbutler.sql import read
 

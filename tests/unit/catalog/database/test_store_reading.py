@@ -7,16 +7,16 @@ import random
 from typing import Any
 
 import pytest
-from catalog_rows import descriptor_of, event_of, events_of, imaged_run, run_of, start_of
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, event, select, text
 
-from underbutler.catalog.packed import PACK_FROM, pack_run
-from underbutler.catalog.packing import pack, unpack
+from tests.support.catalog.rows import descriptor_of, event_of, events_of, imaged_run, run_of, start_of
+from underbutler.catalog.database.column_bytes import pack, unpack
+from underbutler.catalog.database.column_pages import PACK_FROM, pack_run
+from underbutler.catalog.database.store import CatalogStore
+from underbutler.catalog.database.tables import Event
 from underbutler.catalog.source import RunSource
-from underbutler.catalog.store import CatalogStore
-from underbutler.catalog.tables import Event
 from underbutler.errors import UnknownNameError
 from underbutler.sql import read, write
 
@@ -68,8 +68,8 @@ def test_events_are_read_as_they_were_written(store: CatalogStore, events: int) 
 def test_any_part_of_the_events_can_be_read(
     store: CatalogStore, monkeypatch: pytest.MonkeyPatch, ended: bool, skip: int, limit: int | None
 ) -> None:
-    monkeypatch.setattr("underbutler.catalog.packed.PAGE_EVENTS", 100)
-    monkeypatch.setattr("underbutler.catalog.retrieval.PAGE_EVENTS", 100)
+    monkeypatch.setattr("underbutler.catalog.database.column_pages.PAGE_EVENTS", 100)
+    monkeypatch.setattr("underbutler.catalog.database.retrieval.PAGE_EVENTS", 100)
     store.import_run(run_of(events=300, ended=ended))
     source = source_of(store)
     wanted = list(range(1, 301))[skip : None if limit is None else skip + limit]
@@ -81,14 +81,14 @@ def test_any_part_of_the_events_can_be_read(
 
 
 def test_large_events_make_smaller_pages(store: CatalogStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("underbutler.catalog.packed.PAGE_BYTES", 2000)
+    monkeypatch.setattr("underbutler.catalog.database.column_pages.PAGE_BYTES", 2000)
     store.import_run(run_of(events=100))
     pages = list(source_of(store).get_event_pages("run-primary"))
     assert len(pages) > 1
     assert [one["seq_num"] for one in events_of(iter(pages))] == list(range(1, 101))
 
 
-def test_events_that_say_otherwise_of_being_filled_stay_as_they_are(store: CatalogStore) -> None:
+def test_events_that_disagree_on_being_filled_stay_as_they_are(store: CatalogStore) -> None:
     documents = imaged_run(images=PACK_FROM)
     for number, (name, document) in enumerate(documents):
         if name == "event" and number % 5 == 0:
@@ -117,11 +117,11 @@ def test_a_run_that_is_open_shows_what_came_since(store: CatalogStore) -> None:
     assert source.get_run_stop() == documents[-1][1]
 
 
-def test_reading_goes_on_when_events_are_packed_between_two_portions(
+def test_reading_goes_on_when_events_are_packed_in_between(
     store: CatalogStore, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("underbutler.catalog.retrieval.PAGE_EVENTS", 30)
-    monkeypatch.setattr("underbutler.catalog.store.pack_run", lambda *_: False)
+    monkeypatch.setattr("underbutler.catalog.database.retrieval.PAGE_EVENTS", 30)
+    monkeypatch.setattr("underbutler.catalog.database.store.pack_run", lambda *_: False)
     store.import_run(run_of(events=100))
     pages = iter(source_of(store).get_event_pages("run-primary"))
     first = next(pages)
@@ -136,7 +136,7 @@ def test_runs_that_have_ended_are_packed_once(
     store: CatalogStore, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as without:
-        without.setattr("underbutler.catalog.store.pack_run", lambda *_: False)
+        without.setattr("underbutler.catalog.database.store.pack_run", lambda *_: False)
         for uid in ("a", "b"):
             store.import_run(run_of(uid, events=PACK_FROM))
     store.import_run(run_of("open", events=PACK_FROM, ended=False))
@@ -208,7 +208,7 @@ FILL = """
     FROM numbers"""
 
 
-def test_a_search_by_task_status_and_time_is_answered_by_an_index(store: CatalogStore, engine: Engine) -> None:
+def test_an_index_answers_a_search_by_task_status_and_time(store: CatalogStore, engine: Engine) -> None:
     with write(engine) as connection:
         connection.execute(text(FILL))
     asked: list[tuple[str, Any]] = []

@@ -6,13 +6,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from catalog_rows import OTHERWISE, descriptor_of, event_of, events_of, imaged_run, run_of, start_of, stop_of
 from sqlalchemy import Engine, func, select
 
+from tests.support.catalog.rows import (
+    OTHERWISE,
+    descriptor_of,
+    event_of,
+    events_of,
+    imaged_run,
+    run_of,
+    start_of,
+    stop_of,
+)
 from underbutler.catalog.conflicts import MissingDocumentError
+from underbutler.catalog.database.store import CatalogStore
+from underbutler.catalog.database.tables import DataId, Datum, Descriptor, Event, Page, Resource, Run
 from underbutler.catalog.schema import DocumentError
-from underbutler.catalog.store import CatalogStore
-from underbutler.catalog.tables import DataId, Datum, Descriptor, Event, Page, Resource, Run
 from underbutler.errors import ConflictError, UsageError
 from underbutler.sql import read
 
@@ -52,7 +61,7 @@ def events_in(store: CatalogStore, descriptor: str = "run-primary") -> list[dict
         ("resource", {"uid": "r", "spec": 1, "root": "/", "resource_path": "x", "resource_kwargs": {}}, "$.spec"),
     ],
 )  # fmt: skip
-def test_a_document_that_breaks_its_schema_is_refused_with_the_place(
+def test_a_document_that_breaks_its_schema_is_refused_by_place(
     store: CatalogStore, engine: Engine, name: str, broken: dict[str, Any], path: str
 ) -> None:
     before = rows_in(engine)
@@ -79,7 +88,7 @@ def test_a_run_that_breaks_in_its_middle_leaves_nothing(store: CatalogStore, eng
     assert rows_in(engine) == 0
 
 
-def test_an_event_page_with_one_wrong_event_leaves_none_of_its_events(store: CatalogStore) -> None:
+def test_an_event_page_with_one_wrong_event_leaves_none(store: CatalogStore) -> None:
     for name, document in run_of(events=0, ended=False):
         store.insert(name, document)
     store.insert("event", event_of(2))
@@ -164,7 +173,7 @@ def test_nothing_new_comes_after_the_stop(store: CatalogStore, events: int) -> N
     assert len(events_in(store)) == events
 
 
-def test_a_resource_that_names_no_run_belongs_to_the_writers_run(store: CatalogStore) -> None:
+def test_a_resource_that_names_no_run_belongs_to_the_writers(store: CatalogStore) -> None:
     documents = imaged_run(images=1)
     resource = documents[2][1]
     del resource["run_start"]

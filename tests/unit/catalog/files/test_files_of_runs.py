@@ -13,11 +13,11 @@ import event_model
 import msgpack
 import numpy as np
 import pytest
-from catalog_rows import descriptor_of, event_of, events_of, imaged_run, run_of, start_of, stop_of
 
+from tests.support.catalog.rows import descriptor_of, event_of, events_of, imaged_run, run_of, start_of, stop_of
 from underbutler.catalog import Broker, CatalogStore, export_run, read_documents
-from underbutler.catalog.file_forms import UnreadableRunFileError
-from underbutler.catalog.files import RunFiles
+from underbutler.catalog.files.file_forms import UnreadableRunFileError
+from underbutler.catalog.files.run_store import RunFiles
 from underbutler.errors import ConflictError, UsageError
 
 
@@ -121,7 +121,7 @@ def test_arrays_of_numpy_in_msgpack_are_arrays(tmp_path: Path) -> None:
     assert found["seq_num"] == [1]
 
 
-def test_records_of_numpy_are_kept_in_msgpack_and_cut_ones_are_refused(tmp_path: Path) -> None:
+def test_numpy_records_are_kept_in_msgpack_and_cut_ones_refused(tmp_path: Path) -> None:
     sources = np.array([(1, 2.5), (2, 3.5)], [("id", "<i4"), ("flux", "<f8")])
     event = {**event_of(1), "data": {"x": sources}}
     path = export_run([("start", start_of()), ("event", event)], tmp_path, "msgpack")
@@ -199,7 +199,7 @@ def test_a_folder_that_has_settled_is_not_listed_again(tmp_path: Path, monkeypat
     cat = Broker(tmp_path)
     assert list(cat) == ["old"]
     with monkeypatch.context() as blind:
-        blind.setattr("underbutler.catalog.folders._files", lambda *_: pytest.fail("listed again"))
+        blind.setattr("underbutler.catalog.files.folders._files", lambda *_: pytest.fail("listed again"))
         assert list(cat) == ["old"]
     write_as_suitcase_jsonl(run_of("new", time=9e9), tmp_path)
     assert list(cat) == ["new", "old"]
@@ -231,7 +231,7 @@ def test_a_file_with_a_broken_line_says_which(tmp_path: Path) -> None:
     path = write_as_suitcase_jsonl(run_of("run", events=3), tmp_path)
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:3], b"{oops\n", *lines[3:]]))
-    with pytest.raises(UnreadableRunFileError, match=r"run\.jsonl does not hold .*: line 4 is no JSON"):
+    with pytest.raises(UnreadableRunFileError, match=r"run\.jsonl does not hold .*: line 4 is not JSON"):
         Broker(tmp_path)["run"].primary.read()
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from catalog_rows import start_of, stop_of
 
-from underbutler.catalog import run_index
-from underbutler.catalog.files import RunFiles
-from underbutler.catalog.run_index import Ended, RunIndex
-from underbutler.catalog.shelf import RunHeader
+from tests.support.catalog.rows import start_of, stop_of
+from underbutler.catalog.files import run_index
+from underbutler.catalog.files.run_index import Ended, RunIndex
+from underbutler.catalog.files.run_store import RunFiles
+from underbutler.catalog.run_store import RunHeader
 
 OLD_NS = 1_700_000_000 * 10**9
 
@@ -22,7 +22,7 @@ OLD_NS = 1_700_000_000 * 10**9
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take three files for many, and files that have just been written for old."""
-    monkeypatch.setattr("underbutler.catalog.files.INDEX_FROM", 3)
+    monkeypatch.setattr("underbutler.catalog.files.run_store.INDEX_FROM", 3)
     monkeypatch.setattr(run_index, "_SETTLED_NS", -(10**18))
 
 
@@ -50,7 +50,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         opened.append(Path(path).name)
         return open_file(path, *args, **kwargs)
 
-    monkeypatch.setattr("underbutler.catalog.files.os.open", note)
+    monkeypatch.setattr("underbutler.catalog.files.run_store.os.open", note)
     return opened
 
 
@@ -58,7 +58,7 @@ def all_of(folder: Path) -> list[RunHeader]:
     return list(RunFiles([str(folder)]).headers({}))
 
 
-def test_a_folder_that_was_opened_before_is_opened_without_its_files(folder: Path, read: list[str]) -> None:
+def test_a_folder_opened_before_is_opened_without_its_files(folder: Path, read: list[str]) -> None:
     first = all_of(folder)
     assert [header.uid for header in first] == ["run-3", "run-2", "run-1", "run-0"]
     index = RunIndex([str(folder)]).path
@@ -106,9 +106,7 @@ def test_where_no_index_can_be_kept_files_are_read(folder: Path, monkeypatch: py
     assert len(all_of(folder)) == len(all_of(folder)) == 4
 
 
-def test_what_may_change_unseen_or_cannot_be_kept_as_it_is_is_not_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_may_change_unseen_is_not_kept_in_the_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_index, "_SETTLED_NS", 2 * 10**9)
     index = RunIndex(["a"])
     old = (OLD_NS, OLD_NS, 10)

@@ -13,8 +13,8 @@ import pytest
 from astropy.io import fits
 
 from underbutler.butlers import CcdImage
-from underbutler.catalog.fits_section import FitsSection
-from underbutler.catalog.resource_file import GoneFileError, HandlerArgumentError, UnreadableFileError
+from underbutler.catalog.handlers.fits_section import FitsSection
+from underbutler.catalog.handlers.resource_file import GoneFileError, HandlerArgumentError, UnreadableFileError
 
 RAMP = np.arange(12, dtype=np.float32).reshape(3, 4)
 CUBE = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
@@ -153,7 +153,7 @@ def test_a_delayed_image_has_one_name_when_its_content_is_known(calexp: str) -> 
     assert unknown.delayed().name != unknown.delayed().name
 
 
-def test_a_handler_and_what_it_delays_pickle_while_the_file_is_open(calexp: str) -> None:
+def test_a_handler_and_its_delayed_array_pickle_while_open(calexp: str) -> None:
     handler = FitsSection(calexp, hdu="VARIANCE")
     delayed = handler.delayed()
     handler()
@@ -194,9 +194,7 @@ def test_a_file_that_is_gone_is_named_with_its_dataset() -> None:
         ({"plan": 1}, "knows no 'plan' in datum_kwargs. Did you mean 'plane'"),
     ],
 )
-def test_a_part_that_is_not_there_is_refused_with_those_that_are(
-    calexp: str, arguments: dict[str, Any], said: str
-) -> None:
+def test_a_missing_part_is_refused_with_those_there_named(calexp: str, arguments: dict[str, Any], said: str) -> None:
     with pytest.raises(HandlerArgumentError, match=said):
         FitsSection(calexp)(**arguments)
 
@@ -210,7 +208,7 @@ def test_planes_of_a_row_and_pixels_of_a_table_are_refused(written: Written) -> 
         FitsSection(path)(hdu="SRC")
 
 
-def test_an_argument_that_no_spec_knows_is_refused_before_anything_is_read() -> None:
+def test_an_argument_unknown_to_the_spec_is_refused_unread() -> None:
     with pytest.raises(
         HandlerArgumentError, match=r"'ANNEX_FITS' knows no 'hd' in resource_kwargs\. Did you mean 'hdu'"
     ):
@@ -223,7 +221,11 @@ def test_an_argument_that_no_spec_knows_is_refused_before_anything_is_read() -> 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "file.fits"
     path.write_bytes(content)
-    with pytest.raises(UnreadableFileError, match=r"file\.fits is no readable FITS file: it does not begin like one"):
+    with pytest.raises(
+        UnreadableFileError,
+        match=r"file\.fits is not a readable FITS file: it does not begin "
+        r"like one",
+    ):
         FitsSection(str(path))()
 
 

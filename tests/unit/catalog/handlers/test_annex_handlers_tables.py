@@ -14,9 +14,14 @@ import pytest
 from astropy.table import MaskedColumn, Table
 from PIL import Image
 
-from underbutler.catalog.picture import PngPicture
-from underbutler.catalog.resource_file import GoneFileError, HandlerArgumentError, UnreadableFileError, WrongFileError
-from underbutler.catalog.tabular import ParquetTable, UnknownColumnError
+from underbutler.catalog.handlers.parquet_table import ParquetTable, UnknownColumnError
+from underbutler.catalog.handlers.png_picture import PngPicture
+from underbutler.catalog.handlers.resource_file import (
+    GoneFileError,
+    HandlerArgumentError,
+    UnreadableFileError,
+    WrongFileError,
+)
 from underbutler.errors import UsageError
 
 
@@ -56,7 +61,7 @@ def test_a_source_table_comes_back_as_it_was_put(tmp_path: Path, rows: int) -> N
     np.testing.assert_array_equal(array, table.as_array())
 
 
-def test_a_delayed_column_of_numbers_is_read_when_it_is_computed(src: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_delayed_column_of_numbers_is_read_when_computed(src: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str | None] = []
     read = ParquetTable.__call__
     monkeypatch.setattr(ParquetTable, "__call__", lambda self, **kw: asked.append(kw.get("column")) or read(self, **kw))
@@ -79,7 +84,7 @@ def test_a_delayed_column_with_gaps_is_what_the_column_is(tmp_path: Path) -> Non
     np.testing.assert_array_equal(column.compute(), [1.0, np.nan, 3.0])
 
 
-def test_one_column_is_a_plain_array_and_several_are_a_structured_one(src: str) -> None:
+def test_one_column_is_a_plain_array_several_a_structured_one(src: str) -> None:
     assert ParquetTable(src)(column="x").tolist() == [0.0, 0.5, 1.0]
     assert ParquetTable(src)(column="stamp").shape == (3, 2, 3)
     some = ParquetTable(src)(columns=["name", "x"])
@@ -148,9 +153,7 @@ def test_a_column_that_no_array_holds_is_named(tmp_path: Path) -> None:
         ({"colum": "x"}, "knows no 'colum' in datum_kwargs. Did you mean 'column'"),
     ],
 )
-def test_a_column_that_is_not_there_is_refused_with_those_that_are(
-    src: str, arguments: dict[str, Any], said: str
-) -> None:
+def test_a_missing_column_is_refused_and_those_there_are_named(src: str, arguments: dict[str, Any], said: str) -> None:
     with pytest.raises(HandlerArgumentError, match=said) as caught:
         ParquetTable(src)(**arguments)
     assert isinstance(caught.value, UnknownColumnError) == ("no column '" in said)
@@ -161,7 +164,7 @@ def test_a_table_that_is_not_whole_is_refused(src: str, keep: int) -> None:
     path = Path(src)
     path.write_bytes(path.read_bytes()[:keep])
     for arguments in ({}, {"column": "x"}):
-        with pytest.raises(UnreadableFileError, match=r"src\.parq is no readable parquet file"):
+        with pytest.raises(UnreadableFileError, match=r"src\.parq is not a readable parquet file"):
             ParquetTable(src)(**arguments)
 
 
@@ -199,7 +202,7 @@ def gradient(mode: str) -> Image.Image:
     ],
     ids=["grey", "colour", "transparent", "bits", "palette", "palette with a hole", "16 bits"],
 )
-def test_a_picture_of_every_kind_is_an_array_of_rows_from_the_top(
+def test_a_picture_of_every_kind_is_an_array_from_the_top(
     tmp_path: Path, content: bytes, shape: tuple[int, ...], dtype: str
 ) -> None:
     (tmp_path / "picture.png").write_bytes(content)
@@ -220,7 +223,7 @@ def test_pixels_are_those_that_were_drawn(tmp_path: Path) -> None:
 )
 def test_a_picture_that_is_not_whole_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "picture.png").write_bytes(content)
-    with pytest.raises(UnreadableFileError, match=r"picture\.png is no readable PNG file"):
+    with pytest.raises(UnreadableFileError, match=r"picture\.png is not a readable PNG file"):
         PngPicture(str(tmp_path / "picture.png"))()
 
 

@@ -15,11 +15,11 @@ from underbutler.catalog import (
     HandlerRegistry,
     deregister_handler,
     discover_handlers,
-    handlers,
     parse_handler_registry,
     parse_transforms,
     register_handler,
 )
+from underbutler.catalog.handlers import registry as handlers
 from underbutler.errors import UsageError
 
 
@@ -60,7 +60,7 @@ def test_handlers_that_packages_offer_are_found_by_spec(offered: list[EntryPoint
     assert discover_handlers("nowhere") == {}
 
 
-def test_a_handler_that_does_not_load_is_left_out_with_a_warning_or_raises(offered: list[EntryPoint]) -> None:
+def test_a_handler_that_does_not_load_warns_or_raises(offered: list[EntryPoint]) -> None:
     offered += [entry("BROKEN", "no_such_package_here:Camera"), entry("CAM", f"{HERE}:Camera")]
     with pytest.warns(UserWarning, match="'BROKEN'.*left out.*no_such_package_here"):
         assert discover_handlers() == {"CAM": Camera}
@@ -68,13 +68,13 @@ def test_a_handler_that_does_not_load_is_left_out_with_a_warning_or_raises(offer
         discover_handlers(skip_failures=False)
 
 
-def test_names_that_collide_are_reported_even_if_others_are_between(offered: list[EntryPoint]) -> None:
+def test_colliding_names_are_reported_even_with_others_between(offered: list[EntryPoint]) -> None:
     offered += [entry("CAM", f"{HERE}:Camera"), entry("B", f"{HERE}:Camera"), entry("CAM", f"{HERE}:OtherCamera")]
     with pytest.warns(UserWarning, match="Several packages offer a handler of spec 'CAM'"):
         assert discover_handlers() == {"CAM": Camera, "B": Camera}
 
 
-def test_a_thread_that_comes_while_handlers_are_looked_up_finds_them_too(
+def test_a_thread_that_arrives_during_the_lookup_finds_handlers(
     offered: list[EntryPoint], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Images are loaded by several threads, and the first of them all ask for a handler."""
@@ -92,7 +92,7 @@ def test_a_thread_that_comes_while_handlers_are_looked_up_finds_them_too(
     assert [handlers.default_registry(), *seen] == [{"CAM": Camera}, {"CAM": Camera}]
 
 
-def test_the_default_registry_has_the_handlers_of_both_groups_and_ours_win(offered: list[EntryPoint]) -> None:
+def test_the_default_registry_has_both_groups_and_ours_win(offered: list[EntryPoint]) -> None:
     offered += [entry("CAM", f"{HERE}:Camera"), entry("CAM", f"{HERE}:OtherCamera", "underbutler.handlers")]
     offered += [entry("A", f"{HERE}:Camera")]
     assert handlers.default_registry() == {"A": Camera, "CAM": OtherCamera}
@@ -105,7 +105,7 @@ def test_import_paths_of_handlers_become_what_they_name() -> None:
 @pytest.mark.parametrize(
     ("path", "error", "text"),
     [
-        ("nodots", ValueError, "is no import path of the handler of spec 'CAM'"),
+        ("nodots", ValueError, "is not an import path of the handler of spec 'CAM'"),
         ("no_such_package_here.Camera", ModuleNotFoundError, "no module 'no_such_package_here'"),
         (f"{HERE}.Camra", AttributeError, "has no 'Camra'. Did you mean 'Camera'?"),
     ],
@@ -116,7 +116,7 @@ def test_an_import_path_that_names_nothing_is_refused(path: str, error: type[Exc
     assert isinstance(caught.value, UsageError)
 
 
-def test_the_same_handler_twice_is_nothing_and_another_one_is_refused(offered: list[EntryPoint]) -> None:
+def test_the_same_handler_twice_is_ignored_another_one_refused(offered: list[EntryPoint]) -> None:
     offered += [entry("OLD", f"{HERE}:Camera")]
     register_handler("CAM", Camera)
     register_handler("CAM", f"{HERE}.Camera")
@@ -143,7 +143,7 @@ def test_a_registry_is_a_mapping_that_can_be_changed() -> None:
         registry.register("CAM", OtherCamera)
 
 
-def test_transforms_are_given_by_kind_and_the_rest_changes_nothing() -> None:
+def test_transforms_are_given_by_kind_and_others_change_nothing() -> None:
     parsed = parse_transforms({"start": f"{HERE}.patch_start"})
     assert sorted(parsed) == ["descriptor", "resource", "start", "stop"]
     assert parsed["start"] is patch_start
@@ -163,7 +163,7 @@ def test_transforms_are_given_by_kind_and_the_rest_changes_nothing() -> None:
         ({"descriptors": patch_start}, NotImplementedError, "Did you mean 'descriptor'"),
         ([("start", patch_start)], ValueError, "are a mapping"),
         ({"start": 3}, ValueError, "must be a function"),
-        ({"start": "nodots"}, ValueError, "no import path of the transform of 'start'"),
+        ({"start": "nodots"}, ValueError, "is not an import path of the transform of 'start'"),
     ],
 )
 def test_transforms_that_cannot_be_are_refused(transforms: Any, error: type[Exception], text: str) -> None:

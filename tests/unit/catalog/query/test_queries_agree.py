@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from catalog_queries import ASKED, RUNS, documents_of, replace_runs
 from hypothesis import HealthCheck, given, settings
 from sqlalchemy import Engine
 
-from underbutler.catalog.matching import matches
-from underbutler.catalog.questions import parse
-from underbutler.catalog.store import CatalogStore
+from tests.support.catalog.queries import ASKED, RUNS, documents_of, replace_runs
+from tests.support.databases import ON_BOTH
+from tests.support.examples import examples
+from underbutler.catalog.database.store import CatalogStore
+from underbutler.catalog.query.matching import matches
+from underbutler.catalog.query.questions import parse
 
 
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@ON_BOTH
+@settings(max_examples=examples(100), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(runs=RUNS, queries=ASKED)
-def test_sqlite_finds_what_a_look_at_the_documents_finds(
+def test_a_database_finds_what_a_look_at_documents_finds(
     engine: Engine, runs: list[Any], queries: list[dict[str, Any]]
 ) -> None:
     documents = documents_of(runs)

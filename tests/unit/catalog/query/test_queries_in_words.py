@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from catalog_rows import start_of, stop_of
 
+from tests.support.catalog.rows import start_of, stop_of
 from underbutler.catalog import QueryError, ScanIDRange, TextQuery, TimeRange
-from underbutler.catalog.matching import matches
-from underbutler.catalog.questions import parse
-from underbutler.catalog.store import CatalogStore
+from underbutler.catalog.database.store import CatalogStore
+from underbutler.catalog.query.matching import matches
+from underbutler.catalog.query.questions import parse
 from underbutler.errors import UsageError
 
 START = start_of(
@@ -124,7 +124,7 @@ def test_a_query_means_what_mongodb_means_by_it(store: CatalogStore, query: dict
         ({"x": {"$in": "abc"}}, r"\$in and \$nin take a list"),
         ({"x": {"$gt": None}}, r"\$gt compares numbers and texts"),
         ({"x": {"$size": -1}}, r"\$size takes a number"),
-        ({"x": {"$regex": "("}}, "is no regular expression"),
+        ({"x": {"$regex": "("}}, "is not a regular expression"),
         ({"x": {"$regex": "a", "$options": "x"}}, "i, m and s, not 'x'"),
         ({"x": {"$options": "i"}}, r"\$options belong to \$regex"),
         ({"x": {"$not": 3}}, r"\$not takes operators"),
@@ -133,8 +133,8 @@ def test_a_query_means_what_mongodb_means_by_it(store: CatalogStore, query: dict
         ({"$or": []}, r"\$or takes a list"),
         ({"$and": {"x": 1}}, r"\$and takes a list"),
         ({"$text": "abc"}, r"\$text is written"),
-        ({"a..b": 1}, "is no path"),
-        ({'a"b': 1}, "is no path"),
+        ({"a..b": 1}, "is not a path"),
+        ({'a"b': 1}, "is not a path"),
         ({3: 1}, "not 3"),
         ({"x": float("nan")}, "nothing that a document holds"),
         ({"x": 2**63}, "nothing that a document holds"),
@@ -155,7 +155,7 @@ def test_what_cannot_be_asked_is_refused_by_name(store: CatalogStore, query: Any
         parse(query)
 
 
-def test_a_query_that_is_too_large_for_the_database_says_so_and_a_deep_one_is_asked(store: CatalogStore) -> None:
+def test_a_too_large_query_says_so_and_a_deep_one_is_asked(store: CatalogStore) -> None:
     clauses: list[dict[str, Any]] = [{"task": str(number)} for number in range(1100)]
     for ask in (store.count, lambda query: list(store.headers(query))):
         with pytest.raises(QueryError, match="larger than the database can answer"):
@@ -220,12 +220,12 @@ def test_short_forms_are_mappings_that_can_be_changed() -> None:
     ("make", "reason"),
     [
         (lambda: TimeRange(since="2027", until="2026"), "begins before it ends"),
-        (lambda: TimeRange(since="last week"), "'last week' is no time"),
+        (lambda: TimeRange(since="last week"), "'last week' is not a time"),
         (lambda: TimeRange(since="2026", timezone="Mars/Olympus"), "No time zone is called 'Mars/Olympus'"),
         (lambda: ScanIDRange(5, 3), "begins before it ends"),
         (lambda: ScanIDRange("5"), "A scan id is a number, not '5'"),
-        (lambda: TimeRange(since=["2026"]), r"\['2026'\] is no time"),
-        (lambda: TimeRange(until=float("nan")), "nan is no time"),
+        (lambda: TimeRange(since=["2026"]), r"\['2026'\] is not a time"),
+        (lambda: TimeRange(until=float("nan")), "nan is not a time"),
         (lambda: TextQuery(3), "A text is searched for, not 3"),
     ],
 )

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from underbutler.catalog import Start
-from underbutler.catalog.declared import FieldError
-from underbutler.catalog.remote_errors import described, raised
-from underbutler.catalog.remote_format import compact, json_line, pack, unpack, unpacked
+from underbutler.catalog.arrays.field_types import FieldError
+from underbutler.catalog.remote.errors import described, raised
+from underbutler.catalog.remote.wire_format import compact, json_line, pack, unpack, unpacked
 from underbutler.errors import FatalError, MessageError, TransientError, UnderbutlerError, UsageError
 
 DTYPES = st.one_of(
@@ -55,7 +55,7 @@ def test_values_are_unpacked_however_their_bytes_are_cut(values: list[Any], size
     assert list(unpacked(content[begin : begin + size] for begin in range(0, len(content), size))) == values
 
 
-def test_what_json_has_no_word_for_is_there_in_messagepack_and_null_in_json() -> None:
+def test_a_value_unknown_to_json_is_null_there_only() -> None:
     value = {"a": [1.5, math.nan], "b": (np.float64(math.inf), np.int16(3)), "c": np.array([[1.0, math.nan]])}
     assert json.loads(json_line(value)) == {"a": [1.5, None], "b": [None, 3], "c": [[1.0, None]]}
     assert math.isnan(unpack(pack(value))["a"][1])
@@ -99,7 +99,7 @@ def test_arrays_are_written_as_msgpack_numpy_writes_them() -> None:
         pack({b"nd": True}),
     ],
 )
-def test_bytes_of_another_kind_are_refused_and_nothing_is_unpickled(content: bytes) -> None:
+def test_bytes_of_another_kind_are_refused_and_never_unpickled(content: bytes) -> None:
     with pytest.raises(MessageError, match="no MessagePack of runs"):
         unpack(content)
 
@@ -138,7 +138,7 @@ def test_columns_that_an_array_would_change_stay_lists(column: list[Any]) -> Non
     assert isinstance(compact(column), list)
 
 
-def test_arrays_of_one_shape_become_one_array_and_others_stay_apart() -> None:
+def test_arrays_of_one_shape_join_and_others_stay_apart() -> None:
     assert compact([np.ones((2, 3), "f4"), np.zeros((2, 3), "f4")]).shape == (2, 2, 3)
     assert [one.shape for one in compact([np.ones(2), np.ones(3)])] == [(2,), (3,)]
     assert [one.dtype for one in compact([np.ones(2, "f4"), np.ones(2, "f8")])] == ["float32", "float64"]
@@ -162,7 +162,7 @@ def test_an_error_arrives_as_the_class_that_it_was() -> None:
     arrived = raised(json.loads(json_line(said)), "http://host/runs")
     assert isinstance(arrived, FieldError)
     assert isinstance(arrived, ValueError)
-    assert str(arrived) == "Field 'a' is odd. Read without it. (said by http://host/runs)"
+    assert str(arrived) == "Field 'a' is odd. Read without it. (reported by http://host/runs)"
     assert arrived.fields == {"field": "a"}
 
 
@@ -174,7 +174,7 @@ def test_an_error_arrives_as_the_class_that_it_was() -> None:
         (UnderbutlerError("?"), "fatal", FatalError),
     ],
 )
-def test_the_fate_of_an_error_arrives_even_when_its_class_is_not_known(
+def test_an_errors_fate_arrives_even_if_its_class_is_unknown(
     error: UnderbutlerError, kind: str, cls: type[Exception]
 ) -> None:
     said = described(error)

@@ -9,8 +9,8 @@ import pytest
 from billiard import pool
 
 from underbutler.settings import Settings
-from workers import fitness
-from workers.fitness import Fitness, Unfit, admit
+from workers.intake import fitness
+from workers.intake.fitness import Fitness, Unfit, admit
 
 
 def test_a_process_with_space_and_memory_is_fit(settings: Settings) -> None:
@@ -34,7 +34,7 @@ def test_a_process_that_has_grown_over_its_limit_is_unfit(settings: Settings) ->
         admit(settings.model_copy(update={"rss_limit_bytes": 1}))
 
 
-def test_a_child_is_judged_by_what_it_holds_and_not_by_the_peak_of_its_life(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_is_judged_by_what_it_holds_not_by_its_peak(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "mem_rss", pool.mem_rss)
     ballast = bytearray(64 * 2**20)
     ballast[::4096] = b"1" * len(ballast[::4096])
@@ -97,7 +97,7 @@ def unfit(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     return reasons
 
 
-def test_a_worker_pauses_once_while_it_is_unfit_and_consumes_again_when_fit(unfit: list[str | None]) -> None:
+def test_an_unfit_worker_pauses_once_and_consumes_when_fit(unfit: list[str | None]) -> None:
     consumer = Consumer()
     step = Fitness(consumer)
     step.start(consumer)
@@ -113,7 +113,7 @@ def test_a_worker_pauses_once_while_it_is_unfit_and_consumes_again_when_fit(unfi
     assert consumer.said == ["cancel", "consume"]
 
 
-def test_a_new_connection_consumes_so_an_unfit_worker_pauses_it_anew(unfit: list[str | None]) -> None:
+def test_an_unfit_worker_pauses_a_new_connection_again(unfit: list[str | None]) -> None:
     unfit.append("full")
     first, second = Consumer(), Consumer()
     step = Fitness(first)
@@ -126,7 +126,7 @@ def test_a_new_connection_consumes_so_an_unfit_worker_pauses_it_anew(unfit: list
     assert second.said == ["cancel"]
 
 
-def test_the_main_processs_memory_counts_only_where_it_runs_targets_itself(
+def test_the_main_processs_memory_counts_if_it_runs_targets(
     unfit: list[str | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert unfit == [None]

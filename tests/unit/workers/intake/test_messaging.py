@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from underbutler.settings import Settings
-from workers.messaging import check_broker, messaging_settings
+from workers.intake.messaging import check_broker, messaging_settings
 
 
 def broker(**properties: str) -> Any:
@@ -50,5 +50,5 @@ def test_sentinels_are_left_to_stock_kombu_and_it_is_said(settings: Settings) ->
     with capture_logs() as said:
         configured = messaging_settings(settings.model_copy(update={"broker_url": "sentinel://a:1;sentinel://b:1"}))
     assert "broker_transport" not in configured
-    assert configured["worker_consumer"] == "workers.consumer:Consumer"
+    assert configured["worker_consumer"] == "workers.intake.consumer:Consumer"
     assert [line["event"] for line in said] == ["stock_redis_transport"]

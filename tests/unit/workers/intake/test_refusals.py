@@ -11,7 +11,7 @@ from underbutler import CmdLineTask
 from underbutler.broker import make_app
 from underbutler.errors import UsageError
 from underbutler.settings import Settings
-from workers.target_task import make_target_task
+from workers.target.celery_task import make_target_task
 
 
 class Called(CmdLineTask):
@@ -43,7 +43,7 @@ SENT: dict[str, tuple[Callable[[Any], Any], str]] = {
 
 
 @pytest.mark.parametrize("way", SENT)
-def test_a_task_that_is_sent_otherwise_names_what_was_asked_and_the_cure(task: Any, way: str) -> None:
+def test_a_task_sent_otherwise_names_the_request_and_the_cure(task: Any, way: str) -> None:
     send, words = SENT[way]
     with pytest.raises(UsageError, match=rf"called cannot be sent with .*{words}.*`underbutler submit called"):
         send(task)

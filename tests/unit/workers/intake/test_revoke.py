@@ -7,7 +7,8 @@ import uuid
 import pytest
 from celery.worker import control, state
 
-from workers import keeper_link, revoke
+from workers.intake import revoke
+from workers.keeper import link as keeper_link
 
 
 class Link:

@@ -14,10 +14,10 @@ from celery.exceptions import Ignore, TimeLimitExceeded, WorkerLostError
 from underbutler import CmdLineTask
 from underbutler.broker import make_app
 from underbutler.settings import Settings
-from workers import keeper_link
-from workers.keeper_link import KeeperLink
-from workers.request import Spent, TargetRequest
-from workers.target_task import make_target_task
+from workers.intake.request import Spent, TargetRequest
+from workers.keeper import link as keeper_link
+from workers.keeper.link import KeeperLink
+from workers.target.celery_task import make_target_task
 
 PID = 4711
 
@@ -87,7 +87,7 @@ def desk(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Desk:
     return Desk(settings, monkeypatch)
 
 
-def test_a_lost_child_is_told_once_acknowledged_and_shown_as_a_failure_that_people_understand(desk: Desk) -> None:
+def test_a_lost_child_is_acknowledged_and_shown_as_a_failure(desk: Desk) -> None:
     for _ in range(2):
         desk.fail(WorkerLostError("Worker exited prematurely: signal 9 (SIGKILL) Job: 7."))
     reason = f"its process {PID} died: signal 9 (SIGKILL)"
@@ -103,7 +103,7 @@ def test_a_task_that_leaves_its_process_is_a_lost_child(desk: Desk) -> None:
     assert desk.said == [("died", desk.id, PID, f"its process {PID} died: SystemExit 3"), ("acknowledged",)]
 
 
-def test_the_hard_time_limit_is_told_once_before_the_child_is_killed(desk: Desk) -> None:
+def test_the_hard_time_limit_is_told_before_the_child_is_killed(desk: Desk) -> None:
     desk.fail(TimeLimitExceeded(32))  # the pool tells it twice, in this order
     desk.request.on_timeout(soft=False, timeout=32)
     reason = "stopped after 32 s by its time limit"
@@ -127,9 +127,7 @@ def test_a_child_that_the_keeper_ended_is_no_failure(desk: Desk, how: str, event
 
 
 @pytest.mark.parametrize("error", [ArithmeticError("the science is wrong"), MemoryError("too large")])
-def test_what_a_task_raised_is_acknowledged_and_told_because_it_may_have_come_before_the_claim(
-    desk: Desk, error: Exception
-) -> None:
+def test_what_a_task_raised_before_its_claim_is_acknowledged(desk: Desk, error: Exception) -> None:
     """Celery itself would raise a MemoryError in the main process, and its message would be booked for ever."""
     try:
         raise error
@@ -140,7 +138,7 @@ def test_what_a_task_raised_is_acknowledged_and_told_because_it_may_have_come_be
 
 
 @pytest.mark.parametrize("event", ["task-failed", "task-retried", "task-revoked"])
-def test_flower_is_told_how_a_message_was_spent_after_what_time_and_why(desk: Desk, event: str) -> None:
+def test_flower_is_told_how_when_and_why_a_message_was_spent(desk: Desk, event: str) -> None:
     desk.request.time_start = time.time() - 5
     desk.fail(Spent(event, "the target is held: nobody reads it"))
     assert desk.said == [("acknowledged",)]
@@ -150,12 +148,12 @@ def test_flower_is_told_how_a_message_was_spent_after_what_time_and_why(desk: De
     assert event == "task-revoked" or "nobody reads it" in fields["exception"]
 
 
-def test_a_message_that_was_ignored_is_acknowledged_and_nothing_else(desk: Desk) -> None:
+def test_an_ignored_message_is_acknowledged_and_nothing_else(desk: Desk) -> None:
     desk.fail(Ignore())
     assert desk.said == [("acknowledged",)]
 
 
-def test_a_message_that_its_child_took_after_a_cancelled_one_is_given_back() -> None:
+def test_a_message_taken_after_a_cancelled_one_is_given_back() -> None:
     link = object.__new__(KeeperLink)
     link._cuts = {PID: {"target": "a", "end": "aborted", "reason": "cancelled"}}  # type: ignore[assignment]
     assert link.why_ended("a.1", PID) == ("aborted", "cancelled")

@@ -11,9 +11,9 @@ from celery.exceptions import SoftTimeLimitExceeded
 from underbutler.errors import RecordsUnavailableError, TransientError
 from underbutler.records import Claim
 from underbutler.settings import Settings
-from workers import patience
-from workers.patience import finish, outlast
-from workers.retrying import backoff_s, delivery_backoff_s, transient_backoff_s
+from workers.target import waiting_for_records as patience
+from workers.target.retrying import backoff_s, delivery_backoff_s, transient_backoff_s
+from workers.target.waiting_for_records import retry_past_soft_limit, retry_until_available
 
 
 class Naps:
@@ -37,6 +37,7 @@ class Naps:
 def naps(monkeypatch: pytest.MonkeyPatch) -> Naps:
     naps = Naps()
     monkeypatch.setattr(patience, "time", naps)
+    monkeypatch.setattr("underbutler.retry.time", naps)
     monkeypatch.setattr(patience.log, "warning", naps.say)
     monkeypatch.setattr(patience.log, "info", naps.say)
     return naps
@@ -54,33 +55,33 @@ def failing(times: int, error: BaseException) -> Any:
 
 
 def test_a_call_is_repeated_until_the_records_answer(naps: Naps) -> None:
-    assert outlast(failing(6, RecordsUnavailableError()), 1, more=2) == 3
+    assert retry_until_available(failing(6, RecordsUnavailableError()), 1, more=2) == 3
     assert naps.taken == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0]
 
 
-def test_a_long_wait_is_said_once_in_half_a_minute_and_at_its_end(naps: Naps) -> None:
-    outlast(failing(20, RecordsUnavailableError()), 1)
+def test_a_long_wait_is_logged_each_half_minute_and_at_its_end(naps: Naps) -> None:
+    retry_until_available(failing(20, RecordsUnavailableError()), 1)
     assert [event for event, _ in naps.said] == ["records_awaited"] * 3 + ["records_answer_again"]
     assert [seconds for _, seconds in naps.said] == [0.0, 31.2, 61.2, 81.2]
 
 
 def test_nothing_is_said_of_records_that_answer(naps: Naps) -> None:
-    assert outlast(failing(0, RecordsUnavailableError()), 1) == 1
+    assert retry_until_available(failing(0, RecordsUnavailableError()), 1) == 1
     assert naps.said == []
 
 
 def test_no_other_error_is_waited_out(naps: Naps) -> None:
     with pytest.raises(TransientError, match="the annex"):
-        outlast(failing(1, TransientError("the annex")), 1)
+        retry_until_available(failing(1, TransientError("the annex")), 1)
     with pytest.raises(SoftTimeLimitExceeded):
-        outlast(failing(1, SoftTimeLimitExceeded()), 1)
+        retry_until_available(failing(1, SoftTimeLimitExceeded()), 1)
     assert naps.taken == []
 
 
 def test_a_time_limit_does_not_cut_what_comes_after_the_science(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert finish(failing(1, SoftTimeLimitExceeded()), 1, more=1) == 2
+    assert retry_past_soft_limit(failing(1, SoftTimeLimitExceeded()), 1, more=1) == 2
     with pytest.raises(SoftTimeLimitExceeded):
-        finish(failing(2, SoftTimeLimitExceeded()), 1)
+        retry_past_soft_limit(failing(2, SoftTimeLimitExceeded()), 1)
 
 
 def claim(**fields: Any) -> Claim:
@@ -93,9 +94,7 @@ def claim(**fields: Any) -> Claim:
 @pytest.mark.parametrize(
     ("tries", "least", "most"), [(0, 2.5, 5.0), (1, 5.0, 10.0), (3, 20.0, 40.0), (7, 300.0, 600.0), (500, 300.0, 600.0)]
 )
-def test_the_wait_doubles_up_to_a_cap_and_at_most_half_of_it_is_left_to_chance(
-    tries: int, least: float, most: float
-) -> None:
+def test_the_wait_doubles_up_to_a_cap_and_half_is_chance(tries: int, least: float, most: float) -> None:
     drawn = [backoff_s(tries, base_s=5.0, cap_s=600.0) for _ in range(200)]
     assert all(least <= one <= most for one in drawn)
     assert len(set(drawn)) > 100, "what failed together does not come back together"

@@ -10,7 +10,7 @@ from underbutler.errors import MessageError
 from underbutler.pipe import load_task
 from underbutler.settings import Settings
 from workers.celery import worker_settings
-from workers.target_task import GRACE_S, make_target_task
+from workers.target.celery_task import GRACE_S, make_target_task
 
 
 class Quick(CmdLineTask):
@@ -20,7 +20,7 @@ class Quick(CmdLineTask):
     timeLimit = 20
 
 
-def test_the_name_is_the_science_tasks_and_the_limit_the_shorter_one(settings: Settings) -> None:
+def test_the_name_is_the_tasks_and_the_limit_the_shorter_one(settings: Settings) -> None:
     quick = make_target_task("quick", Quick, settings)
     assert (quick.name, quick.soft_time_limit, quick.time_limit) == ("quick", 20, 20 + GRACE_S)
     usual = make_target_task("processCcd", load_task("processCcd"), settings)

@@ -1,0 +1,44 @@
+"""stack.py: a Gen2 task whose target is a list of references: all exposures of one detector."""
+
+import lsst.pex.config as pexConfig
+import numpy as np
+
+from underbutler import CmdLineTask, DatasetSpec, Struct, TaskRunner
+
+
+class StackConfig(pexConfig.Config):
+    atLeast = pexConfig.Field(dtype=int, default=2, doc="How many exposures a stack needs.")
+
+
+class StackRunner(TaskRunner):
+    """Case 2: the elements of the list are whatever `__call__` takes."""
+
+    @staticmethod
+    def getTargetList(parsedCmd, **kwargs):
+        byDetector = {}
+        for ref in parsedCmd.id.refList:
+            byDetector.setdefault(ref.dataId["detector"], []).append(ref)
+        return list(byDetector.values())
+
+    def __call__(self, refList):
+        task = self.makeTask()
+        result = task.runDataRef(refList)
+        task.writeMetadata(refList[0])
+        return Struct(exitStatus=0, result=result)
+
+
+class StackTask(CmdLineTask):
+    """Take the median of all exposures of a detector."""
+
+    ConfigClass = StackConfig
+    RunnerClass = StackRunner
+    _DefaultName = "stack"
+    datasetTypes = {"stacked": DatasetSpec(("instrument", "detector"), "NumpyArray")}
+
+    def runDataRef(self, refList):
+        if len(refList) < self.config.atLeast:
+            raise RuntimeError(f"{len(refList)} exposures are too few for a stack")
+        stacked = np.median([ref.get("raw").data for ref in refList], axis=0)
+        refList[0].put(stacked, "stacked")
+        self.metadata["nExposures"] = len(refList)
+        return stacked

@@ -1,0 +1,66 @@
+"""The key of the tokens is made once, by whichever process comes first."""
+
+from __future__ import annotations
+
+import multiprocessing
+import stat
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from underbutler import redaction
+from underbutler.migrations import upgrade
+from underbutler.records import JobStore
+from underbutler.settings import Settings
+from underbutler.sql import open_engine
+from underbutler.submission.tokens import KEY_FILE, AccessToken, TokenVault, read_token
+
+SECRET = "secret-of-ann-0123456789"
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_is_left_over() -> Iterator[None]:
+    redaction.forget_all()
+    yield
+    redaction.forget_all()
+
+
+@pytest.fixture
+def engine(settings: Settings) -> Iterator[Engine]:
+    upgrade(settings.records_url)
+    engine = open_engine(settings.records_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def jobs(engine: Engine) -> JobStore:
+    return JobStore(engine)
+
+
+def fresh(lifetime_s: float = 600.0) -> AccessToken:
+    return read_token(SECRET, lifetime_s=lifetime_s)
+
+
+def _keep(settings: Settings, barrier: Any, handles: Any) -> None:
+    engine = open_engine(settings.records_url)
+    barrier.wait(60)
+    handles.put(TokenVault(JobStore(engine), settings).keep(fresh(), "ann"))
+    engine.dispose()
+
+
+def test_processes_that_race_for_the_key_agree_on_a_private_one(jobs: JobStore, settings: Settings) -> None:
+    start = multiprocessing.get_context("spawn")
+    barrier, handles = start.Barrier(4), start.Queue()
+    processes = [start.Process(target=_keep, args=(settings, barrier, handles)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    found = [handles.get(timeout=120) for _ in processes]
+    for process in processes:
+        process.join(60)
+    vault = TokenVault(jobs, settings)
+    assert [vault.redeem(handle) for handle in found] == [SECRET] * 4
+    assert stat.S_IMODE((settings.home / KEY_FILE).stat().st_mode) == 0o600
+    assert [path.name for path in settings.home.glob(f"{KEY_FILE}*")] == [KEY_FILE], "no draft is left"

@@ -1,0 +1,1 @@
+"""Our image, and the files that start it with other people's services."""

@@ -1,0 +1,1 @@
+"""What is killed and broken in a drill, and what is counted after."""

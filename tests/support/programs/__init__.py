@@ -1,0 +1,1 @@
+"""What tests run as programs and Celery applications of their own."""

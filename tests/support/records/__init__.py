@@ -1,0 +1,1 @@
+"""Rows of the records, and the machine that calls them in any order."""

@@ -1,0 +1,1 @@
+"""Runs in a SQL database: tables, insertion, recording while a job runs, search and retrieval."""

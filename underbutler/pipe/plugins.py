@@ -1,0 +1,60 @@
+"""Entry points of every installed distribution, ours among them: names without imports, and subtasks by name."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from underbutler.errors import UnknownNameError, UsageError
+
+__all__ = ["SUBTASK_GROUP", "TASK_GROUP", "load_points", "load_subtask", "points_of", "task_names"]
+
+TASK_GROUP = "underbutler.tasks"
+SUBTASK_GROUP = "underbutler.subtasks"
+
+
+def task_names() -> list[str]:
+    """Return the names of all registered tasks, sorted, without importing them."""
+    return sorted(points_of(TASK_GROUP))
+
+
+def load_subtask(name: str) -> Any:
+    """Import what a subtask's config field may be retargeted to, by its name in ``underbutler.subtasks``.
+
+    Raises
+    ------
+    UnknownNameError
+        If no subtask has this name.
+    UsageError
+        If it does not load, or two distributions register the name.
+    """
+    points = points_of(SUBTASK_GROUP)
+    if name not in points:
+        raise UnknownNameError.of(
+            "subtask", name, points, f"Subtasks are registered as entry points of the group {SUBTASK_GROUP!r}."
+        )
+    target, error = load_points(points[name])
+    if error is not None:
+        raise UsageError(f"The subtask {name!r} does not load: {error}", subtask=name)
+    return target
+
+
+def points_of(group: str) -> dict[str, list[EntryPoint]]:
+    """Return the different entry points of each name: an editable install may list the same one twice."""
+    found: dict[str, dict[str, EntryPoint]] = {}
+    for point in entry_points(group=group):
+        found.setdefault(point.name, {}).setdefault(point.value, point)
+    return {name: list(points.values()) for name, points in found.items()}
+
+
+def load_points(points: list[EntryPoint]) -> tuple[Any, str | None]:
+    """Return what the one entry point of a name loads, or None and why it does not load."""
+    if len(points) > 1:
+        where = " and ".join(f"{point.value} ({point.dist.name if point.dist else '?'})" for point in points)
+        return None, f"the name is registered for {where}. Uninstall one of them."
+    (point,) = points
+    try:
+        return point.load(), None
+    except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything; it is told, not hidden
+        owner = point.dist.name if point.dist else "its distribution"
+        return None, f"{point.value}: {type(error).__name__}: {error}. Install what {owner} needs."

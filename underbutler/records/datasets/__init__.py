@@ -1,0 +1,1 @@
+"""What targets write: datasets into the Butler, objects into the annex."""

@@ -1,0 +1,1 @@
+"""What is left over: by ended targets, of ended jobs, and what nobody can run."""

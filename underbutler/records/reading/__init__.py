@@ -1,0 +1,1 @@
+"""What the records say, one by one or as a whole, without changing a row."""

@@ -1,0 +1,1 @@
+"""The entries of the schedule, and what they have fired."""

@@ -1,0 +1,1 @@
+"""The service around the jobs: workers, circuit breakers, access tokens."""

@@ -1,0 +1,1 @@
+"""The way of targets: recorded, sent, claimed, left waiting, cancelled, ended."""

@@ -1,0 +1,1 @@
+"""What goes into the records and what comes out of them, as frozen values."""

@@ -1,0 +1,1 @@
+"""The one use-case that command line, schedule and HTTP share: a request is prepared, recorded, and sent."""

@@ -1,0 +1,9 @@
+"""Underbutler's own version."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["__version__"]
+
+__version__: Final = "0.1.0"

@@ -1,0 +1,1 @@
+"""One target in a child process: claimed, reduced, delivered, ended."""

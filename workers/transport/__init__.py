@@ -1,0 +1,1 @@
+"""The atomic Redis transport: a message is taken and booked in one step."""
