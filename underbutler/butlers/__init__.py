@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from .images import CcdImage as CcdImage
     from .ingest import IngestReport as IngestReport
     from .ingest import ingest_files as ingest_files
-    from .instrument_map import InstrumentMap as InstrumentMap
-    from .instrument_map import load_instrument_map as load_instrument_map
-    from .instrument_map import shipped_maps as shipped_maps
+    from underbutler.instruments.instrument_map import InstrumentMap as InstrumentMap
+    from underbutler.instruments.instrument_map import load_instrument_map as load_instrument_map
+    from underbutler.instruments.instrument_map import shipped_maps as shipped_maps
     from .media_types import media_type as media_type
     from .repositories import Repositories as Repositories
     from .repository import create_repository as create_repository
@@ -38,7 +38,7 @@ _HOME_OF = {
     "CcdImage": ".images",
     "FoundDataIds": ".data_ids",
     "IngestReport": ".ingest",
-    "InstrumentMap": ".instrument_map",
+    "InstrumentMap": "underbutler.instruments.instrument_map",
     "LabeledButlerFactory": "lsst.daf.butler",
     "PersistenceContextVars": "lsst.daf.butler.persistence_context",
     "PutJournal": ".bound",
@@ -49,9 +49,9 @@ _HOME_OF = {
     "decode": ".decoding",
     "find_data_ids": ".data_ids",
     "ingest_files": ".ingest",
-    "load_instrument_map": ".instrument_map",
+    "load_instrument_map": "underbutler.instruments.instrument_map",
     "media_type": ".media_types",
-    "shipped_maps": ".instrument_map",
+    "shipped_maps": "underbutler.instruments.instrument_map",
     "upgrade_config": ".repository",
 }
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from underbutler.errors import ConflictError, UsageError
 
 from .index import RepositoryIndex
-from .instrument_map import InstrumentMap, shipped_maps
+from underbutler.instruments.instrument_map import InstrumentMap, shipped_maps
 from .translation import translate_butler_errors
 
 if TYPE_CHECKING:

@@ -191,7 +191,7 @@ def parse_instrument_map(text: str, source: str) -> InstrumentMap:
 
 def shipped_maps() -> list[InstrumentMap]:
     """Return the maps that come with the package, sorted by name."""
-    folder = resources.files(__package__) / "instruments"
+    folder = resources.files(__package__) / "maps"
     found = [entry for entry in folder.iterdir() if entry.name.endswith(".toml")]
     maps = [parse_instrument_map(entry.read_text(), entry.name) for entry in found]
     return sorted(maps, key=lambda one: one.name)

@@ -11,8 +11,8 @@ from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
-from underbutler.butlers.instrument_map import InstrumentMap, choose_map, load_instrument_map, shipped_maps
-from underbutler.butlers.observation import next_second, read_observation
+from underbutler.instruments.instrument_map import InstrumentMap, choose_map, load_instrument_map, shipped_maps
+from underbutler.instruments.observation import next_second, read_observation
 from underbutler.errors import UsageError
 
 REAL_FRAME = Path(ccdproc.__file__).parent / "tests" / "data" / "a8280271.fits"

@@ -29,7 +29,7 @@ def test_there_is_one_file_per_exposure_and_detector(night: Night) -> None:
 
 def test_a_frame_has_every_keyword_that_its_map_names(night: Night) -> None:
     from underbutler.butlers import load_instrument_map
-    from underbutler.butlers.instrument_map import shipped_maps
+    from underbutler.instruments.instrument_map import shipped_maps
 
     assert load_instrument_map is not None
     (simcam,) = [one for one in shipped_maps() if one.name == "SIMCAM"]
