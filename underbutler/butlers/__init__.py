@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from lsst.daf.butler import LabeledButlerFactory as LabeledButlerFactory
     from lsst.daf.butler.persistence_context import PersistenceContextVars as PersistenceContextVars
 
+    from underbutler.instruments.instrument_map import InstrumentMap as InstrumentMap
+    from underbutler.instruments.instrument_map import load_instrument_map as load_instrument_map
+    from underbutler.instruments.instrument_map import shipped_maps as shipped_maps
+
     from .bound import BoundDataRef as BoundDataRef
     from .bound import PutJournal as PutJournal
     from .bound import bind as bind
@@ -24,9 +28,6 @@ if TYPE_CHECKING:
     from .images import CcdImage as CcdImage
     from .ingest import IngestReport as IngestReport
     from .ingest import ingest_files as ingest_files
-    from underbutler.instruments.instrument_map import InstrumentMap as InstrumentMap
-    from underbutler.instruments.instrument_map import load_instrument_map as load_instrument_map
-    from underbutler.instruments.instrument_map import shipped_maps as shipped_maps
     from .media_types import media_type as media_type
     from .repositories import Repositories as Repositories
     from .repository import create_repository as create_repository

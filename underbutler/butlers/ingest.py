@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from underbutler.errors import ConflictError, UnderbutlerError, UsageError
+from underbutler.instruments.instrument_map import InstrumentMap, choose_map
+from underbutler.instruments.observation import Observation, next_second, read_observation
 from underbutler.model.dataref import DataIdValue, human_data_id
 from underbutler.telemetry.logs import get_logger
 
-from underbutler.instruments.instrument_map import InstrumentMap, choose_map
-from underbutler.instruments.observation import Observation, next_second, read_observation
 from .raw_frames import raw_header
 from .repositories import Repositories
 from .repository import RAW, keep_map, register_instrument, repository_maps

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underbutler.errors import ConflictError, UsageError
+from underbutler.instruments.instrument_map import InstrumentMap, shipped_maps
 
 from .index import RepositoryIndex
-from underbutler.instruments.instrument_map import InstrumentMap, shipped_maps
 from .translation import translate_butler_errors
 
 if TYPE_CHECKING:

@@ -1,1 +1,1 @@
-"""What is known of a camera: its header map, and what a raw frame's header says through it. No Butler is opened here."""
+"""What is known of a camera: its map, and what a raw frame's header says through it. Opens no Butler."""

@@ -11,9 +11,9 @@ from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
+from underbutler.errors import UsageError
 from underbutler.instruments.instrument_map import InstrumentMap, choose_map, load_instrument_map, shipped_maps
 from underbutler.instruments.observation import next_second, read_observation
-from underbutler.errors import UsageError
 
 REAL_FRAME = Path(ccdproc.__file__).parent / "tests" / "data" / "a8280271.fits"
 HEADER = {"INSTRUME": "X", "DATE-OBS": "2026-11-20T20:00:00.5", "EXPTIME": 3, "IMAGETYP": "Object", "N": 7}
