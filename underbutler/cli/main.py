@@ -35,7 +35,7 @@ _COMMANDS = {
     "repo": ".repository_commands:repo",
     "retry": ".job_commands:retry",
     "run": ".run_command:run",
-    "runs": ".runs_commands:runs",
+    "runs": ".runs.commands:runs",
     "schedule": ".schedule_commands:schedule",
     "status": ".job_commands:status",
     "submit": ".submit_command:submit",

@@ -16,8 +16,8 @@ from tests.support.catalog.night import EVENING, FIRST_EXPOSURE, image_of, night
 from tests.support.catalog.rows import run_of
 from tests.support.command_line import CommandLine, Said
 from underbutler.catalog import Broker, export_run
-from underbutler.cli.run_fields import read_frame, read_points
-from underbutler.cli.run_figure import figure_of_frame, figure_of_points
+from underbutler.cli.runs.fields import read_frame, read_points
+from underbutler.cli.runs.figure import figure_of_frame, figure_of_points
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from underbutler.cli.main import json_option
+from underbutler.cli.session import prepare_records
 from underbutler.errors import UnknownNameError, UsageError, suggest
 from underbutler.model.identity import short_id
-
-from .main import json_option
-from .session import prepare_records
 
 if TYPE_CHECKING:
     from underbutler.catalog import BlueskyRun, Broker

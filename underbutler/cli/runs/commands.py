@@ -17,10 +17,10 @@ from underbutler.terminal import fields_table, run_facts, runs_table, stderr_con
 from underbutler.terminal.runs import FieldView, RunView
 from underbutler.wording import counted
 
-from .runs_catalog import RunCommand, answer_form, catalog_option, chosen_catalog, open_catalog, run_named
-from .runs_files import export_runs, import_runs
-from .runs_plot import plot_run
-from .runs_serve import serve_runs
+from .catalog import RunCommand, answer_form, catalog_option, chosen_catalog, open_catalog, run_named
+from .files import export_runs, import_runs
+from .plot import plot_run
+from .serve import serve_runs
 
 if TYPE_CHECKING:
     from underbutler.catalog import BlueskyEventStream, BlueskyRun, Broker

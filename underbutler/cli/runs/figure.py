@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from underbutler.model.identity import short_id
 
-from .run_fields import TIME, Column, Frame, Points
+from .fields import TIME, Column, Frame, Points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

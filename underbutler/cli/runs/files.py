@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from underbutler.cli.session import answer_json
 from underbutler.errors import TransientError, UnderbutlerError, UsageError
 from underbutler.model.identity import short_id
 from underbutler.terminal import stderr_console, stdout_console, steps
 from underbutler.wording import counted
 
-from .runs_catalog import (
+from .catalog import (
     RunCommand,
     answer_form,
     catalog_option,
@@ -23,7 +24,6 @@ from .runs_catalog import (
     run_named,
     writable_url,
 )
-from .session import answer_json
 
 if TYPE_CHECKING:
     from underbutler.catalog import Broker

@@ -14,7 +14,7 @@ from underbutler.errors import UsageError, suggest
 from underbutler.model.identity import short_id
 from underbutler.terminal import stderr_console, stdout_console
 
-from .runs_catalog import RunCommand, catalog_option, chosen_catalog, open_catalog, run_named
+from .catalog import RunCommand, catalog_option, chosen_catalog, open_catalog, run_named
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,8 +72,8 @@ def plot_run(
 
 
 def _figure(run: BlueskyRun, field: str, stream_name: str | None, against: str | None, index: int | None) -> Figure:
-    from .run_fields import chosen_stream, read_frame, read_points
-    from .run_figure import figure_of_frame, figure_of_points
+    from .fields import chosen_stream, read_frame, read_points
+    from .figure import figure_of_frame, figure_of_points
 
     stream = chosen_stream(run, stream_name)
     title = _title(run, stream.stream_name)

@@ -14,7 +14,7 @@ import click
 from underbutler.errors import UsageError
 from underbutler.terminal import stderr_console
 
-from .runs_catalog import catalog_option, chosen_catalog, open_catalog
+from .catalog import catalog_option, chosen_catalog, open_catalog
 
 if TYPE_CHECKING:
     from underbutler.catalog import Broker
