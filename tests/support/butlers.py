@@ -17,6 +17,16 @@ from underbutler.butlers import InstrumentMap, Repositories, create_repository, 
 from underbutler.butlers.index import RepositoryIndex
 from underbutler.settings import Settings, load_settings
 
+__all__ = [
+    "camera",
+    "empty_repository",
+    "repositories",
+    "settings",
+    "stocked",
+    "stocked_repository",
+    "write_frame",
+]
+
 CAMERA = InstrumentMap.model_validate(
     {
         "name": "CAM",

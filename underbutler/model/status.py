@@ -58,6 +58,10 @@ _WORDS: Final[Mapping[str, str]] = {
     if spelling is not None
 }
 
+_EXIT_STATUSES: Final[Mapping[Phase, str]] = {
+    status.phase: status.exit_status for status in STATUSES if status.phase and status.exit_status
+}
+
 
 def status_of(spelling: str) -> str:
     """Return the word for people of a target's state, a job's phase or a run's exit status.
@@ -79,4 +83,4 @@ def exit_status_of(phase: Phase) -> str:
     KeyError
         If no run ends so.
     """
-    return {status.phase: status.exit_status for status in STATUSES if status.exit_status}[phase]
+    return _EXIT_STATUSES[phase]

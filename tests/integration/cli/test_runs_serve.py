@@ -3,37 +3,9 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.support.catalog.night import night
-from tests.support.command_line import CommandLine, Said
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the records of a night, only to be read."""
-    made = tmp_path_factory.mktemp("night")
-    night(made)
-    return made
-
-
-@pytest.fixture(scope="module")
-def place(folder: Path) -> str:
-    return f"sqlite:///{folder / 'records.db'}"
-
-
-@pytest.fixture
-def underbutler(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Callable[..., Said]:
-    """Return the command line, in an empty folder and a wide terminal."""
-    monkeypatch.setenv("COLUMNS", "500")
-    monkeypatch.chdir(tmp_path)
-    return CommandLine(capsys)
+from tests.support.catalog.commands import night_folder, night_place, underbutler_command  # noqa: F401 - fixtures
 
 
 def test_a_port_that_is_taken_is_refused(underbutler: Any, place: str) -> None:

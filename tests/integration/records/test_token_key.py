@@ -4,44 +4,19 @@ from __future__ import annotations
 
 import multiprocessing
 import stat
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-from sqlalchemy import Engine
-
-from underbutler import redaction
-from underbutler.migrations import upgrade
+from tests.support.records.tokens import (  # noqa: F401 - fixtures
+    SECRET,
+    fresh,
+    no_secret_is_left_over,
+    token_engine,
+    token_store,
+)
 from underbutler.records import JobStore
 from underbutler.settings import Settings
 from underbutler.sql import open_engine
-from underbutler.submission.tokens import KEY_FILE, AccessToken, TokenVault, read_token
-
-SECRET = "secret-of-ann-0123456789"
-
-
-@pytest.fixture(autouse=True)
-def _no_secret_is_left_over() -> Iterator[None]:
-    redaction.forget_all()
-    yield
-    redaction.forget_all()
-
-
-@pytest.fixture
-def engine(settings: Settings) -> Iterator[Engine]:
-    upgrade(settings.records_url)
-    engine = open_engine(settings.records_url)
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def jobs(engine: Engine) -> JobStore:
-    return JobStore(engine)
-
-
-def fresh(lifetime_s: float = 600.0) -> AccessToken:
-    return read_token(SECRET, lifetime_s=lifetime_s)
+from underbutler.submission.tokens import KEY_FILE, TokenVault
 
 
 def _keep(settings: Settings, barrier: Any, handles: Any) -> None:

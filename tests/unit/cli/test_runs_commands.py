@@ -4,43 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import matplotlib.font_manager  # noqa: F401 - on a new machine it starts `fc-list`: let it be before any test
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.catalog.night import EVENING, FIRST_EXPOSURE, image_of, night
+from tests.support.catalog.commands import night_folder, night_place, underbutler_command  # noqa: F401 - fixtures
+from tests.support.catalog.night import EVENING, FIRST_EXPOSURE, image_of
 from tests.support.catalog.rows import run_of
-from tests.support.command_line import CommandLine, Said
+from tests.support.command_line import Said
 from underbutler.catalog import Broker, export_run
 from underbutler.cli.runs.fields import read_frame, read_points
 from underbutler.cli.runs.figure import figure_of_frame, figure_of_points
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the records of a night, only to be read."""
-    made = tmp_path_factory.mktemp("night")
-    night(made)
-    return made
-
-
-@pytest.fixture(scope="module")
-def place(folder: Path) -> str:
-    return f"sqlite:///{folder / 'records.db'}"
-
-
-@pytest.fixture
-def underbutler(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Callable[..., Said]:
-    """Return the command line, in an empty folder and a wide terminal."""
-    monkeypatch.setenv("COLUMNS", "500")
-    monkeypatch.chdir(tmp_path)
-    return CommandLine(capsys)
 
 
 @pytest.fixture

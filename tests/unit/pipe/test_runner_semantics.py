@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import pickle
 from argparse import Namespace
 from types import SimpleNamespace
@@ -12,10 +11,10 @@ import lsst.pex.config as pexConfig
 import pytest
 from lsst.pipe.base import NoWorkFound
 
+from tests.support.echo_task import LOG, EchoConfig, EchoTask, command
 from underbutler import (
     ArgumentParser,
     ButlerInitializedTaskRunner,
-    CmdLineTask,
     DatasetSpec,
     Struct,
     TaskError,
@@ -24,8 +23,6 @@ from underbutler import (
 from underbutler.errors import TransientError, UsageError
 from underbutler.pipe import task_options, worker_command
 from underbutler.pipe.job_types import declared_types, record_types
-
-LOG = logging.getLogger("test.runner")
 
 
 class Ref:
@@ -48,37 +45,12 @@ class Ref:
         return f"number={self.number}"
 
 
-class EchoConfig(pexConfig.Config):
-    raises = pexConfig.Field(dtype=str, default="", doc="name of what is raised")
-
-
-class EchoTask(CmdLineTask):
-    """Return what it is given."""
-
-    ConfigClass = EchoConfig
-    _DefaultName = "echo"
-    datasetTypes = {"echoed": DatasetSpec(("instrument",), "StructuredDataDict")}
-
-    def runDataRef(self, dataRef: Any, **kwargs: Any) -> Any:
-        self.metadata["begun"] = True
-        kinds = {"value": ValueError, "task": TaskError, "work": NoWorkFound, "away": TransientError}
-        if self.config.raises:
-            raise kinds[self.config.raises](f"told to raise {self.config.raises}")
-        return kwargs
-
-
 class ButlerTask(EchoTask):
     _DefaultName = "butlerEcho"
 
     def __init__(self, butler: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.butler = butler
-
-
-def command(raises: str = "", **fields: Any) -> Namespace:
-    config = EchoConfig()
-    config.raises = raises
-    return Namespace(config=config, log=LOG, **({"doraise": False, "butler": "the command's butler"} | fields))
 
 
 def test_the_time_limit_is_the_seeds_unless_positive() -> None:

@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,48 +14,28 @@ from cryptography.fernet import Fernet
 from pydantic import SecretStr
 from sqlalchemy import Engine, text, update
 
+from tests.support.records.tokens import (  # noqa: F401 - fixtures
+    SECRET,
+    fresh,
+    no_secret_is_left_over,
+    token_engine,
+    token_store,
+)
 from underbutler import redaction
 from underbutler.butlers.repositories import Repositories, delegated
 from underbutler.context import ServiceContext
 from underbutler.errors import TokenExpiredError, UsageError
-from underbutler.migrations import upgrade
 from underbutler.records import JobStore
 from underbutler.records.tables.service import Token
 from underbutler.redaction import redacted_text
 from underbutler.settings import Settings
-from underbutler.sql import database_now, open_engine, read, write
-from underbutler.submission.tokens import DEFAULT_LIFETIME_S, KEY_FILE, AccessToken, TokenVault, read_token
-
-SECRET = "secret-of-ann-0123456789"
-
-
-@pytest.fixture(autouse=True)
-def _no_secret_is_left_over() -> Iterator[None]:
-    redaction.forget_all()
-    yield
-    redaction.forget_all()
-
-
-@pytest.fixture
-def engine(settings: Settings) -> Iterator[Engine]:
-    upgrade(settings.records_url)
-    engine = open_engine(settings.records_url)
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def jobs(engine: Engine) -> JobStore:
-    return JobStore(engine)
+from underbutler.sql import database_now, read, write
+from underbutler.submission.tokens import DEFAULT_LIFETIME_S, KEY_FILE, TokenVault, read_token
 
 
 def jwt(**claims: Any) -> str:
     parts = [json.dumps(part).encode() for part in ({"alg": "RS256"}, claims)]
     return ".".join([*(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts), "c2lnbmF0dXJl"])
-
-
-def fresh(lifetime_s: float = 600.0) -> AccessToken:
-    return read_token(SECRET, lifetime_s=lifetime_s)
 
 
 def test_a_token_comes_back_by_handle_and_no_column_holds_it(
