@@ -9,39 +9,39 @@ from __future__ import annotations
 import fnmatch
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, JsonValue, ValidationError, field_validator
 
-from underbutler.errors import UsageError
+from underbutler.errors import UsageError, suggest
+
+from .keywords import Keyword, Table
 
 __all__ = ["InstrumentMap", "choose_map", "load_instrument_map", "parse_instrument_map", "shipped_maps"]
 
-Keyword = Annotated[str, Field(min_length=1, max_length=80)]
 
-
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Detector(_Table):
+class Detector(Table):
     """One detector of the instrument."""
 
     id: int = Field(ge=0)
+    """Its number in data IDs, from 0."""
     name: str = Field(min_length=1, max_length=32)
+    """Its name."""
     purpose: str = Field("SCIENCE", max_length=32)
+    """What it is for."""
 
 
-class DetectorRule(_Table):
+class DetectorRule(Table):
     """Where a frame says its detector; without a keyword there is only the first."""
 
     keyword: Keyword | None = None
+    """Keyword of its number or name."""
 
 
-class ExposureRule(_Table):
+class ExposureRule(Table):
     """How a frame's exposure is identified; the first rule that gives an id wins."""
 
     id: Keyword | None = None
@@ -68,20 +68,25 @@ class ExposureRule(_Table):
         return value
 
 
-class ObservationRule(_Table):
+class ObservationRule(Table):
     """What was observed, and how."""
 
     type: Keyword = "IMAGETYP"
+    """Keyword of the kind of frame."""
     types: dict[str, str] = Field(default_factory=dict)
     """Header value, in lower case, to ``bias``, ``dark``, ``flat`` or ``science``."""
     other_types: str | None = None
     """Observation type of values that are not in `types`; without it such a frame is refused."""
     filter: Keyword | None = None
+    """Keyword of the filter; without it every frame has the filter ``unknown``."""
     bands: dict[str, str] = Field(default_factory=dict)
-    """Filter to band; others get ``unknown``."""
+    """Filter, as the header writes it, to band; others get ``unknown``."""
     target: Keyword | None = None
+    """Keyword of the object's name."""
     ra: Keyword | None = None
+    """Keyword of the right ascension: a number is in degrees, text is sexagesimal in hours."""
     dec: Keyword | None = None
+    """Keyword of the declination: a number is in degrees, text is sexagesimal in degrees."""
 
     @field_validator("types")
     @classmethod
@@ -89,7 +94,7 @@ class ObservationRule(_Table):
         return {key.lower(): kind for key, kind in value.items()}
 
 
-class FrameRule(_Table):
+class FrameRule(Table):
     """Keywords that a reduction needs."""
 
     gain: Keyword | None = None
@@ -101,20 +106,48 @@ class FrameRule(_Table):
     """Keywords without which a frame is not ingested."""
 
 
-class InstrumentMap(_Table):
+class SetupRule(Table):
+    """Keywords of what a master has to share with a frame. A card that a frame lacks is not compared."""
+
+    binning: tuple[Keyword, ...] = Field(("XBINNING", "YBINNING"), max_length=2)
+    """Keywords of the binning: of columns and rows, or one that holds both."""
+    read_mode: Keyword | None = "READOUTM"
+    """Keyword of the read mode."""
+    gain: Keyword | None = "GAIN"
+    """Keyword of the gain, be it the driver's setting or e-/ADU."""
+    offset: Keyword | None = "OFFSET"
+    """Keyword of the driver's offset setting."""
+    temperature: Keyword | None = "CCD-TEMP"
+    """Keyword of the detector's temperature."""
+    temperature_tolerance: float = Field(1.0, ge=0)
+    """By how much the temperatures of a frame and of its bias and dark may differ, in the unit of the header."""
+
+
+class InstrumentMap(Table):
     """One instrument, as its raw frames describe it."""
 
     name: str = Field(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")
+    """Name of the instrument in data IDs and collections."""
     description: str = ""
+    """What it is, for people."""
     site_offset_hours: float = Field(12.0, ge=-24, le=24)
     """The observing day is the date of the TAI begin minus this."""
     match: dict[Keyword, str] = Field(min_length=1)
     """Keywords and patterns (``*`` and ``?``, case is ignored) that all hold for a frame of this instrument."""
-    detectors: tuple[Detector, ...] = (Detector(id=0, name="0"),)
+    detectors: tuple[Detector, ...] = Field((Detector(id=0, name="0"),), min_length=1)
+    """The detectors that are known."""
     detector: DetectorRule = DetectorRule()
+    """Where a frame says its detector."""
     exposure: ExposureRule = ExposureRule()
+    """How an exposure is identified, when it began and how long it took."""
     observation: ObservationRule = ObservationRule()
+    """What was observed, and how."""
     frame: FrameRule = FrameRule()
+    """Keywords that a reduction needs."""
+    setup: SetupRule = SetupRule()
+    """Keywords by which masters are chosen."""
+    defaults: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
+    """Configuration of tasks for this instrument, by the task's name: ``[defaults.processCcd]``, ``doBias = false``."""
 
     @property
     def raw_collection(self) -> str:
@@ -181,12 +214,43 @@ def parse_instrument_map(text: str, source: str) -> InstrumentMap:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"The instrument map {source} is not TOML: {error}", path=source) from error
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors())
+        faults = "; ".join(_faults(error))
         raise UsageError(
             f"The instrument map {source} is not valid: {faults}. Compare the shipped ones: "
             f"{', '.join(one.name for one in shipped_maps())}.",
             path=source,
         ) from error
+
+
+def _faults(error: ValidationError) -> Iterator[str]:
+    """Yield each fault: where it is, what that field takes, and what is wrong with what is there."""
+    found = [(one["loc"], one["type"], str(one["msg"]).removeprefix("Value error, ")) for one in error.errors()]
+    for place, kind, words in found:
+        if any(len(other) > len(place) and other[: len(place)] == place for other, _, _ in found):
+            continue  # a table is at fault only because of what is in it
+        where = ".".join(str(part) for part in place)
+        if kind == "extra_forbidden":
+            known = sorted(_table_at(place[:-1]).model_fields)
+            yield f"{where}: there is no such field.{suggest(str(place[-1]), known)} Known there: {', '.join(known)}"
+        elif kind in ("float_type", "float_parsing") and place[0] in ("constants", "amplifiers"):
+            yield f"{where}: takes a value, as a number. The header keyword that holds it goes under [frame]"
+        else:
+            yield f"{where}: {words[:1].lower()}{words[1:]}"
+
+
+def _table_at(place: tuple[int | str, ...]) -> type[Table]:
+    """Return the model of the table that a place leads to."""
+    table: type[Table] = InstrumentMap
+    for part in place:
+        if isinstance(part, str) and part in table.model_fields:
+            parts = _flat(table.model_fields[part].annotation)
+            table = next((one for one in parts if isinstance(one, type) and issubclass(one, Table)), table)
+    return table
+
+
+def _flat(annotation: Any) -> list[Any]:
+    """Return an annotation and all that it is made of."""
+    return [annotation, *(inner for one in get_args(annotation) for inner in _flat(one))]
 
 
 def shipped_maps() -> list[InstrumentMap]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from underbutler.errors import UsageError
-from underbutler.instruments.instrument_map import InstrumentMap, choose_map, load_instrument_map, shipped_maps
+from underbutler.instruments.instrument_map import (
+    InstrumentMap,
+    choose_map,
+    load_instrument_map,
+    parse_instrument_map,
+    shipped_maps,
+)
 from underbutler.instruments.observation import next_second, read_observation
 
 REAL_FRAME = Path(ccdproc.__file__).parent / "tests" / "data" / "a8280271.fits"
@@ -128,3 +135,22 @@ def test_the_next_second_is_a_later_valid_time(instant: Any) -> None:
     if instant.year < 9999:
         assert next_second(exposure) > exposure
     assert next_second(20131231235959) == 20140101000000
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("frame.gain = 1.5", "frame.gain: names a header keyword, such as 'GAIN', and 1.5 is a value"),
+        ("frame.gain = '1.5'", "frame.gain: names a header keyword, and '1.5' is a value"),
+        ("exposure.seconds = 30", "exposure.seconds: names a header keyword"),
+        ("setup.binning = [2, 2]", "setup.binning.0: names a header keyword"),
+        ("frame.gian = 'GAIN'", "frame.gian: there is no such field. Did you mean 'gain'?"),
+    ],
+)
+def test_an_error_tells_a_keyword_from_a_value(line: str, text: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(text)):
+        parse_instrument_map(f"name = 'X'\n{line}\n[match]\nINSTRUME = 'X'\n", "x.toml")
+
+
+def test_the_simulated_camera_knows_the_filter_it_writes() -> None:
+    assert [shipped("SIMCAM").band(name) for name in ("r", "R", "g", "Halpha")] == ["r", "r", "g", "unknown"]
