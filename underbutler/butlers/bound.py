@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from underbutler.errors import ConflictError, LostDatasetError, UsageError, suggest
+from underbutler.instruments.instrument_map import InstrumentMap, shipped_maps
 from underbutler.model.dataref import DataIdValue, DataRef, human_data_id
 from underbutler.telemetry import tracing
 
@@ -52,6 +53,7 @@ def bind(
     cache: CalibrationCache | None = None,
     declared: Mapping[str, Any] | None = None,
     on_missing_record: Callable[[str], None] | None = None,
+    instrument_map: Callable[[str, str], InstrumentMap | None] | None = None,
 ) -> BoundDataRef:
     """Bind a reference to a butler, so that `get`, `put` and the others work.
 
@@ -72,21 +74,36 @@ def bind(
     on_missing_record
         Called with a label whose dimension records are older than the data: the factory behind should be rebuilt. The
         bound butler is refreshed here.
+    instrument_map
+        Returns the map of an instrument, by label and instrument; None leaves the maps that ship.
     """
     out = Lookup(butler, ref.out, cache=cache, on_missing_record=on_missing_record)
     same = read_butler is None or read_butler is butler
     read = out if same else Lookup(read_butler, ref.repo, cache=cache, on_missing_record=on_missing_record)
-    return BoundDataRef(ref, _Binding(out, read, journal, None if declared is None else frozenset(declared)))
+    names = None if declared is None else frozenset(declared)
+    return BoundDataRef(ref, _Binding(out, read, journal, names, instrument_map or _shipped_map))
+
+
+def _shipped_map(_: str, instrument: str) -> InstrumentMap | None:
+    return next((one for one in shipped_maps() if one.name == instrument), None)
 
 
 class _Binding:
     """The butlers of one target, shared by its references."""
 
-    def __init__(self, out: Lookup, read: Lookup, journal: PutJournal | None, declared: frozenset[str] | None) -> None:
+    def __init__(
+        self,
+        out: Lookup,
+        read: Lookup,
+        journal: PutJournal | None,
+        declared: frozenset[str] | None,
+        instrument_map: Callable[[str, str], InstrumentMap | None],
+    ) -> None:
         self.out = out
         self.read = read
         self.journal = journal
         self.declared = declared
+        self.instrument_map = instrument_map
         self.intended: set[uuid.UUID] = set()
         self.predicted: set[frozenset[tuple[str, DataIdValue]]] = set()
 
@@ -206,6 +223,11 @@ class BoundDataRef(DataRef):
         if (ref.repo, ref.out, ref.run) != (self.repo, self.out, self.run):
             raise UsageError(f"The reference {ref} of {ref.repo!r} and {ref.run!r} needs butlers of its own: bind it.")
         return BoundDataRef(ref, self._binding)
+
+    def instrument_map(self) -> InstrumentMap | None:
+        """Return how raw headers of the reference's instrument are read; None if it names none, or none has a map."""
+        instrument = self.data_id.get("instrument")
+        return None if instrument is None else self._binding.instrument_map(self.repo, str(instrument))
 
     def getButler(self) -> Butler:
         """Return the butler that `put` writes to."""

@@ -19,11 +19,13 @@ from underbutler.telemetry.logs import get_logger
 from .bound import BoundDataRef, PutJournal, bind
 from .calibration_cache import CalibrationCache
 from .index import RepositoryIndex
+from .kept_maps import KeptMaps
 from .translation import translate_butler_errors
 
 if TYPE_CHECKING:
     from lsst.daf.butler import Butler, DimensionUniverse, LabeledButlerFactory
 
+    from underbutler.instruments.instrument_map import InstrumentMap
     from underbutler.settings import Settings
 
 __all__ = ["Repositories", "delegated"]
@@ -70,6 +72,7 @@ class Repositories:
         self.settings = settings
         self.index = RepositoryIndex(settings.index_uri)
         self.calibrations = CalibrationCache(settings.calibration_cache_bytes)
+        self._maps = KeptMaps()
         self._process = _Process()
         self._inherited: list[_Process] = []
 
@@ -166,7 +169,15 @@ class Repositories:
                 cache=self.calibrations,
                 declared=declared,
                 on_missing_record=self.rebuild,
+                instrument_map=self.instrument_map,
             )
+
+    def instrument_map(self, label: str, instrument: str) -> InstrumentMap | None:
+        """Return the map of an instrument: the one that the repository keeps, else the one that ships, else None.
+
+        It is read again when its file has changed.
+        """
+        return self._maps.get(self.uri(label), instrument, is_remote=self.is_remote(label))
 
     def check_writeable(self, ref: DataRef) -> None:
         """Refuse a reference whose outputs could not be written.

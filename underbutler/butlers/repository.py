@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underbutler.errors import ConflictError, UsageError
+from underbutler.instruments.header_values import filter_name
 from underbutler.instruments.instrument_map import InstrumentMap, shipped_maps
 
 from .index import RepositoryIndex
@@ -24,7 +25,14 @@ if TYPE_CHECKING:
 
     from underbutler.settings import Settings
 
-__all__ = ["create_repository", "keep_map", "register_instrument", "repository_maps", "upgrade_config"]
+__all__ = [
+    "create_repository",
+    "keep_map",
+    "kept_map_file",
+    "register_instrument",
+    "repository_maps",
+    "upgrade_config",
+]
 
 RAW = "raw"
 RAW_DIMENSIONS = ("instrument", "detector", "exposure")
@@ -115,7 +123,8 @@ def register_instrument(butler: Butler, instrument: InstrumentMap) -> None:
             registry.syncDimensionData("detector", record)
         for physical_filter in ("unknown", *instrument.observation.bands):
             band = instrument.band(physical_filter)
-            registry.syncDimensionData("physical_filter", {"instrument": name, "name": physical_filter, "band": band})
+            record = {"instrument": name, "name": filter_name(physical_filter), "band": band}
+            registry.syncDimensionData("physical_filter", record)
     except ConflictingDefinitionError as error:
         raise ConflictError(
             f"The repository knows the instrument {name!r} with other detectors or filters than this map says: {error} "
@@ -164,9 +173,13 @@ def keep_map(root: str, instrument: InstrumentMap) -> None:
     """Keep an instrument map with a repository, so that a later ingest need not be given it."""
     import json
 
-    folder = _maps_folder(root)
-    folder.mkdir()
-    _write(folder.join(f"{instrument.name}.json"), json.dumps(instrument.to_json(), indent=1))
+    _maps_folder(root).mkdir()
+    _write(kept_map_file(root, instrument.name), json.dumps(instrument.to_json(), indent=1))
+
+
+def kept_map_file(root: str, name: str) -> ResourcePath:
+    """Return the file in which a repository keeps the map of an instrument, if it was given one."""
+    return _maps_folder(root).join(f"{name}.json")
 
 
 def repository_maps(root: str) -> list[InstrumentMap]:

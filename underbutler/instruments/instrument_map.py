@@ -18,6 +18,7 @@ from pydantic import Field, JsonValue, ValidationError, field_validator
 
 from underbutler.errors import UsageError, suggest
 
+from .frame_rules import Amplifier, Constants, Extensions, FrameRule
 from .keywords import Keyword, Table
 
 __all__ = ["InstrumentMap", "choose_map", "load_instrument_map", "parse_instrument_map", "shipped_maps"]
@@ -94,18 +95,6 @@ class ObservationRule(Table):
         return {key.lower(): kind for key, kind in value.items()}
 
 
-class FrameRule(Table):
-    """Keywords that a reduction needs."""
-
-    gain: Keyword | None = None
-    read_noise: Keyword | None = None
-    overscan: Keyword | None = None
-    trim: Keyword | None = None
-    saturation: Keyword | None = None
-    required: tuple[Keyword, ...] = ()
-    """Keywords without which a frame is not ingested."""
-
-
 class SetupRule(Table):
     """Keywords of what a master has to share with a frame. A card that a frame lacks is not compared."""
 
@@ -148,6 +137,12 @@ class InstrumentMap(Table):
     """Keywords by which masters are chosen."""
     defaults: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
     """Configuration of tasks for this instrument, by the task's name: ``[defaults.processCcd]``, ``doBias = false``."""
+    constants: Constants = Constants()
+    """What headers do not say."""
+    amplifiers: tuple[Amplifier, ...] = ()
+    """Amplifiers of a detector that has several."""
+    extensions: Extensions | None = None
+    """What the images of a file are that has several."""
 
     @property
     def raw_collection(self) -> str:

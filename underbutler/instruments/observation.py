@@ -5,20 +5,31 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from underbutler.clock import tai_milliseconds
 from underbutler.errors import UsageError
 
-from .instrument_map import InstrumentMap
+from .extensions import detector_of
+from .header_values import angle_deg, begin_of, filter_name, next_second, text_of, utc_id, value_of
+from .instrument_map import ExposureRule, InstrumentMap
 
 if TYPE_CHECKING:
     from astropy.time import Time
 
-__all__ = ["Observation", "read_observation"]
+__all__ = ["Observation", "next_second", "read_observation"]
 
 _LARGEST_ID = 2**63 - 1
+
+OTHER_BEGINS = ("DATE-BEG", "MJD-BEG", "MJD-OBS")
+"""Keywords of the FITS standard that say the begin where the map's has no value."""
+
+OTHER_TIMES = ("TIME-OBS", "UT", "UTC", "UTSTART")
+"""Keywords of the UTC time of day that are read beside a bare date where the map names none."""
+
+SCALES = ("utc", "tai", "tt")
+"""Values of TIMESYS that are heeded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +76,9 @@ class Observation:
     dec: float | None
 
 
-def read_observation(header: Mapping[str, Any], stem: str, instrument: InstrumentMap) -> Observation:
+def read_observation(
+    header: Mapping[str, Any], stem: str, instrument: InstrumentMap, extension: str = ""
+) -> Observation:
     """Read a header through a map.
 
     Parameters
@@ -76,6 +89,8 @@ def read_observation(header: Mapping[str, Any], stem: str, instrument: Instrumen
         File name without folder and extension.
     instrument
         The map.
+    extension
+        EXTNAME of the image, of a file that has several detectors.
 
     Raises
     ------
@@ -85,40 +100,32 @@ def read_observation(header: Mapping[str, Any], stem: str, instrument: Instrumen
     _require(header, instrument)
     begin = _begin(header, instrument)
     exposure, is_counted = _exposure(header, stem, instrument, begin)
-    physical_filter = _text(header, instrument.observation.filter, 32) or "unknown"
+    whole_filter = text_of(header, instrument.observation.filter) or "unknown"
+    physical_filter = filter_name(whole_filter)
     return Observation(
         instrument=instrument.name,
-        detector=_detector(header, instrument),
+        detector=detector_of(header, instrument, extension),
         exposure=exposure,
         is_counted=is_counted,
         stem=stem,
         physical_filter=physical_filter,
-        band=instrument.band(physical_filter),
+        band=_band(instrument, whole_filter, physical_filter),
         day_obs=_day_obs(begin, instrument),
         begin=begin,
         seconds=_seconds(header, instrument),
         observation_type=_observation_type(header, instrument),
-        target=_text(header, instrument.observation.target, 64) or None,
-        ra=_angle(header, instrument.observation.ra, "hourangle"),
-        dec=_angle(header, instrument.observation.dec, "deg"),
+        target=text_of(header, instrument.observation.target)[:64] or None,
+        ra=angle_deg(value_of(header, instrument.observation.ra), hours=True),
+        dec=angle_deg(value_of(header, instrument.observation.dec), hours=False, largest=90.0),
     )
-
-
-def utc_id(begin: Time) -> int:
-    """Return the UTC begin as ``yyyymmddHHMMSS``, the second it falls into."""
-    return int(begin.utc.strftime("%Y%m%d%H%M%S"))
-
-
-def next_second(exposure: int) -> int:
-    """Return the id one second after a UTC id."""
-    instant = datetime.strptime(str(exposure), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
-    return int((instant + timedelta(seconds=1)).strftime("%Y%m%d%H%M%S"))
 
 
 def _require(header: Mapping[str, Any], instrument: InstrumentMap) -> None:
     rule = instrument.exposure
-    needed = [rule.date, rule.time, rule.seconds, instrument.detector.keyword, *instrument.frame.required]
-    missing = [keyword for keyword in dict.fromkeys(needed) if keyword is not None and keyword not in header]
+    has_begin = any(value_of(header, word) is not None for word in OTHER_BEGINS)
+    begin = [] if has_begin and value_of(header, rule.date) is None else [rule.date, rule.time]
+    needed = [*begin, rule.seconds, instrument.detector.keyword, *instrument.frame.required]
+    missing = [one for one in dict.fromkeys(needed) if one is not None and value_of(header, one) is None]
     if missing:
         raise UsageError(
             f"The header lacks {', '.join(missing)}, which the map of {instrument.name} needs. Add the keywords to the "
@@ -128,21 +135,36 @@ def _require(header: Mapping[str, Any], instrument: InstrumentMap) -> None:
 
 
 def _begin(header: Mapping[str, Any], instrument: InstrumentMap) -> Time:
-    from astropy.time import Time
-
-    rule = instrument.exposure
-    date = str(header[rule.date]).strip()
-    text = f"{date[:10]}T{str(header[rule.time]).strip()}" if rule.time else date
+    keyword, day, clock = _begin_cards(header, instrument.exposure)
+    scale = text_of(header, "TIMESYS").lower()
     try:
-        return Time(text.rstrip("Z"), format="isot", scale="utc")
+        return begin_of(day, clock, scale if scale in SCALES else "utc")
     except ValueError as error:
-        names = rule.date if rule.time is None else f"{rule.date} and {rule.time}"
-        raise UsageError(f"{names} say {text!r}, which is not a UTC date and time (2013-07-13T00:57:33).") from error
+        said = " ".join(str(one) for one in (day, clock) if one is not None)
+        raise UsageError(
+            f"{keyword} say{'s' if ' and ' not in keyword else ''} {said!r}, which is not a UTC date and time "
+            "(2013-07-13T00:57:33)."
+        ) from error
+
+
+def _begin_cards(header: Mapping[str, Any], rule: ExposureRule) -> tuple[str, Any, Any]:
+    """Return the keywords of the begin, for errors, and the values of its date and its time of day."""
+    day = value_of(header, rule.date)
+    if day is None:
+        other = next((word for word in OTHER_BEGINS if value_of(header, word) is not None), rule.date)
+        return other, value_of(header, other), None
+    if rule.time is not None:
+        return f"{rule.date} and {rule.time}", day, value_of(header, rule.time)
+    if isinstance(day, str) and len(day.strip()) <= len("yyyy-mm-dd"):
+        word = next((word for word in OTHER_TIMES if value_of(header, word) is not None), None)
+        if word is not None:
+            return f"{rule.date} and {word}", day, value_of(header, word)
+    return rule.date, day, None
 
 
 def _exposure(header: Mapping[str, Any], stem: str, instrument: InstrumentMap, begin: Time) -> tuple[int, bool]:
     rule = instrument.exposure
-    if rule.id is not None and rule.id in header:
+    if rule.id is not None and value_of(header, rule.id) is not None:
         return _identity(header[rule.id], rule.id), True
     if rule.file_name is not None:
         found = re.search(rule.file_name, stem)
@@ -161,23 +183,6 @@ def _identity(value: object, source: str) -> int:
     return number
 
 
-def _detector(header: Mapping[str, Any], instrument: InstrumentMap) -> int:
-    keyword = instrument.detector.keyword
-    if keyword is None:
-        return instrument.detectors[0].id
-    value = header[keyword]
-    by_name = {one.name: one.id for one in instrument.detectors}
-    if isinstance(value, str) and value.strip() in by_name:
-        return by_name[value.strip()]
-    try:
-        number = int(value) if not isinstance(value, bool) else -1
-    except (TypeError, ValueError):
-        number = -1
-    if number < 0:
-        raise UsageError(f"{keyword} says {value!r}, which is not a detector. Known: {by_name}, or a number from 0.")
-    return number
-
-
 def _seconds(header: Mapping[str, Any], instrument: InstrumentMap) -> float:
     keyword = instrument.exposure.seconds
     try:
@@ -191,7 +196,7 @@ def _seconds(header: Mapping[str, Any], instrument: InstrumentMap) -> float:
 
 def _observation_type(header: Mapping[str, Any], instrument: InstrumentMap) -> str:
     rule = instrument.observation
-    value = str(header.get(rule.type, "")).strip()
+    value = text_of(header, rule.type)
     kind = rule.types.get(value.lower(), rule.other_types)
     if kind is None:
         raise UsageError(
@@ -201,22 +206,11 @@ def _observation_type(header: Mapping[str, Any], instrument: InstrumentMap) -> s
     return kind
 
 
+def _band(instrument: InstrumentMap, whole_filter: str, physical_filter: str) -> str:
+    """Return the band of a filter, which a map may name whole or shortened."""
+    names = [name for name in (whole_filter, physical_filter) if name in instrument.observation.bands]
+    return instrument.band(names[0] if names else physical_filter)
+
+
 def _day_obs(begin: Time, instrument: InstrumentMap) -> int:
     return int((tai_milliseconds(begin) - timedelta(hours=instrument.site_offset_hours)).strftime("%Y%m%d"))
-
-
-def _text(header: Mapping[str, Any], keyword: str | None, longest: int) -> str:
-    return "" if keyword is None else str(header.get(keyword, "")).strip()[:longest]
-
-
-def _angle(header: Mapping[str, Any], keyword: str | None, unit_of_text: str) -> float | None:
-    """Return an angle in degrees: numbers are degrees, texts are sexagesimal."""
-    from astropy.coordinates import Angle
-
-    value = None if keyword is None else header.get(keyword)
-    if value is None or isinstance(value, bool) or str(value).strip() == "":
-        return None
-    try:
-        return float(Angle(str(value), unit_of_text).deg) if isinstance(value, str) else float(value)
-    except ValueError:
-        return None

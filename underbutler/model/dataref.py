@@ -168,6 +168,10 @@ class DataRef:
         """Return references of all existing data IDs that are finer by the dimension `level`, sorted."""
         raise self._unbound("sub_items")
 
+    def instrument_map(self) -> Any:
+        """Return how raw headers of the reference's instrument are read, None if nothing says it."""
+        raise self._unbound("instrument_map")
+
     def getButler(self) -> Any:
         """Return the butler that the reference is bound to."""
         raise self._unbound("getButler")
