@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .pipe import CmdLineTask as CmdLineTask
     from .pipe import DatasetSpec as DatasetSpec
     from .pipe import Struct as Struct
+    from .pipe import Task as Task
     from .pipe import TaskError as TaskError
     from .pipe import TaskRunner as TaskRunner
 
@@ -28,6 +29,7 @@ _HOME_OF = {
     "DataRef": ".model.dataref",
     "DatasetSpec": ".pipe",
     "Struct": ".pipe",
+    "Task": ".pipe",
     "TaskError": ".pipe",
     "TaskRunner": ".pipe",
 }

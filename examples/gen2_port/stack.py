@@ -3,7 +3,7 @@
 import lsst.pex.config as pexConfig
 import numpy as np
 
-from underbutler import CmdLineTask, DatasetSpec, Struct, TaskRunner
+from underbutler import CmdLineTask, DatasetSpec, TaskRunner
 
 
 class StackConfig(pexConfig.Config):
@@ -11,20 +11,14 @@ class StackConfig(pexConfig.Config):
 
 
 class StackRunner(TaskRunner):
-    """Case 2: the elements of the list are whatever `__call__` takes."""
+    """A target is all exposures of one detector, with what `runDataRef` takes beside them."""
 
     @staticmethod
     def getTargetList(parsedCmd, **kwargs):
         byDetector = {}
         for ref in parsedCmd.id.refList:
             byDetector.setdefault(ref.dataId["detector"], []).append(ref)
-        return list(byDetector.values())
-
-    def __call__(self, refList):
-        task = self.makeTask()
-        result = task.runDataRef(refList)
-        task.writeMetadata(refList[0])
-        return Struct(exitStatus=0, result=result)
+        return [(refList, kwargs) for refList in byDetector.values()]
 
 
 class StackTask(CmdLineTask):

@@ -35,7 +35,12 @@ def install_tasks(folder: Path) -> None:
     install(
         folder,
         "one_target_tasks",
-        {"onePicture": "PictureTask", "oneTableTask": "TableTask", "oneNothing": "NothingTask"},
+        {
+            "onePicture": "PictureTask",
+            "oneTableTask": "TableTask",
+            "oneNothing": "NothingTask",
+            "oneTogether": "TogetherTask",
+        },
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
@@ -13,13 +13,24 @@ from underbutler.errors import MessageError, UsageError
 if TYPE_CHECKING:
     pass
 
-__all__ = ["MESSAGE_VERSION", "READABLE_VERSIONS", "DataId", "DataIdValue", "DataRef"]
+__all__ = [
+    "MESSAGE_VERSION",
+    "READABLE_VERSIONS",
+    "DataId",
+    "DataIdValue",
+    "DataRef",
+    "human_data_id",
+    "human_data_ids",
+]
 
 DataIdValue: TypeAlias = int | str
 DataId: TypeAlias = Mapping[str, DataIdValue]
 
 MESSAGE_VERSION = 1
 """Version of the message that is written. Raised by whatever a worker of the release before would misread."""
+
+_SHOWN_VALUES = 3
+"""So many values of one dimension are named; of more their bounds and number."""
 
 READABLE_VERSIONS = frozenset(range(max(1, MESSAGE_VERSION - 1), MESSAGE_VERSION + 1))
 """Versions that a worker of this release reads: the current one and, from version 2 on, the one before it.
@@ -201,6 +212,25 @@ def human_data_id(data_id: DataId) -> str:
     keys = [key for key in data_id if key != "instrument"]
     keys += [key for key in data_id if key == "instrument"]
     return " ".join(f"{key}={data_id[key]!r}" for key in keys)
+
+
+def human_data_ids(data_ids: Sequence[DataId]) -> str:
+    """Return several data IDs in words: what they share as it is, and of what differs the values or their bounds."""
+    if len(data_ids) == 1:
+        return human_data_id(data_ids[0])
+    keys = list(dict.fromkeys(key for data_id in data_ids for key in data_id))
+    keys.sort(key=lambda key: key == "instrument")
+    return " ".join(f"{key}={_human_values([data_id[key] for data_id in data_ids if key in data_id])}" for key in keys)
+
+
+def _human_values(values: Sequence[DataIdValue]) -> str:
+    distinct = list(dict.fromkeys(values))
+    if len(distinct) == 1:
+        return repr(distinct[0])
+    if len(distinct) <= _SHOWN_VALUES:
+        return "^".join(map(str, distinct))
+    ordered = sorted(distinct, key=lambda value: (isinstance(value, str), value))
+    return f"{ordered[0]}..{ordered[-1]} ({len(distinct)} values)"
 
 
 def _text(document: Mapping[str, object], key: str) -> str:

@@ -1,7 +1,8 @@
 """The message of one target: Celery args and our one header, both JSON.
 
 A target of the usual kind is a pair ``(dataRef, kwargs)`` and travels as two Celery args; a task runner of one's own
-may make any element of JSON and tagged values, which travels as one. No pickle, no import path, no token is ever in it.
+may make any element of JSON and tagged values, such as a list of references or ``(refs, kwargs)``, which travels as
+one. No pickle, no import path, no token is ever in it.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ import json
 import math
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 from underbutler.errors import MessageError, UsageError
 
-from .dataref import MESSAGE_VERSION, READABLE_VERSIONS, DataRef, human_data_id
+from .dataref import MESSAGE_VERSION, READABLE_VERSIONS, DataRef, human_data_id, human_data_ids
 
 __all__ = [
     "HEADER",
@@ -29,6 +30,7 @@ __all__ = [
     "decode_value",
     "digest_of",
     "encode_value",
+    "has_kwargs",
 ]
 
 HEADER = "underbutler"
@@ -177,13 +179,19 @@ def decode_element(args: object) -> Element:
     raise MessageError("A target has one or two args: a data reference and kwargs, or one element.")
 
 
+def has_kwargs(element: Element) -> bool:
+    """Tell whether an element is a pair whose second part are keyword arguments."""
+    return isinstance(element, tuple) and len(element) == 2 and isinstance(element[1], dict)
+
+
 def describe(args: tuple[Any, ...]) -> tuple[str, str]:
-    """Return short human texts of encoded args: the data ID, and the keyword arguments."""
+    """Return short human texts of encoded args: the data ID or what several share, and the keyword arguments."""
     match args:
-        case ({"data_id": data_id}, kwargs):
-            words = " ".join(f"{key}={_short(value)}" for key, value in kwargs.items())
-            return human_data_id(data_id), words
-    return _short(args[0] if args else ""), ""
+        case ({"data_id": data_id}, dict() as kwargs):
+            return human_data_id(data_id), _words(kwargs)
+        case ({"$tuple": [one, dict() as kwargs]},) if not any(str(key).startswith("$") for key in kwargs):
+            return _named(one), _words(kwargs)
+    return _named(args[0] if args else ""), ""
 
 
 def digest_of(task: str, args: tuple[Any, ...], config: str) -> str:
@@ -202,7 +210,7 @@ def now_s() -> float:
 
 
 def encode_value(value: object, where: str = "value") -> Any:
-    """Encode a value as JSON; references, times and dataset UUIDs become tagged objects.
+    """Encode a value as JSON; references, times, dataset UUIDs and tuples become tagged objects.
 
     Raises
     ------
@@ -219,6 +227,8 @@ def encode_value(value: object, where: str = "value") -> Any:
         raise UsageError(f"{where} is {value!r}, which JSON does not know. Send None, or a text.", where=where)
     if type(value) is list:
         return [encode_value(item, f"{where}[{index}]") for index, item in enumerate(value)]
+    if type(value) is tuple:
+        return {_TUPLE: [encode_value(item, f"{where}[{index}]") for index, item in enumerate(value)]}
     if type(value) is dict:
         return {_key(key, where): encode_value(item, f"{where}.{key}") for key, item in value.items()}
     for tag, (matches, encode, _) in _TAGS.items():
@@ -226,7 +236,7 @@ def encode_value(value: object, where: str = "value") -> Any:
             return {tag: encode(value)}
     raise UsageError(
         f"{where} is a {type(value).__module__}.{type(value).__qualname__}, which a message cannot carry. Allowed: "
-        "None, bool, int, float, str, list, dict, DataRef, uuid.UUID, astropy.time.Time.",
+        "None, bool, int, float, str, list, tuple, dict, DataRef, uuid.UUID, astropy.time.Time.",
         where=where,
     )
 
@@ -286,12 +296,42 @@ def _decode_time(value: Any) -> Any:
     return Time(jd1, jd2, format="jd", scale=value["scale"])
 
 
+def _decode_tuple(value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        raise TypeError(f"a tuple is a list, not {value!r}")
+    return tuple(decode_value(item) for item in value)
+
+
+_TUPLE = "$tuple"
 _Tag: TypeAlias = tuple[Callable[[Any], bool], Callable[[Any], Any], Callable[[Any], Any]]
 _TAGS: dict[str, _Tag] = {
     "$ref": (lambda value: isinstance(value, DataRef), lambda value: value.to_json(), DataRef.from_json),
     "$dataset": (lambda value: isinstance(value, uuid.UUID), str, uuid.UUID),
     "$time": (_is_time, _encode_time, _decode_time),
+    _TUPLE: (lambda value: type(value) is tuple, list, _decode_tuple),
 }
+
+
+def _named(value: object) -> str:
+    """Return an encoded value in words: by the data IDs of its references, if it has any."""
+    data_ids = list(_data_ids(value))
+    return human_data_ids(data_ids) if data_ids else _short(value)
+
+
+def _words(kwargs: Mapping[str, Any]) -> str:
+    return " ".join(f"{key}={_named(value)}" for key, value in kwargs.items())
+
+
+def _data_ids(value: object) -> Iterator[Mapping[str, Any]]:
+    """Return the data IDs of all references in an encoded value, in order."""
+    if isinstance(value, Mapping):
+        if "$ref" in value:
+            yield value["$ref"]["data_id"]
+        else:
+            value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _data_ids(item)
 
 
 def _short(value: object, limit: int = 60) -> str:

@@ -12,6 +12,7 @@ from underbutler.lazy import lazy_names
 if TYPE_CHECKING:
     from lsst.pipe.base import NoWorkFound as NoWorkFound
     from lsst.pipe.base import Struct as Struct
+    from lsst.pipe.base import Task as Task
     from lsst.pipe.base import TaskError as TaskError
 
     from .cmdline_task import CmdLineTask as CmdLineTask
@@ -45,6 +46,7 @@ _HOME_OF = {
     "DatasetSpec": ".datasets",
     "NoWorkFound": "lsst.pipe.base",
     "Struct": "lsst.pipe.base",
+    "Task": "lsst.pipe.base",
     "TaskEntry": ".registry",
     "TaskError": "lsst.pipe.base",
     "TaskRunner": ".task_runner",

@@ -6,14 +6,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from underbutler.model.dataref import DataRef
+from underbutler.model.dataref import DataRef, human_data_ids
+from underbutler.model.message import has_kwargs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from underbutler.butlers import BoundDataRef, PutJournal, Repositories
 
-__all__ = ["bound_element", "moved_element", "plain_element", "references"]
+__all__ = ["bound_element", "first_reference", "moved_element", "name_of", "plain_element", "references"]
 
 
 @contextmanager
@@ -51,6 +52,20 @@ def bound_element(
             return first[place].beside(ref)
 
         yield _mapped(element, bound)
+
+
+def first_reference(element: Any) -> Any:
+    """Return the reference of a target, or the first of several: what is written once for all of them is put there."""
+    while type(element) in (list, tuple) and element:
+        element = element[0]
+    return element
+
+
+def name_of(element: Any) -> str:
+    """Return a target in words: the data ID of its reference, or what several references share."""
+    named = element[0] if has_kwargs(element) else element
+    refs = list(references(named))
+    return human_data_ids([ref.data_id for ref in refs]) if refs else str(named)
 
 
 def references(element: Any) -> Iterator[DataRef]:

@@ -11,6 +11,7 @@ from lsst.pipe.base import Struct, Task
 from underbutler.errors import UnderbutlerError
 from underbutler.redaction import redacted
 
+from .binding import first_reference, name_of
 from .config.job_config import config_json, differences
 from .datasets import DatasetSpec
 from .gen2_metadata import speak_gen2
@@ -211,17 +212,26 @@ class CmdLineTask(Task):
         )
 
     def writeMetadata(self, dataRef: Any) -> None:
-        """Put the metadata of the task and its subtasks; a failure is a warning and leaves the target as it is."""
+        """Put the metadata of the task and its subtasks; a failure is a warning and leaves the target as it is.
+
+        Parameters
+        ----------
+        dataRef
+            Where they are put. Of a list of references it is the first, which is said.
+        """
         name = self._getMetadataName()
         if name is None:
             return
+        first = first_reference(dataRef)
         try:
-            dataRef.put(self.getFullMetadata(), name)
+            first.put(self.getFullMetadata(), name)
+            if first is not dataRef:
+                self.log.info("Metadata %s of %s is written once, for %s.", name, name_of(dataRef), first)
         except Exception as error:  # the science is done, or its own error is the one to tell
             self.log.warning(
                 "Metadata %s of %s is not written: %s: %s",
                 name,
-                dataRef,
+                name_of(dataRef),
                 type(error).__name__,
                 error,
                 exc_info=not isinstance(error, UnderbutlerError),

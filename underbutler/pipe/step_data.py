@@ -10,7 +10,7 @@ from underbutler.butlers.bound import bind
 from underbutler.butlers.data_ids import Range, cast_data_id, find_data_ids
 from underbutler.errors import MessageError, UnknownNameError, UsageError
 from underbutler.model.dataref import DataRef, human_data_id
-from underbutler.model.message import decode_element, decode_value
+from underbutler.model.message import decode_element, decode_value, has_kwargs
 
 from .binding import moved_element, references
 from .ids.id_values import parse_words
@@ -128,7 +128,7 @@ def _edited(element: Any, target: RequestTarget, index: int, task: str) -> Any:
     """Return a recorded element, with other keyword arguments if the request says so."""
     if target.kwargs is None:
         return element
-    if not isinstance(element, tuple):
+    if not has_kwargs(element):
         raise UsageError(
             f"Target {index} of {task} is one element of its runner's own kind and has no keyword arguments to edit. "
             "Replay it as it is, or submit anew.",

@@ -17,7 +17,7 @@ from underbutler.errors import FatalError, FencedOutError, TransientError, Under
 from underbutler.model.dataref import DataRef
 from underbutler.telemetry.logs import bound
 
-from .binding import bound_element, plain_element
+from .binding import bound_element, first_reference, name_of, plain_element
 from .job_types import declared_types, metadata_name
 from .precall import Written, prepare_run, undo
 from .process_farm import Died, Raised, work_through
@@ -37,9 +37,10 @@ __all__ = ["ButlerInitializedTaskRunner", "TaskRunner"]
 class TaskRunner:
     """Runs a `CmdLineTask` on the targets of a parsed command.
 
-    Two ways to extend it. **Case 1**: `runDataRef` takes a reference and more arguments: override `getTargetList` and
-    return them as kwargs, most simply by calling this one's with keyword arguments. **Case 2**: anything else: override
-    `getTargetList` and `__call__`; an element of the list is then whatever `__call__` takes.
+    Two ways to extend it. **Case 1**: `runDataRef` takes a reference, or a list of them, and more arguments: override
+    `getTargetList` and return pairs ``(ref, kwargs)`` or ``(refs, kwargs)``, most simply by calling this one's with
+    keyword arguments. **Case 2**: anything else: override `getTargetList` and `__call__`; an element of the list is
+    then whatever `__call__` takes.
 
     Parameters
     ----------
@@ -192,7 +193,7 @@ class TaskRunner:
         Parameters
         ----------
         args
-            A pair of data reference and keyword arguments.
+            A pair of data reference, or a list of them, and keyword arguments.
 
         Returns
         -------
@@ -208,7 +209,7 @@ class TaskRunner:
             after a `TransientError`, which is tried again: see `writeLastMetadata`, and after a `FencedOutError`.
         """
         dataRef, kwargs = args
-        with bound(dataRef=str(dataRef)):
+        with bound(dataRef=name_of(dataRef)):
             return self._run_target(args, dataRef, kwargs)
 
     def runTask(self, task: Any, dataRef: Any, kwargs: Mapping[str, Any]) -> Any:
@@ -219,7 +220,7 @@ class TaskRunner:
         """Write the metadata of a target that ended with a `TransientError` and is not tried again."""
         name = metadata_name(self.TaskClass, self.config)
         if name is not None and self.lastMetadata is not None:
-            dataRef.put(self.lastMetadata, name)
+            first_reference(dataRef).put(self.lastMetadata, name)
 
     def _targets_or_undo(self, parsedCmd: argparse.Namespace) -> list[Any]:
         """Return the targets; if there are none, or they cannot be told, what precall wrote is removed."""
@@ -261,9 +262,9 @@ class TaskRunner:
 
     def _tell(self, error: BaseException, dataRef: Any) -> None:
         if isinstance(error, NoWorkFound):
-            self.log.info("No work on %s: %s", dataRef, error)
+            self.log.info("No work on %s: %s", name_of(dataRef), error)
         else:
-            self.log.critical("Failed on %s: %s", dataRef, _told(error))
+            self.log.critical("Failed on %s: %s", name_of(dataRef), _told(error))
 
     def _run_here(self, target: Any, repositories: Repositories | None) -> Any:
         """Call this runner on one target, bound; an error of `__call__` or of binding fails this target alone."""
@@ -275,7 +276,7 @@ class TaskRunner:
         except (NoWorkFound, Exception) as error:
             if self.doRaise:
                 raise
-            self._tell(error, _first(target))
+            self._tell(error, target)
             return self._struct(None, _first(target), None, error)
 
     def _run_in_processes(
@@ -288,7 +289,7 @@ class TaskRunner:
             if isinstance(result, Raised) and self.doRaise:
                 raise result.error
             if isinstance(result, Raised):
-                self._tell(result.error, _first(targets[index]))
+                self._tell(result.error, targets[index])
             elif isinstance(result, Died):
                 self._mourn(targets[index], result)
             progress.count()
@@ -304,7 +305,7 @@ class TaskRunner:
         return [Struct(exitStatus=1) if isinstance(result, Died | Raised) else result for result in results]
 
     def _mourn(self, target: Any, died: Died) -> None:
-        text = f"Failed on {_first(target)}: {died.reason}. Run this target alone, with -j 1, to see more."
+        text = f"Failed on {name_of(target)}: {died.reason}. Run this target alone, with -j 1, to see more."
         if self.doRaise:
             raise FatalError(text)
         self.log.critical(text)
@@ -324,18 +325,17 @@ class ButlerInitializedTaskRunner(TaskRunner):
         if parsedCmd is not None:
             butler = parsedCmd.butler
         elif args is not None:
-            dataRef, _ = args
-            butler = _first_reference(dataRef).getButler()
+            butler = _bound_reference(args).getButler()
         else:
             raise RuntimeError("makeTask needs a butler: give it parsedCmd, or args with a data reference.")
         return self.TaskClass(config=self.config, log=self.log, butler=butler)
 
 
-def _first_reference(dataRef: Any) -> DataRef:
-    """Return the reference, or the first of a list of references."""
-    reference = _first(dataRef)
+def _bound_reference(args: Any) -> DataRef:
+    """Return the reference of a target, or the first of several."""
+    reference = first_reference(args)
     if not hasattr(reference, "getButler"):
-        raise UsageError(f"makeTask needs a data reference that is bound to a butler, not {dataRef!r}.")
+        raise UsageError(f"makeTask needs a data reference that is bound to a butler, not {reference!r}.")
     found: DataRef = reference
     return found
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from underbutler.butlers.repositories import delegated
 from underbutler.errors import UsageError
-from underbutler.model.dataref import DataRef
 from underbutler.model.identity import new_id
-from underbutler.model.message import Element, describe, digest_of, encode_element
+from underbutler.model.message import Element, describe, digest_of, encode_element, has_kwargs
+from underbutler.pipe.binding import references
 from underbutler.records import NewTarget
 
 if TYPE_CHECKING:
     from underbutler.butlers import Repositories
+    from underbutler.model.dataref import DataRef
     from underbutler.pipe import TaskRunner
     from underbutler.pipe.checking import Identity
     from underbutler.pipe.job_command import JobCommand, LocalOptions
@@ -190,26 +191,27 @@ def new_target(task: str, element: Element, config_digest: str) -> NewTarget:
     Raises
     ------
     UsageError
-        If a message cannot carry it.
+        If a message cannot carry it, or it holds no reference.
     """
     args = encode_element(element)
     argsrepr, kwargsrepr = describe(args)
+    refs = list(references(element[0] if has_kwargs(element) else element))
+    if not refs:
+        raise UsageError(
+            f"A target of {task} holds no data reference: {argsrepr}. Nothing says which repository it is about; have "
+            "getTargetList return references, or pairs (ref, kwargs)."
+        )
     return NewTarget(
         id=new_id(),
         args=list(args),
         digest=digest_of(task, args, config_digest),
-        data_id=_data_id(element),
+        data_id=_shared_data_id(refs),
         argsrepr=argsrepr,
         kwargsrepr=kwargsrepr,
     )
 
 
-def _data_id(element: Element) -> dict[str, int | str]:
-    """Return the data ID of a target: that of its reference, or what all references of its list share."""
-    match element:
-        case (DataRef() as ref, _):
-            return ref.dataId
-        case [DataRef() as first, *rest]:
-            others = [ref.data_id for ref in rest if isinstance(ref, DataRef)]
-            return {key: value for key, value in first.data_id.items() if all(o.get(key) == value for o in others)}
-    return {}
+def _shared_data_id(refs: Sequence[DataRef]) -> dict[str, int | str]:
+    """Return the data ID of a reference, or what all of several share."""
+    first, *others = refs
+    return {key: value for key, value in first.data_id.items() if all(o.data_id.get(key) == value for o in others)}

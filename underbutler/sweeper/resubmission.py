@@ -17,7 +17,7 @@ from underbutler.broker import send_to_every_queue, translate_broker_errors
 from underbutler.butlers.repositories import delegated
 from underbutler.errors import TokenExpiredError, TransientError, UsageError
 from underbutler.model.identity import short_id
-from underbutler.model.message import decode_element
+from underbutler.model.message import decode_element, has_kwargs
 from underbutler.pipe.config.overrides import split_word
 from underbutler.pipe.request import JobRequest
 from underbutler.submission.preparing import Prepared, prepare_request
@@ -275,7 +275,7 @@ def request_again(
 
 def _kwargs(target: TargetRow, kwargs: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """Return the kwargs that replace those of a target, which has to have some."""
-    if kwargs is not None and not isinstance(decode_element(target.args), tuple):
+    if kwargs is not None and not has_kwargs(decode_element(target.args)):
         raise UsageError(
             f"Target {short_id(target.id)} of {target.task} is one element of its runner's own kind and has no keyword "
             "arguments to edit. Replay it as it is, or submit anew.",

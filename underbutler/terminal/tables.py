@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
+from underbutler.model.dataref import human_data_id
 from underbutler.model.identity import short_id
 from underbutler.model.job import Phase, TargetState
 from underbutler.model.status import status_of
@@ -84,7 +85,12 @@ def targets_table(
         Show the last characters of each target's id.
     """
     rows = list(targets)
-    keys = list(dict.fromkeys(key for row in rows for key in row.data_id))
+    are_lists = [_is_of_several(row) for row in rows]
+    keys = list(
+        dict.fromkeys(
+            key for row, of_several in zip(rows, are_lists, strict=True) for key in row.data_id if not of_several
+        )
+    )
     keys = [key for key in ("instrument", "exposure", "detector") if key in keys] + [
         key for key in keys if key not in {"instrument", "exposure", "detector"}
     ]
@@ -94,6 +100,8 @@ def targets_table(
     table.title, table.title_justify = title, "left"
     for key in (*(["target"] if ids else []), *keys):
         table.add_column(key, no_wrap=True, overflow="fold")
+    if any(are_lists):
+        table.add_column("references", overflow="fold")
     table.add_column("state", no_wrap=True)
     for name in scalars:
         table.add_column(HEADINGS.get(name, name), justify="right")
@@ -101,13 +109,20 @@ def targets_table(
     reasons = [_reason(row) for row in rows]
     if any(reasons):
         table.add_column("reason", overflow="fold")
-    for row, reason in zip(rows, reasons, strict=True):
+    for row, reason, of_several in zip(rows, reasons, are_lists, strict=True):
         values = row.scalars or {}
         cells = ([short_id(row.id)] if ids else []) + [str(row.data_id.get(key, "")) for key in keys]
+        if any(are_lists):
+            cells.append(row.argsrepr if of_several else "")
         measured = [_number(values.get(name)) for name in scalars]
         told = [reason] if any(reasons) else []
         table.add_row(*cells, _styled(row.state), *measured, _number(row.seconds), *told)
     return table
+
+
+def _is_of_several(row: TargetRow) -> bool:
+    """Tell whether a target is more than one reference: then what they share does not name it."""
+    return bool(row.argsrepr) and sorted(row.argsrepr.split()) != sorted(human_data_id(row.data_id).split())
 
 
 def _reason(row: TargetRow) -> str:

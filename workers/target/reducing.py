@@ -11,6 +11,7 @@ from lsst.pipe.base import NoWorkFound
 from underbutler.butlers.translation import translate_butler_errors
 from underbutler.errors import FencedOutError, TransientError, UsageError
 from underbutler.pipe import worker_command
+from underbutler.pipe.binding import first_reference
 from underbutler.pipe.job_types import declared_types
 from underbutler.records import Outcome
 from underbutler.telemetry import tracing
@@ -124,10 +125,8 @@ def _call(runner: TaskRunner, target: Element) -> Any:
 
 def _write_last_metadata(runner: TaskRunner, target: Element) -> None:
     """Put the metadata of a target that is not tried again although a service was away: it may be away still."""
-    if not isinstance(target, tuple):
-        return
     try:
-        runner.writeLastMetadata(target[0])
+        runner.writeLastMetadata(first_reference(target))
     except FencedOutError:
         raise
     except Exception as error:  # noqa: BLE001 - what ends the target is the error that it met first

@@ -41,7 +41,7 @@ def test_its_validation_speaks_on_the_command_line(site: Repositories, capsys: p
     assert "a mean that is not written is of no use" in capsys.readouterr().err
 
 
-def test_a_runner_of_case_2_gives_its_task_lists_of_references(site: Repositories) -> None:
+def test_lists_of_references_with_kwargs_are_targets(site: Repositories) -> None:
     """Pixels are 100 × exposure + detector: the median of exposures 1, 2 and 5 is 200 + detector."""
     struct = StackTask.parseAndRun(
         ["tiny", "--id", "exposure=1^2^5", "detector=0^1"], repositories=site, doReturnResults=True

@@ -8,7 +8,7 @@ from typing import Any
 from lsst.pex.config import Config, Field
 from lsst.pipe.base import NoWorkFound, Struct
 
-from underbutler import CmdLineTask, DatasetSpec
+from underbutler import CmdLineTask, DatasetSpec, TaskRunner
 
 TABLE = DatasetSpec(dimensions=("instrument", "exposure", "detector"), storageClass="StructuredDataDict", large=False)
 PICTURE = DatasetSpec(dimensions=("instrument", "exposure", "detector"), storageClass="PngBytes", large=True)
@@ -70,3 +70,24 @@ class NothingTask(TableTask):
         """Find nothing."""
         super().runDataRef(dataRef)
         raise NoWorkFound("nothing to do here")
+
+
+class PairRunner(TaskRunner):
+    """A target is all references at once, with keyword arguments, as Gen2's coadds had it."""
+
+    @staticmethod
+    def getTargetList(parsedCmd, **kwargs):
+        """Return one target."""
+        return [(parsedCmd.id.refList, {"weights": (0.25, 0.75), **kwargs})]
+
+
+class TogetherTask(TableTask):
+    """Write one table for all references."""
+
+    _DefaultName = "oneTogether"
+    RunnerClass = PairRunner
+
+    def runDataRef(self, refList, weights):
+        """Write it for the last."""
+        self.metadata["n_references"] = len(refList)
+        refList[-1].put({"weights": list(weights), "is_tuple": isinstance(weights, tuple)}, "oneTable")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 from argparse import Namespace
 from types import SimpleNamespace
@@ -113,6 +114,21 @@ def test_a_retried_targets_metadata_waits_until_told_to_write() -> None:
     assert runner.lastMetadata["echo"]["begun"] is True
     runner.writeLastMetadata(ref)
     assert ref.stored["echo_metadata"]["echo"]["begun"] is True
+
+
+def test_a_list_of_references_stores_its_metadata_once(caplog: pytest.LogCaptureFixture) -> None:
+    refs = [Ref(1), Ref(2)]
+    with caplog.at_level(logging.INFO):
+        struct = TaskRunner(EchoTask, command(), doReturnResults=True)((refs, {"a": 1}))
+    assert (struct.exitStatus, struct.dataRef, struct.result) == (0, refs, {"a": 1})
+    assert ["echo_metadata" in ref.stored for ref in refs] == [True, False]
+    assert "is written once, for number=1" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+def test_a_list_of_references_gives_its_task_a_butler() -> None:
+    for args in (([Ref(1), Ref(2)], {}), [Ref(1), Ref(2), Ref(3)]):
+        assert ButlerInitializedTaskRunner(ButlerTask, command()).makeTask(args=args).butler == "the reference's butler"
 
 
 def test_metadata_that_cannot_be_stored_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:

@@ -20,6 +20,7 @@ def row(**changes: Any) -> SimpleNamespace:
     """Return a recorded target, as far as tables look at it."""
     fields = {
         "data_id": {"detector": 1, "exposure": 20130713005733, "instrument": "STE3"},
+        "argsrepr": "exposure=20130713005733 detector=1 instrument='STE3'",
         "state": TargetState.DONE,
         "scalars": {"n_sources": 7, "fwhm_px": 3.14159, "background_e": 163.06, "read_noise_e": 5.76, "other": 1},
         "seconds": 2.75,
@@ -37,6 +38,14 @@ def test_a_table_of_targets_fits_80_columns_and_cuts_nothing() -> None:
     for word in ("STE3", "done", "3.14", "163.06", "5.76", "2.75", "(e-)", "(px)"):
         assert word in text
     assert "…" not in text
+
+
+def test_targets_of_several_references_are_told_apart() -> None:
+    names = [f"exposure={values} detector=1 instrument='STE3'" for values in ("1^2", "3..9 (4 values)")]
+    shared = {"detector": 1, "instrument": "STE3"}
+    text = shown(targets_table([row(data_id=shared, argsrepr=name) for name in names]), 160)  # type: ignore[misc]
+    assert all(name in text for name in names)
+    assert text.count("STE3") == 2, "what they share is not said twice"
 
 
 def test_a_failed_target_gives_its_reason_and_no_measurements() -> None:

@@ -44,6 +44,21 @@ def test_the_usual_way(site: TargetSite, annex: FaultyS3, steps: dict[str, Any])
     assert site.context.jobs.read.job(job.id).phase == Phase.EXECUTING
 
 
+def test_a_list_of_references_with_kwargs_is_one_target(site: TargetSite) -> None:
+    job, (one,) = site.submitted("oneTogether")
+    assert site.run(one) is TargetState.DONE
+    row = site.target(target_of(one))
+    assert row.argsrepr.startswith("detector=0 exposure=")
+    assert "^" in row.argsrepr, "two exposures"
+    assert row.data_id == {"instrument": "SIMCAM", "detector": 0}
+    assert row.scalars == {"n_references": 2}
+    with site.context.repositories.butler(job.out, collections=[job.run]) as butler:
+        (table,) = butler.query_datasets("oneTable", collections=[job.run])
+        assert butler.get(table) == {"weights": [0.25, 0.75], "is_tuple": True}
+        (metadata,) = butler.query_datasets("oneTogether_metadata", collections=[job.run])
+        assert metadata.dataId["exposure"] < table.dataId["exposure"], "for the first reference"
+
+
 def test_a_second_delivery_of_the_message_stands_down(site: TargetSite, steps: dict[str, Any]) -> None:
     _, (one, _) = site.submitted("onePicture")
     refused: list[StandDown] = []
