@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from tasks.validity import days_covered, parse_validity, validity_text
 from underbutler import DataRef, TaskRunner
+from underbutler.butlers.many_datasets import expanded_exposures
 from underbutler.errors import UsageError
 from underbutler.model.dataref import DataIdValue, human_data_id
 
@@ -72,12 +73,10 @@ def _grouped(
 ) -> dict[Key, list[tuple[DataRef, Any]]]:
     """Return the frames of one observation type, each with its exposure's records, by the master's data ID."""
     groups: dict[Key, list[tuple[DataRef, Any]]] = defaultdict(list)
-    exposures: dict[tuple[Any, Any], Any] = {}
-    for ref in refs:
-        place = (ref.data_id["instrument"], ref.data_id["exposure"])
-        if place not in exposures:
-            exposures[place] = butler.registry.expandDataId(instrument=place[0], exposure=place[1])
-        known = exposures[place]
+    listed = list(refs)
+    exposures = expanded_exposures(butler, [(ref.data_id["instrument"], ref.data_id["exposure"]) for ref in listed])
+    for ref in listed:
+        known = exposures[ref.data_id["instrument"], ref.data_id["exposure"]]
         if known.records["exposure"].observation_type != observation_type:
             continue
         values: Mapping[str, Any] = {**dict(ref.data_id), "physical_filter": known["physical_filter"]}

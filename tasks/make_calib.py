@@ -18,12 +18,14 @@ from underbutler import ArgumentParser, CmdLineTask, DatasetSpec
 from underbutler.errors import UsageError
 
 if TYPE_CHECKING:
+    import argparse
     import uuid
 
     import numpy.typing as npt
 
     from underbutler import DataRef
     from underbutler.butlers import CcdImage
+    from underbutler.pipe.findings import Look
 
     FloatArray = npt.NDArray[np.float32]
     Where = npt.NDArray[np.bool_]
@@ -126,6 +128,13 @@ class MakeCalibTask(CmdLineTask):
         )
         parser.add_argument("--replace", action="store_true", help="take that time from masters that overlap")
         return parser
+
+    @classmethod
+    def lookBefore(cls, targets: Sequence[Any], parsedCmd: argparse.Namespace) -> Look:
+        """Look at the frames' number, files and headers, the masters that they need, and what is certified."""
+        from tasks.look.combinations import look_at_combinations
+
+        return look_at_combinations(cls.calibration, targets, parsedCmd)
 
     def runDataRef(self, dataRef: DataRef, exposures: Sequence[int], validity: str, replace: bool = False) -> Struct:
         """Make one master, put it, certify it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lsst.pex.config import Config, ConfigurableField, Field, ListField
@@ -14,6 +15,7 @@ from tasks.measure import MeasureTask
 from tasks.preview import PreviewTask
 from tasks.repair import CosmicRayTask, bridge
 from underbutler import CmdLineTask, DatasetSpec, TaskRunner
+from underbutler.butlers.many_datasets import exposure_records
 from underbutler.errors import LostDatasetError
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
     from underbutler import DataRef
     from underbutler.butlers import CcdImage
+    from underbutler.model.dataref import DataIdValue
+    from underbutler.pipe.findings import Look
 
 __all__ = ["ProcessCcdConfig", "ProcessCcdTask"]
 
@@ -62,8 +66,10 @@ class ProcessCcdRunner(TaskRunner):
         """Return the targets whose observation type is not in the config's `leaveAside`."""
         aside: Counter[str] = Counter()
         targets = []
-        for target in TaskRunner.getTargetList(parsedCmd, **kwargs):
-            kind = _observation_type(parsedCmd.butler, target[0])
+        listed = TaskRunner.getTargetList(parsedCmd, **kwargs)
+        known = exposure_records(parsedCmd.butler, [_exposure(ref) for ref, _ in listed])
+        for target in listed:
+            kind = str(known[_exposure(target[0])].observation_type)
             if kind in parsedCmd.config.leaveAside:
                 aside[kind] += 1
             else:
@@ -74,9 +80,8 @@ class ProcessCcdRunner(TaskRunner):
         return targets
 
 
-def _observation_type(butler: Any, ref: DataRef) -> str:
-    known = butler.registry.expandDataId(instrument=ref.data_id["instrument"], exposure=ref.data_id["exposure"])
-    return str(known.records["exposure"].observation_type)
+def _exposure(ref: DataRef) -> tuple[DataIdValue, DataIdValue]:
+    return (ref.data_id["instrument"], ref.data_id["exposure"])
 
 
 class ProcessCcdTask(CmdLineTask):
@@ -96,6 +101,13 @@ class ProcessCcdTask(CmdLineTask):
         super().__init__(**kwargs)
         for name in ("isr", "cosmicRay", "detect", "measure", "preview"):
             self.makeSubtask(name)
+
+    @classmethod
+    def lookBefore(cls, targets: Sequence[Any], parsedCmd: argparse.Namespace) -> Look:
+        """Look at the frames' files and headers, and at the masters that the config asks for."""
+        from tasks.look.reductions import look_at_reductions
+
+        return look_at_reductions(targets, parsedCmd)
 
     def runDataRef(self, dataRef: DataRef) -> Struct:
         """Reduce the frame that a reference names, and put ``calexp``, ``src`` and ``preview``.

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .pipe import ButlerInitializedTaskRunner as ButlerInitializedTaskRunner
     from .pipe import CmdLineTask as CmdLineTask
     from .pipe import DatasetSpec as DatasetSpec
+    from .pipe import Finding as Finding
+    from .pipe import Look as Look
     from .pipe import Struct as Struct
     from .pipe import Task as Task
     from .pipe import TaskError as TaskError
@@ -28,6 +30,8 @@ _HOME_OF = {
     "CmdLineTask": ".pipe",
     "DataRef": ".model.dataref",
     "DatasetSpec": ".pipe",
+    "Finding": ".pipe",
+    "Look": ".pipe",
     "Struct": ".pipe",
     "Task": ".pipe",
     "TaskError": ".pipe",

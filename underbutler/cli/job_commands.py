@@ -28,6 +28,7 @@ from underbutler.terminal import (
 )
 from underbutler.wording import counted
 
+from .dry_run import no_check_option
 from .main import json_option
 from .quarantine_commands import Rate, run_targets_again
 from .session import answer_json, counts_json, open_records
@@ -259,6 +260,7 @@ def _wait_for_target(context: ServiceContext, target: TargetRow) -> TargetState:
 )
 @click.option("--rate", type=Rate(), help="Send at this rate: 5/s, 30/min. Default: all at once.")
 @click.option("--wait", is_flag=True, help="Wait for the new job to end; exit 1 if a target failed.")
+@no_check_option()
 @token_options
 @json_option()
 @click.pass_context
@@ -269,6 +271,7 @@ def retry(
     words: tuple[str, ...],
     rate: float | None,
     wait: bool,
+    no_check: bool,
     access_token_file: Path | None,
     token_lifetime: float | None,
     form: str,
@@ -291,7 +294,8 @@ def retry(
         free = [target for target in targets if target.replayed_as is None]
         if not free:
             raise _nothing_to_retry(row, targets, states)
-        (again,) = run_targets_again(context, free, form, config_words=words, per_second=rate, token=token)
+        how: dict[str, Any] = {"config_words": words, "check": not no_check, "per_second": rate, "token": token}
+        (again,) = run_targets_again(context, free, form, **how)
         if not wait:
             return
         again = follow_job(context.jobs, again.id)

@@ -18,6 +18,7 @@ from underbutler.records import ParkedRow, TargetRow
 from underbutler.terminal import each_view, groups_view, held_view, parked_view, stderr_console, stdout_console, steps
 from underbutler.wording import counted
 
+from .dry_run import no_check_option
 from .main import json_option
 from .session import answer_json, open_records
 from .token_options import read_access_token, token_options
@@ -150,6 +151,7 @@ def show(name: str, form: str) -> None:
     help="Run them with these keyword arguments instead of their own: a JSON object.",
 )
 @click.option("--rate", type=Rate(), help="Send at this rate: 5/s, 30/min. Default: all at once.")
+@no_check_option()
 @token_options
 @json_option()
 def replay(
@@ -157,6 +159,7 @@ def replay(
     group: str | None,
     edit: Path | None,
     rate: float | None,
+    no_check: bool,
     access_token_file: Path | None,
     token_lifetime: float | None,
     form: str,
@@ -185,7 +188,7 @@ def replay(
 
     with open_records() as context:
         targets = held_targets(context.jobs, names, group=group)
-        run_targets_again(context, targets, form, kwargs=kwargs, per_second=rate, token=token)
+        run_targets_again(context, targets, form, kwargs=kwargs, check=not no_check, per_second=rate, token=token)
 
 
 def run_targets_again(context: ServiceContext, targets: Sequence[TargetRow], form: str, **how: Any) -> list[JobRow]:

@@ -17,27 +17,46 @@ PASS_THROUGH: dict[str, Any] = {
 }
 
 
+DRY_RUN = "--dry-run"
+
+
 @click.command(short_help="Run a task in this process, without the queue.", context_settings=PASS_THROUGH)
 @task_words
 @click.pass_context
 def run(ctx: click.Context, show_help: bool, task: str | None, args: tuple[str, ...]) -> None:
     """Run TASK in this process (or -j N), without queue and records: `CmdLineTask.parseAndRun`.
 
-    The exit code is the number of targets that failed.
+    The exit code is the number of targets that failed. With --dry-run it says what `underbutler submit --dry-run` says.
 
     \b
     Examples:
       underbutler run processCcd demo --id instrument=STE3 detector=0 -c doBias=false doDark=false doFlat=false
       underbutler run processCcd demo --id instrument=SIMCAM detector=0^1 -j 2
       underbutler run processCcd demo --id instrument=SIMCAM --show data
+      underbutler run processCcd demo --id instrument=SIMCAM detector=0 --dry-run
       underbutler run processCcd --help
     """
     if task is None or show_help:
         click.echo(ctx.get_help())
         return
+    if DRY_RUN in args:
+        ctx.exit(_dry_run(task, [word for word in args if word != DRY_RUN]))
     from underbutler.pipe import load_task
     from underbutler.terminal import steps
 
     task_class = load_task(task)
     with steps(task, None) as step:
         task_class.parseAndRun(list(args), progress=step)
+
+
+def _dry_run(task: str, words: list[str]) -> int:
+    from underbutler.submission.preparing import prepare
+
+    from .dry_run import show_dry_run
+    from .session import open_records
+
+    with (
+        open_records() as context,
+        prepare(task, words, repositories=context.repositories, user=context.settings.user) as prepared,
+    ):
+        return show_dry_run(context, prepared, "text")

@@ -9,11 +9,11 @@ import click
 
 from underbutler.model.identity import short_id
 from underbutler.model.job import Phase
-from underbutler.model.message import describe
 from underbutler.model.status import status_of
 from underbutler.terminal import follow_job, stderr_console, stdout_console, steps, targets_table
 from underbutler.wording import counted
 
+from .dry_run import refuse_what_would_fail, show_dry_run
 from .main import json_option, task_words
 from .session import answer_json, counts_json, open_records
 from .token_options import read_access_token, token_options
@@ -44,7 +44,9 @@ def _tags(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) ->
 
 @click.command(short_help="Submit a task on data IDs of a repository.", context_settings=PASS_THROUGH)
 @task_words
-@click.option("--dry-run", is_flag=True, help="Check everything and list the targets; write and send nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Look at everything, list the targets, estimate the time; write and send nothing."
+)
 @click.option("--wait", is_flag=True, help="Wait for the job to end; exit 1 if a target failed.")
 @click.option(
     "--lifetime",
@@ -128,8 +130,8 @@ def submit(
         if local.show_only:
             return
         if dry_run:
-            _show_targets(prepared, form)
-            return
+            ctx.exit(show_dry_run(context, prepared, form))
+        refuse_what_would_fail(prepared)
         row, left = _make_job(context, prepared, token)
         _follow(ctx, context, row, wait, form, sent=row.n_targets - left)
 
@@ -203,18 +205,6 @@ def _follow(ctx: click.Context, context: ServiceContext, row: JobRow, wait: bool
         stderr_console().print(f"{counted(sent, 'target')} sent. Follow it: `underbutler status {short_id(row.id)}`.")
     if wait and row.phase != Phase.COMPLETED:
         ctx.exit(1)
-
-
-def _show_targets(prepared: Prepared, form: str) -> None:
-    if form == "json":
-        answer_json([{"args": target.args, "digest": target.digest} for target in prepared.targets])
-        return
-    console = stdout_console()
-    for target in prepared.targets:
-        console.print("  ".join(part for part in describe(tuple(target.args)) if part), highlight=False)
-    stderr_console().print(
-        f"{counted(len(prepared.targets), 'target')} would be sent; RUN {prepared.command.run}. Nothing was written."
-    )
 
 
 def _show_task_help(task: str) -> None:

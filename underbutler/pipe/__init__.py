@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .config.job_config import effective_config as effective_config
     from .config.overrides import apply_overrides as apply_overrides
     from .datasets import DatasetSpec as DatasetSpec
+    from .findings import Finding as Finding
+    from .findings import Look as Look
     from .ids.dynamic_types import ConfigDatasetType as ConfigDatasetType
     from .ids.dynamic_types import DatasetArgument as DatasetArgument
     from .ids.id_container import DataIdContainer as DataIdContainer
@@ -44,6 +46,8 @@ _HOME_OF = {
     "DataIdContainer": ".ids.id_container",
     "DatasetArgument": ".ids.dynamic_types",
     "DatasetSpec": ".datasets",
+    "Finding": ".findings",
+    "Look": ".findings",
     "NoWorkFound": "lsst.pipe.base",
     "Struct": "lsst.pipe.base",
     "Task": "lsst.pipe.base",

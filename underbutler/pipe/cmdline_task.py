@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lsst.pipe.base import Struct, Task
 
-from underbutler.errors import UnderbutlerError
+from underbutler.errors import UnderbutlerError, UsageError
 from underbutler.redaction import redacted
 
 from .binding import first_reference, name_of
 from .config.job_config import config_json, differences
 from .datasets import DatasetSpec
+from .findings import Look
 from .gen2_metadata import speak_gen2
 from .parsing.argument_parser import ArgumentParser
 from .run_records import agree, put_once, refuse_backup
@@ -21,6 +22,7 @@ from .task_runner import TaskRunner
 from .versions import common_differences, package_versions
 
 if TYPE_CHECKING:
+    import argparse
     import logging
 
     from underbutler.butlers import Repositories
@@ -130,6 +132,8 @@ class CmdLineTask(Task):
         with parsedCmd.resources:
             parsedCmd.progress = progress
             runner = cls.RunnerClass(TaskClass=cls, parsedCmd=parsedCmd, doReturnResults=doReturnResults)
+            if not parsedCmd.noCheck:
+                cls._refuse_what_would_fail(runner, parsedCmd, parser)
             results = runner.run(parsedCmd)
         failed = _count_failed(results, parsedCmd.log) or int(runner.precallFailed)
         if failed:
@@ -137,6 +141,43 @@ class CmdLineTask(Task):
                 sys.exit(min(failed, EXIT_LIMIT))
             parsedCmd.log.error("%d targets failed; not exiting, as --noExit is set.", failed)
         return Struct(argumentParser=parser, parsedCmd=parsedCmd, taskRunner=runner, resultList=results)
+
+    @classmethod
+    def _refuse_what_would_fail(cls, runner: TaskRunner, parsedCmd: argparse.Namespace, parser: ArgumentParser) -> None:
+        """Look before anything is written, if the task says what it needs."""
+        if cls.lookBefore.__func__ is CmdLineTask.lookBefore.__func__:  # type: ignore[attr-defined]
+            return
+        try:
+            runner.listed = runner.getTargetList(parsedCmd)
+            look = cls.lookBefore(runner.listed, parsedCmd)
+            for finding in look.warnings:
+                parsedCmd.log.warning("%s", finding)
+            look.raise_if_failing()
+        except UsageError as error:
+            if parsedCmd.doraise:
+                raise
+            parser.exit(2, f"{parser.prog}: error: {error}\n")
+
+    @classmethod
+    def lookBefore(cls, targets: Sequence[Any], parsedCmd: argparse.Namespace) -> Look:  # noqa: ARG003 - for a subclass
+        """Say what targets lack that can be known before anything is written; override it, or nothing is looked at.
+
+        It is asked once for all targets of a job and should answer within seconds for ten thousand of them: ask the
+        Butler in a few queries, and look into one frame of a group of alike ones.
+
+        Parameters
+        ----------
+        targets
+            What the runner's `getTargetList` returned.
+        parsedCmd
+            The parsed command; ``config`` is the effective one, and ``butler`` reads.
+
+        Returns
+        -------
+        look
+            What was found, each finding once for a group of targets, and what was looked at.
+        """
+        return Look()
 
     @classmethod
     def _makeArgumentParser(cls) -> ArgumentParser:

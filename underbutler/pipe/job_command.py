@@ -55,6 +55,8 @@ class LocalOptions:
         Whether the first error is raised.
     no_exit
         Whether failures leave the exit status 0.
+    no_check
+        Whether targets are run that are known to fail.
     loglevels
         Levels by component; the empty component is the task's log.
     origins
@@ -68,6 +70,7 @@ class LocalOptions:
     timeout: float | None = None
     doraise: bool = False
     no_exit: bool = False
+    no_check: bool = False
     loglevels: tuple[tuple[str, int], ...] = ()
     origins: tuple[Origin, ...] = ()
     scripts: tuple[tuple[int, Path], ...] = ()
@@ -197,6 +200,7 @@ class JobCommand:
             "timeout": local.timeout,
             "doraise": local.doraise,
             "noExit": local.no_exit,
+            "noCheck": local.no_check,
             "show": list(local.show),
             "show_only": local.show_only,
         }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
+    import argparse
+
     from .datasets import DatasetSpec
+    from .findings import Look
 
 __all__ = ["TaskLike"]
 
@@ -30,6 +33,11 @@ class TaskLike(Protocol):
 
     @classmethod
     def _makeArgumentParser(cls) -> Any: ...
+
+    @classmethod
+    def lookBefore(cls, targets: Sequence[Any], parsedCmd: argparse.Namespace) -> Look:
+        """Say what targets lack, before anything is written."""
+        ...
 
     def getAllSchemaCatalogs(self) -> dict[str, Any]:
         """Return the schema catalogues of the task and its subtasks."""

@@ -70,6 +70,8 @@ class TaskRunner:
         limit = getattr(parsedCmd, "timeout", None)
         self.timeout = limit if limit is not None and limit > 0 else self.TIMEOUT
         self.precallFailed = False
+        self.listed: list[Any] | None = None
+        """The targets, if they were listed before `run`."""
         self.lastMetadata: TaskMetadata | None = None
         """Full metadata of the latest target of this process, also of one that raised."""
         if self.numProcesses > 1 and not TaskClass.canMultiprocess:
@@ -77,7 +79,7 @@ class TaskRunner:
             self.numProcesses = 1
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"lastMetadata": None}
+        return self.__dict__ | {"lastMetadata": None, "listed": None}
 
     def prepareForMultiProcessing(self) -> None:
         """Drop what cannot be pickled: called once before other processes are started."""
@@ -226,7 +228,7 @@ class TaskRunner:
         """Return the targets; if there are none, or they cannot be told, what precall wrote is removed."""
         targets: list[Any] = []
         try:
-            targets = self.getTargetList(parsedCmd)
+            targets = self.getTargetList(parsedCmd) if self.listed is None else self.listed
         finally:
             if not targets:
                 self.undo_precall(parsedCmd, getattr(parsedCmd, "written", Written()))

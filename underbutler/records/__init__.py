@@ -2,6 +2,7 @@
 
 from .datasets.deliveries import Announcement, Delivery, TargetFate
 from .housekeeping.quarantine import QuarantineGroup
+from .reading.estimates import PastTargets
 from .reading.overview import Overview, WaitingGroup
 from .store import JobStore
 from .targets.ending import ClaimEnd, GiveBackEnd
@@ -46,6 +47,7 @@ __all__ = [
     "Overview",
     "Parked",
     "ParkedRow",
+    "PastTargets",
     "Product",
     "ProductRow",
     "QuarantineGroup",

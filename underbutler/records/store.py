@@ -12,6 +12,7 @@ from .datasets.uploads import Uploads
 from .housekeeping.lifetimes import Lifetimes
 from .housekeeping.quarantine import Quarantine
 from .housekeeping.sweep import Sweep
+from .reading.estimates import Estimates
 from .reading.jobs import Reading
 from .reading.measures import Measuring
 from .reading.overview import Overviews
@@ -60,8 +61,9 @@ class JobStore:
         People abort jobs and targets.
     intents, deliveries, uploads
         What targets write into the Butler and the annex.
-    read, overview, measures
-        What there is: jobs one by one, the service in words, the service in numbers. They change nothing.
+    read, overview, measures, estimates
+        What there is: jobs one by one, the service in words, the service in numbers, and what a job to come may take.
+        They change nothing.
     sweep, lifetimes, quarantine
         What is left over: by targets, of jobs, and what nobody can run.
     schedules, firings
@@ -85,6 +87,7 @@ class JobStore:
         self.read = Reading(engine)
         self.overview = Overviews(engine)
         self.measures = Measuring(engine)
+        self.estimates = Estimates(engine)
         self.sweep = Sweep(engine)
         self.lifetimes = Lifetimes(engine, recorder)
         self.quarantine = Quarantine(engine)

@@ -16,6 +16,7 @@ from underbutler.broker import make_app
 from underbutler.context import ServiceContext
 from underbutler.errors import ConflictError, TransientError
 from underbutler.records import FiringRow, FiringState
+from underbutler.telemetry.logs import get_logger
 from underbutler.wording import counted
 
 from .entries import Definition
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from underbutler.submission.preparing import Prepared
 
 __all__ = ["day_of_firing", "request_of", "submit_firing"]
+
+log = get_logger(__name__)
 
 NEW_SINCE_S = 2 * 86_400.0
 """With ``only_new``: an observing day ends within so many seconds of its first firing."""
@@ -69,13 +72,14 @@ def _submit(
         prepared = _only_new(context, firing, understood) if definition.only_new else understood
         if not prepared.targets:
             return FiringState.EMPTY, f"nothing new among {found}" if found else f"no data of day_obs {day}"
+        would_fail = _would_fail(prepared)
         row = submit(
             prepared,
             jobs=context.jobs,
             app=make_app(context.settings, "beat"),
             settings=context.settings,
         )
-    return FiringState.DONE, _told(row.n_targets)
+    return FiringState.DONE, _told(row.n_targets) + would_fail
 
 
 def day_of_firing(firing: FiringRow, definition: Definition) -> int:
@@ -161,7 +165,19 @@ def _only_new(context: ServiceContext, firing: FiringRow, prepared: Prepared) ->
     known = context.jobs.firings.submitted_data_ids(firing.schedule_id, firing.due_at - NEW_SINCE_S)
     before = {json.dumps(data_id, sort_keys=True) for data_id in known}
     new = tuple(one for one in prepared.targets if json.dumps(dict(one.data_id), sort_keys=True) not in before)
-    return replace(prepared, targets=new)
+    kept = {target.id for target in new}
+    elements = tuple(one for one, target in zip(prepared.elements, prepared.targets, strict=True) if target.id in kept)
+    return replace(prepared, targets=new, elements=elements)
+
+
+def _would_fail(prepared: Prepared) -> str:
+    """Return what is known to stand in the way of some targets: nobody is there to ask, so the others are not kept."""
+    from underbutler.submission.preparing import look_before
+
+    refusals = look_before(prepared).refusals
+    for finding in refusals:
+        log.warning("target_would_fail", task=prepared.task, targets=len(finding.targets), reason=str(finding))
+    return "".join(f"; would fail: {finding}" for finding in refusals)
 
 
 def _told(targets: int) -> str:

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from underbutler.model.dataref import DataRef
     from underbutler.pipe import TaskRunner
     from underbutler.pipe.checking import Identity
+    from underbutler.pipe.findings import Look
     from underbutler.pipe.job_command import JobCommand, LocalOptions
     from underbutler.pipe.request import JobRequest
 
-__all__ = ["Prepared", "new_target", "prepare", "prepare_request"]
+__all__ = ["Prepared", "look_before", "new_target", "prepare", "prepare_request"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,8 @@ class Prepared:
         The task's runner, whose `precall` is still to come.
     targets
         One new target per element of the runner's target list.
+    elements
+        The runner's target list itself.
     replaces
         Ended targets of another job that these run again: each may be run again once.
     """
@@ -46,6 +49,7 @@ class Prepared:
     command: JobCommand
     runner: TaskRunner
     targets: tuple[NewTarget, ...]
+    elements: tuple[Element, ...]
     replaces: tuple[uuid.UUID, ...] = ()
 
     @property
@@ -57,6 +61,12 @@ class Prepared:
     def job(self) -> uuid.UUID:
         """The identity that the job will have."""
         return self.command.job
+
+
+def look_before(prepared: Prepared) -> Look:
+    """Return what the targets of a submission lack, as far as their task says what it needs. Nothing is written."""
+    task_class = prepared.runner.TaskClass
+    return task_class.lookBefore(prepared.elements, prepared.command.parsed_cmd)
 
 
 @contextmanager
@@ -173,6 +183,7 @@ def _with_targets(command: JobCommand) -> Prepared:
         command=command,
         runner=runner,
         targets=tuple(new_target(task, element, command.config_digest) for element in elements),
+        elements=tuple(elements),
     )
 
 

@@ -20,7 +20,7 @@ from underbutler.model.identity import short_id
 from underbutler.model.message import decode_element, has_kwargs
 from underbutler.pipe.config.overrides import split_word
 from underbutler.pipe.request import JobRequest
-from underbutler.submission.preparing import Prepared, prepare_request
+from underbutler.submission.preparing import Prepared, look_before, prepare_request
 from underbutler.submission.sending import send
 from underbutler.submission.submit import submit
 from underbutler.submission.tokens import AccessToken, TokenVault
@@ -82,6 +82,7 @@ def run_again(
     *,
     config_words: Sequence[str] = (),
     kwargs: Mapping[str, Any] | None = None,
+    check: bool = True,
     per_second: float | None = None,
     token: AccessToken | None = None,
     progress: Callable[[int], object] | None = None,
@@ -104,6 +105,9 @@ def run_again(
         Config overrides ``PATH=VALUE``, applied after those of the old job.
     kwargs
         Replaces the keyword arguments of every target, JSON and tagged values; None keeps each one's own.
+    check
+        Whether a job is refused of which targets would fail for a reason that is known: what stood in their way the
+        first time may still be so.
     per_second
         Messages that may leave per second; None: all at once.
     token
@@ -138,6 +142,8 @@ def run_again(
             delegated(None if own is None else own.secret),
             prepare_again(context, row, wanted, config_words=config_words, kwargs=kwargs, pace=pace) as prepared,
         ):
+            if check:
+                look_before(prepared).raise_if_failing()
             again = submit(
                 prepared,
                 jobs=context.jobs,

@@ -9,6 +9,7 @@ from .annex_table import findings_table
 from .claim_logs import LEVELS, attempt_text, log_lines, target_text
 from .claims import ClaimsView
 from .consoles import stderr_console, stdout_console
+from .looks import estimate_text, look_text
 from .problems import Problem, problems_of, problems_text
 from .progress import follow_job, steps
 from .quarantine import each_view, groups_view, held_view, parked_view
@@ -24,6 +25,7 @@ __all__ = [
     "attempt_text",
     "coming_table",
     "each_view",
+    "estimate_text",
     "fields_table",
     "findings_table",
     "firings_table",
@@ -32,6 +34,7 @@ __all__ = [
     "held_view",
     "jobs_table",
     "log_lines",
+    "look_text",
     "notice_line",
     "notices_table",
     "parked_view",

@@ -89,6 +89,7 @@ def command_line(
         timeout=words.timeout,
         doraise=words.doraise,
         no_exit=words.noExit,
+        no_check=words.noCheck,
         loglevels=log_levels(words.loglevel),
         origins=tuple(config.origins),
         scripts=tuple(config.scripts),
