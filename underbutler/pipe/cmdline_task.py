@@ -132,7 +132,7 @@ class CmdLineTask(Task):
         with parsedCmd.resources:
             parsedCmd.progress = progress
             runner = cls.RunnerClass(TaskClass=cls, parsedCmd=parsedCmd, doReturnResults=doReturnResults)
-            if not parsedCmd.noCheck:
+            if not getattr(parsedCmd, "noCheck", False):
                 cls._refuse_what_would_fail(runner, parsedCmd, parser)
             results = runner.run(parsedCmd)
         failed = _count_failed(results, parsedCmd.log) or int(runner.precallFailed)
