@@ -67,7 +67,7 @@ def _looked_at(look: Look) -> str:
 
 def _listed(findings: Sequence[Finding]) -> Iterator[RenderableType]:
     for finding in findings:
-        yield Padding(Text(f"- {finding}"), (0, 0, 0, 2))
+        yield Padding(Text(f"- {finding}"), (0, 0, 0, 2), expand=False)
 
 
 def _of_instrument(past: PastTargets, number: int) -> str:
