@@ -35,6 +35,7 @@ ROWS = {
         "in all",
     ],
     "counting": ["nothing is counted", "nothing is counted, once more", "metrics are counted"],
+    "look_before": ["targets listed", "the look"],
     "transport_drain": ["Redis, kombu's transport", "Redis, atomic transport"],
 }
 ALONE = ("catalogue_read", "catalogue_search")
