@@ -18,6 +18,7 @@ from underbutler.butlers import Repositories
 from underbutler.errors import UnderbutlerError
 from underbutler.recording import JobRecorder
 from underbutler.records import JobRow, JobStore, StepRow
+from underbutler.s3 import is_stale
 from underbutler.settings import Settings, load_settings
 from underbutler.sql import open_engine
 from underbutler.submission.tokens import TokenVault
@@ -54,6 +55,7 @@ class ServiceContext:
         self._configs: OrderedDict[tuple[str, str], Any] = OrderedDict()
         self._keeping = threading.RLock()
         self._publishing = threading.Lock()
+        self._s3: Any = None
         self._universes: dict[str, tuple[str, int]] = {}
         self.opened_labels: set[str] = set()
         """Repositories that this process has opened since they last failed to open: their breakers are closed."""
@@ -139,10 +141,13 @@ class ServiceContext:
                 return None
         return self._universes[label]
 
-    @cached_property
+    @property
     def s3(self) -> Any:
-        """The annex's S3 client."""
-        return make_client(self.settings, timeout_s=self.settings.annex_timeout_s)
+        """The annex's S3 client; another one after its credentials have expired, because there may be new ones."""
+        with self._keeping:
+            if self._s3 is None or is_stale(self._s3):
+                self._s3 = make_client(self.settings, timeout_s=self.settings.annex_timeout_s)
+            return self._s3
 
     @cached_property
     def _publisher(self) -> NoticePublisher:
@@ -162,7 +167,10 @@ class ServiceContext:
     def close(self) -> None:
         """Close what was opened."""
         opened = self.__dict__
-        for name, end in (("_publisher", "close"), ("repositories", "close"), ("s3", "close"), ("engine", "dispose")):
+        if self._s3 is not None:
+            self._s3.close()
+            self._s3 = None
+        for name, end in (("_publisher", "close"), ("repositories", "close"), ("engine", "dispose")):
             if name in opened:
                 getattr(opened.pop(name), end)()
         opened.pop("jobs", None)

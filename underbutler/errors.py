@@ -10,7 +10,10 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "AccessRefusedError",
+    "AnnexRefusesError",
     "AnnexUnavailableError",
+    "BrokerRefusesError",
     "BrokerUnavailableError",
     "ConflictError",
     "FatalError",
@@ -24,6 +27,7 @@ __all__ = [
     "UnderbutlerError",
     "UnknownNameError",
     "UsageError",
+    "exit_code",
     "suggest",
 ]
 
@@ -53,6 +57,13 @@ class TransientError(UnderbutlerError):
 
 class FatalError(UnderbutlerError):
     """Something that we promised does not hold. Never retried, alarmed; exit code 4."""
+
+
+class AccessRefusedError(UnderbutlerError):
+    """A service answers, and refuses who we say we are: correct what it was told. Exit code 2.
+
+    Workers try again all the same: whoever runs the service may cure it there.
+    """
 
 
 class UnknownNameError(UsageError, KeyError):
@@ -102,6 +113,14 @@ class AnnexUnavailableError(TransientError, ConnectionError):
     """The annex (S3) does not answer."""
 
 
+class BrokerRefusesError(BrokerUnavailableError, AccessRefusedError):
+    """The broker answers, and refuses the user, the password or a right."""
+
+
+class AnnexRefusesError(AnnexUnavailableError, AccessRefusedError):
+    """The annex (S3) answers, and refuses the credentials, the clock or the region."""
+
+
 class RecordsUnavailableError(TransientError, ConnectionError):
     """The records' database does not answer."""
 
@@ -112,6 +131,19 @@ class IntegrityError(TransientError):
 
 class FencedOutError(FatalError):
     """The claim has been overtaken: its work is not made visible."""
+
+
+_EXIT_CODES: tuple[tuple[type[UnderbutlerError], int], ...] = (
+    (UsageError, 2),
+    (AccessRefusedError, 2),
+    (TransientError, 3),
+    (FatalError, 4),
+)
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the exit status of a command that meets an error: 2 the user's, 3 a service's, 4 ours or nobody's yet."""
+    return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), 4)
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

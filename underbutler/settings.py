@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import unquote
 
-from pydantic import AliasChoices, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from .redaction import hide
+from .addresses import broker_address, check_address
+from .errors import UsageError
+from .redaction import hide, redacted_text
 
-__all__ = ["STACK_FILE", "Settings", "default_home", "load_settings", "usual_home"]
+__all__ = ["STACK_FILE", "Settings", "default_home", "load_settings", "usual_home", "variable_of"]
 
 STACK_FILE = "stack.env"
 """File in the home folder in which a running embedded stack says where it listens."""
@@ -42,6 +46,27 @@ def _alias(name: str, *others: str) -> AliasChoices:
     return AliasChoices(f"UNDERBUTLER_{name}", *others)
 
 
+def _s3_address(url: str) -> str:
+    return check_address(url, ("http", "https"), "http://host:port") if url else url  # empty counts as unset
+
+
+def _database_address(url: str) -> str:
+    if not url.strip():
+        raise ValueError(
+            "is empty. Write sqlite:////absolute/path/records.db or postgresql+psycopg://user@host/database"
+        )
+    return url
+
+
+def _lowered(value: object) -> object:
+    return value.strip().lower() or None if isinstance(value, str) else value
+
+
+BrokerUrl = Annotated[str, AfterValidator(broker_address)]
+DatabaseUrl = Annotated[str, AfterValidator(_database_address)]
+S3Url = Annotated[str, AfterValidator(_s3_address)]
+
+
 class Settings(BaseSettings):
     """Everything that a process of Underbutler is told from outside."""
 
@@ -52,8 +77,18 @@ class Settings(BaseSettings):
     user: str = Field(default_factory=getpass.getuser, validation_alias=_alias("USER"))
     """Who submits: the owner of jobs, and the second part of their RUN collections."""
 
-    broker_url: str = Field("redis://127.0.0.1:6379/0", validation_alias=_alias("BROKER_URL", "CELERY_BROKER_URL"))
-    """Where the broker is: ``redis://``, ``rediss://`` or ``amqp://``."""
+    broker_url: BrokerUrl = Field(
+        "redis://127.0.0.1:6379/0", validation_alias=_alias("BROKER_URL", "CELERY_BROKER_URL")
+    )
+    """Where the broker is: ``redis``, ``rediss``, ``redis+socket``, ``valkey``, ``sentinel``, ``amqp`` or ``amqps``."""
+    broker_master_name: str = Field("mymaster", min_length=1, validation_alias=_alias("BROKER_MASTER_NAME"))
+    """Name under which the sentinels of ``sentinel://`` know the Redis that is the broker."""
+    broker_sentinel_username: str | None = Field(None, validation_alias=_alias("BROKER_SENTINEL_USERNAME"))
+    """User that the sentinels themselves ask for; the user of the broker stands in its URL."""
+    broker_sentinel_password: SecretStr | None = Field(None, validation_alias=_alias("BROKER_SENTINEL_PASSWORD"))
+    """Password that the sentinels themselves ask for; the broker's own stands in its URL."""
+    broker_sentinel_kwargs: dict[str, Any] = Field({}, validation_alias=_alias("BROKER_SENTINEL_KWARGS"))
+    """More arguments of redis-py for connections to sentinels, a JSON object: ``{"ssl": true}``."""
     broker_prefix: str = Field("underbutler:", validation_alias=_alias("BROKER_PREFIX"))
     """What the names of all our keys in Redis begin with, so that one Redis may serve others too."""
     queue: str = Field("reduce", validation_alias=_alias("QUEUE"))
@@ -107,7 +142,7 @@ class Settings(BaseSettings):
     job_lifetime_s: float | None = Field(None, gt=0, validation_alias=_alias("JOB_LIFETIME_S"))
     """A job's rows and logs are destroyed so long after its submission, in seconds; default never."""
 
-    database_url: str | None = Field(None, validation_alias=_alias("DATABASE_URL"))
+    database_url: DatabaseUrl | None = Field(None, validation_alias=_alias("DATABASE_URL"))
     """SQLAlchemy URL of the records; default a SQLite file in `home`."""
     database_wait_s: float = Field(20.0, gt=0, validation_alias=_alias("DATABASE_WAIT_S"))
     """How long a statement waits for a lock, and a connection for the server, in seconds; on SQLite 20 s at least."""
@@ -119,24 +154,28 @@ class Settings(BaseSettings):
     calibration_cache_bytes: int = Field(512 * 2**20, ge=0, validation_alias=_alias("CALIBRATION_CACHE_BYTES"))
     """Calibration frames that one worker process keeps in memory, in bytes."""
 
-    s3_endpoint_url: str | None = Field(None, validation_alias=_alias("S3_ENDPOINT_URL", "S3_ENDPOINT_URL"))
-    """Where the S3 server is, ``http://host:port``; default AWS itself."""
+    s3_endpoint_url: S3Url | None = Field(None, validation_alias=_alias("S3_ENDPOINT_URL", "S3_ENDPOINT_URL"))
+    """Where the S3 server is, ``http://host:port``; default as boto3 finds it (``AWS_ENDPOINT_URL``), else AWS."""
     s3_instance: str = Field("local", validation_alias=_alias("S3_INSTANCE"))
     """Site name of the annex; the third part of its bucket names (the seed's ``s3instance``)."""
     s3_category: str = Field("LFA", validation_alias=_alias("S3_CATEGORY"))
     """Second part of the names of buckets (the seed's ``s3category``)."""
-    s3_region: str = Field("us-east-1", validation_alias=_alias("S3_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"))
-    """Region that requests are signed for."""
-    s3_access_key_id: str | None = Field(None, validation_alias=_alias("S3_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID"))
-    """Access key of the annex; default as boto3 finds it."""
-    s3_secret_access_key: SecretStr | None = Field(
-        None, validation_alias=_alias("S3_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY")
-    )
+    s3_region: str | None = Field(None, validation_alias=_alias("S3_REGION", "AWS_REGION"))
+    """Region that requests are signed for; default as boto3 finds it (``AWS_DEFAULT_REGION``, the profile's)."""
+    s3_access_key_id: str | None = Field(None, validation_alias=_alias("S3_ACCESS_KEY_ID"))
+    """Access key of the annex; default as boto3 finds it (``AWS_…``, profile, single sign-on, role)."""
+    s3_secret_access_key: SecretStr | None = Field(None, validation_alias=_alias("S3_SECRET_ACCESS_KEY"))
     """Secret of that key."""
-    s3_checksums: Literal["when_supported", "when_required"] = Field(
-        "when_supported", validation_alias=_alias("S3_CHECKSUMS", "AWS_REQUEST_CHECKSUM_CALCULATION")
+    s3_session_token: SecretStr | None = Field(None, validation_alias=_alias("S3_SESSION_TOKEN"))
+    """Session token of that key, where it is a temporary one."""
+    s3_checksums: Annotated[Literal["when_supported", "when_required"] | None, BeforeValidator(_lowered)] = Field(
+        None, validation_alias=_alias("S3_CHECKSUMS", "AWS_REQUEST_CHECKSUM_CALCULATION")
     )
-    """Whether requests carry S3's additional checksums; a server that does not know them needs ``when_required``."""
+    """Whether requests carry S3's own checksums; old servers need ``when_required``; default as boto3 finds it."""
+    s3_addressing_style: Annotated[Literal["auto", "path", "virtual"] | None, BeforeValidator(_lowered)] = Field(
+        None, validation_alias=_alias("S3_ADDRESSING_STYLE")
+    )
+    """Where a bucket stands: in the path or the host's name; default as boto3 finds it, else ``path`` but at AWS."""
     annex_layout: Literal["cap452", "salobj"] = Field("cap452", validation_alias=_alias("ANNEX_LAYOUT"))
     """Form of bucket names and keys: the Large File Annex's (CAP-452), or that of today's ts_salobj."""
     annex_threshold_bytes: int = Field(2**20, ge=0, validation_alias=_alias("ANNEX_THRESHOLD_BYTES"))
@@ -193,12 +232,57 @@ def load_settings(**overrides: object) -> Settings:
     """Read the settings: arguments first, then the environment, then a running stack's file, then defaults.
 
     What they hold that is secret is hidden from this process's logs.
+
+    Raises
+    ------
+    UsageError
+        If a value does not fit, naming the variable that was set.
     """
     home = Path(str(overrides.get("home") or default_home()))
     others: dict[str, Any] = {key: value for key, value in overrides.items() if key != "home"}
-    settings = Settings(_env_file=home / STACK_FILE, home=home, **others)
+    try:
+        settings = Settings(_env_file=home / STACK_FILE, home=home, **others)
+    except (ValidationError, SettingsError) as error:
+        raise UsageError(redacted_text(_what_does_not_fit(error, others))) from None
     hide(*_secrets(settings), always=True)
     return settings
+
+
+_CREDENTIALS = re.compile(r"://[^;]*@")
+
+
+def _what_does_not_fit(error: ValidationError | SettingsError, arguments: Mapping[str, Any]) -> str:
+    """Say of each setting which variable the user set, what is wrong with it, and what would do."""
+    if isinstance(error, SettingsError):  # what should be JSON is none, and only the name of the field is told
+        fields = [name for name in Settings.model_fields if f'"{name}"' in str(error)]
+        return " ".join(
+            f"{variable_of(name, arguments)} is not a JSON object. Correct it, or unset it." for name in fields
+        )
+    sentences = []
+    for fault in error.errors(include_url=False):
+        name = str(fault["loc"][0])
+        field = next((field for field in Settings.model_fields if name in {field, *_choices(field)}), name)
+        shown = "" if fault["input"] in {None, ""} else f"={_CREDENTIALS.sub('://***@', str(fault['input']))!r}"
+        if fault["type"] == "value_error":
+            sentences.append(f"{variable_of(field, arguments)}{shown} {fault['ctx']['error']}.")
+        else:
+            said = fault["msg"][:1].lower() + fault["msg"][1:]
+            sentences.append(f"{variable_of(field, arguments)}{shown} does not fit: {said}. Correct it, or unset it.")
+    return " ".join(dict.fromkeys(sentences))
+
+
+def _choices(field: str) -> list[str]:
+    alias = Settings.model_fields[field].validation_alias
+    return [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else []
+
+
+def variable_of(field: str, arguments: Mapping[str, Any] | None = None) -> str:
+    """Return the name by which a setting was given: an argument's, else the first variable that is set, else ours."""
+    if arguments and field in arguments:
+        return field
+    choices = _choices(field) or [field]
+    there = {name.upper() for name in os.environ}
+    return next((choice for choice in choices if choice.upper() in there), choices[0])
 
 
 def _secrets(settings: Settings) -> list[str]:
@@ -206,11 +290,20 @@ def _secrets(settings: Settings) -> list[str]:
 
     One that is the same as its user's name (``postgres:postgres``) is not a secret, and stands in too many texts.
     """
-    s3 = settings.s3_secret_access_key
-    pairs = [(settings.s3_access_key_id, s3.get_secret_value() if s3 else "")]
-    for url in (settings.broker_url, settings.database_url or "", settings.s3_endpoint_url or ""):
+    pairs = [
+        (settings.s3_access_key_id, _shown(settings.s3_secret_access_key)),
+        (os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY", "")),
+        (None, _shown(settings.s3_session_token)),
+        (None, os.environ.get("AWS_SESSION_TOKEN", "")),
+        (settings.broker_sentinel_username, _shown(settings.broker_sentinel_password)),
+    ]
+    for url in (*settings.broker_url.split(";"), settings.database_url or "", settings.s3_endpoint_url or ""):
         credentials, at, _ = url.partition("://")[2].rpartition("@")
         user, _, password = credentials.partition(":")
         pairs += [(user, password), (unquote(user), unquote(password))] if at else []
-    keys = settings.token_key.get_secret_value() if settings.token_key else ""
+    keys = _shown(settings.token_key)
     return [secret for user, secret in pairs if secret != user] + [key.strip() for key in keys.split(",")]
+
+
+def _shown(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""

@@ -7,7 +7,7 @@ import inspect
 import textwrap
 import types
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import AliasChoices, SecretStr
 from pydantic.fields import FieldInfo
@@ -32,6 +32,10 @@ GROUPS = {
     "Who and where": ("home", "user"),
     "Broker and queues": (
         "broker_url",
+        "broker_master_name",
+        "broker_sentinel_username",
+        "broker_sentinel_password",
+        "broker_sentinel_kwargs",
         "broker_prefix",
         "queue",
         "redis_transport",
@@ -43,10 +47,12 @@ GROUPS = {
         "s3_endpoint_url",
         "s3_access_key_id",
         "s3_secret_access_key",
+        "s3_session_token",
         "s3_region",
         "s3_instance",
         "s3_category",
         "s3_checksums",
+        "s3_addressing_style",
         "annex_layout",
         "annex_threshold_bytes",
         "annex_part_bytes",
@@ -147,6 +153,10 @@ def _kind(annotation: Any) -> str:
         return " or ".join(f"`{choice}`" for choice in get_args(annotation))
     if get_origin(annotation) in {Union, types.UnionType}:
         return _kind(next(kind for kind in get_args(annotation) if kind is not type(None)))
+    if get_origin(annotation) is Annotated:
+        return _kind(get_args(annotation)[0])
+    if get_origin(annotation) is dict:
+        return "JSON object"
     return _PLAIN[annotation]
 
 
@@ -159,7 +169,7 @@ def _bounds(field: FieldInfo) -> str:
 def _default(name: str, field: FieldInfo) -> str:
     if name in _DERIVED:
         return _DERIVED[name]
-    if field.default in {None, ""}:
+    if field.default in (None, "", {}):
         return "not set"
     return f"`{field.default}`{_in_units(name, field.default)}"
 

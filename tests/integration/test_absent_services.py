@@ -30,7 +30,9 @@ def test_a_broker_that_is_away_is_named_without_its_password(settings: Settings)
     port = free_port()
     away = settings.model_copy(update={"broker_url": f"redis://:secret@127.0.0.1:{port}/0"})
     with (
-        pytest.raises(BrokerUnavailableError, match=f"127.0.0.1:{port}.*underbutler up") as caught,
+        pytest.raises(
+            BrokerUnavailableError, match=f"127.0.0.1:{port}.*Start your Redis at 127.0.0.1:{port}"
+        ) as caught,
         translate_broker_errors(away),
     ):
         connection(away).ensure_connection(max_retries=1, timeout=1)
@@ -51,7 +53,9 @@ def test_a_store_that_is_away_is_named_with_the_cure(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("S3_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "y")
-    with pytest.raises(AnnexUnavailableError, match=r"http://127\.0\.0\.1:1 .*underbutler up"):
+    with pytest.raises(
+        AnnexUnavailableError, match=r"http://127\.0\.0\.1:1 .*Start your S3 server there, or correct S3_ENDPOINT_URL"
+    ):
         asyncio.run(AsyncS3Bucket(NAME).exists("k"))
 
 

@@ -21,6 +21,45 @@ __all__ = ["Fault", "FaultyS3"]
 
 _HOP = {"connection", "expect", "keep-alive", "transfer-encoding"}
 _ERROR = "<?xml version='1.0'?><Error><Code>{}</Code><Message>drill</Message></Error>"
+_REFUSALS = {
+    "expired": (
+        400,
+        "<Code>ExpiredToken</Code><Message>The provided token has expired.</Message><Token-0>AQo</Token-0>",
+    ),
+    "skewed": (
+        403,
+        (
+            "<Code>RequestTimeTooSkewed</Code><Message>The difference between the request time and the current "
+            "time is too large.</Message><RequestTime>20261201T060000Z</RequestTime>"
+            "<ServerTime>2026-12-01T08:00:00Z</ServerTime>"
+            "<MaxAllowedSkewMilliseconds>900000</MaxAllowedSkewMilliseconds>"
+        ),
+    ),
+    "signature": (
+        403,
+        (
+            "<Code>SignatureDoesNotMatch</Code><Message>The request signature we calculated does not match the "
+            "signature you provided. Check your key and signing method.</Message>"
+            "<AWSAccessKeyId>testing</AWSAccessKeyId>"
+        ),
+    ),
+    "unknown key": (
+        403,
+        (
+            "<Code>InvalidAccessKeyId</Code><Message>The AWS Access Key Id you provided does not exist in our records."
+            "</Message><AWSAccessKeyId>testing</AWSAccessKeyId>"
+        ),
+    ),
+    "region": (
+        400,
+        (
+            "<Code>AuthorizationHeaderMalformed</Code><Message>The authorization header is malformed; the region "
+            "'us-east-1' is wrong; expecting 'eu-south-2'</Message><Region>eu-south-2</Region>"
+        ),
+    ),
+    "denied": (403, "<Code>AccessDenied</Code><Message>Access Denied</Message>"),
+}
+"""How AWS words it when it refuses who asks, when, or whom."""
 _ANSWERS = {"busy": (503, "ServiceUnavailable"), "slow down": (503, "SlowDown"), "error": (500, "InternalError")}
 _ANY = "*"
 
@@ -34,7 +73,7 @@ class Fault:
     kind
         ``flip`` a byte of the request's body, ``cut`` the body, ``error`` answers 500, ``busy`` and ``slow down`` 503,
         ``hang`` never answers, ``lose`` drops the store's answer, ``flip answer`` and ``cut answer`` spoil the
-        answer's body.
+        answer's body; ``expired``, ``skewed``, ``signature``, ``unknown key``, ``region`` and ``denied`` refuse it.
     method
         HTTP method; ``*`` is any.
     where
@@ -183,6 +222,13 @@ class _Handler(BaseHTTPRequestHandler):
         if kind in _ANSWERS:
             status, code = _ANSWERS[kind]
             self._answer(status, [("Content-Type", "application/xml")], _ERROR.format(code).encode())
+            return
+        if kind in _REFUSALS:
+            status, words = _REFUSALS[kind]
+            text = (
+                f'<?xml version="1.0" encoding="UTF-8"?><Error>{words}<RequestId>4442587FB7D0A2F9</RequestId></Error>'
+            )
+            self._answer(status, [("Content-Type", "application/xml")], text.encode())
             return
         if kind == "flip":
             body = _flipped(body)

@@ -7,11 +7,10 @@ import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from underbutler.model import naming
-from underbutler.s3 import client_config, connect_arguments, translate_s3_errors
+from underbutler.s3 import make_resource, translate_s3_errors
 from underbutler.settings import Settings, load_settings
 
 from .buckets import ensure_bucket
@@ -72,7 +71,7 @@ class AsyncS3Bucket:
         self._mock: _Mock | None = _started_mock() if domock else None
         try:
             chosen = settings or load_settings()
-            self.service_resource: Any = boto3.session.Session().resource("s3", **_arguments(chosen, domock))
+            self.service_resource: Any = make_resource(chosen, mock=domock)
             self.bucket: Any = self.service_resource.Bucket(name)
             if create or domock:
                 ensure_bucket(self.service_resource.meta.client, name)
@@ -184,13 +183,6 @@ class _LeftOpen:
 
     def close(self) -> None:
         """Do nothing."""
-
-
-def _arguments(settings: Settings, domock: bool) -> dict[str, Any]:
-    config = client_config(settings)
-    if domock:  # a simulation never reaches a real store, whatever the environment says
-        return {"region_name": "us-east-1", "config": config.merge(type(config)(region_name="us-east-1"))}
-    return {"config": config, **connect_arguments(settings)}
 
 
 def _started_mock() -> _Mock:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import platform
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -13,14 +15,12 @@ from typing import Any, TypeVar
 import click
 
 from underbutler import __version__
-from underbutler.errors import FatalError, TransientError, UnderbutlerError, UsageError
+from underbutler.errors import UnderbutlerError, exit_code
 from underbutler.redaction import redacted_error, redacted_text
 
 __all__ = ["LazyGroup", "main"]
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-EXIT_CODES: tuple[tuple[type[UnderbutlerError], int], ...] = ((UsageError, 2), (TransientError, 3), (FatalError, 4))
 
 _COMMANDS = {
     "annex": ".annex_commands:annex",
@@ -43,6 +43,13 @@ _COMMANDS = {
     "tasks": ".task_commands:tasks",
     "watch": ".watch_command:watch",
 }
+
+
+_OURS = (
+    "Error: this is a fault of Underbutler, not of what you typed. Please report it to whoever maintains Underbutler "
+    "for you, with the lines above, the command, and this: "
+    f"underbutler {__version__}, Python {platform.python_version()}."
+)
 
 
 class LazyGroup(click.Group):
@@ -118,22 +125,15 @@ def main(args: Sequence[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except UnderbutlerError as error:
         click.echo(redacted_text(f"Error: {error}"), err=True)
-        sys.exit(exit_code_of(error))
+        sys.exit(exit_code(error))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
-    except Exception as error:  # noqa: BLE001 - it goes on as it is, and its traceback shows no access token
-        clean = redacted_error(error)
-        raise clean from clean.__cause__
+    except Exception as error:  # noqa: BLE001 - its traceback is shown, without any access token
+        traceback.print_exception(redacted_error(error))
+        click.echo(_OURS, err=True)
+        sys.exit(exit_code(error))
     sys.exit(result if isinstance(result, int) else 0)
-
-
-def exit_code_of(error: Exception) -> int:
-    """Return the exit code of an error's fate."""
-    for kind, code in EXIT_CODES:
-        if isinstance(error, kind):
-            return code
-    return 1
 
 
 def task_words(command: F) -> F:

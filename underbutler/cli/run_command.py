@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
 import click
+
+from underbutler.redaction import redacted_error
 
 from .main import task_words
 
@@ -26,7 +29,8 @@ DRY_RUN = "--dry-run"
 def run(ctx: click.Context, show_help: bool, task: str | None, args: tuple[str, ...]) -> None:
     """Run TASK in this process (or -j N), without queue and records: `CmdLineTask.parseAndRun`.
 
-    The exit code is the number of targets that failed. With --dry-run it says what `underbutler submit --dry-run` says.
+    Once targets have started, the exit code is the number of those that failed, at most 255. With --dry-run it says
+    what `underbutler submit --dry-run` says.
 
     \b
     Examples:
@@ -45,8 +49,22 @@ def run(ctx: click.Context, show_help: bool, task: str | None, args: tuple[str, 
     from underbutler.terminal import steps
 
     task_class = load_task(task)
+    started = False
     with steps(task, None) as step:
-        task_class.parseAndRun(list(args), progress=step)
+
+        def told(ended: int, total: int) -> None:
+            nonlocal started
+            started = True
+            step(ended, total)
+
+        try:
+            task_class.parseAndRun(list(args), progress=told)
+        except Exception as error:
+            if not started:
+                raise
+            # What a target raised under --doraise: one has failed, whatever the reason.
+            traceback.print_exception(redacted_error(error))
+            ctx.exit(1)
 
 
 def _dry_run(task: str, words: list[str]) -> int:

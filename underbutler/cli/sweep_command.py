@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .main import exit_code_of, json_option
+from underbutler.errors import exit_code
+
+from .main import json_option
 from .session import open_records
 
 if TYPE_CHECKING:
@@ -79,4 +81,4 @@ def _show(report: SweepReport, form: str, *, every: bool) -> None:
 
 def _exit_code(report: SweepReport) -> int:
     """Return the code of the worst that was met; 0 when all went well."""
-    return max(map(exit_code_of, report.errors), default=0)
+    return max(map(exit_code, report.errors), default=0)

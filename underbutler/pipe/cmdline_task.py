@@ -104,7 +104,7 @@ class CmdLineTask(Task):
         repositories
             Where labels lead to; None takes the index of the settings.
         progress
-            Called with the numbers of targets ended and of all targets.
+            Called with the numbers of targets ended and of all targets, first before any of them begins.
 
         Returns
         -------

@@ -18,7 +18,8 @@ class Progress:
     Parameters
     ----------
     tell
-        Called with the numbers of targets ended and of all; None logs them.
+        Called with the numbers of targets ended and of all: once before the first begins, then at each end; None logs
+        the ends.
     log
         Where they are logged.
     total
@@ -27,6 +28,8 @@ class Progress:
 
     def __init__(self, tell: Callable[[int, int], None] | None, log: Any, total: int) -> None:
         self._tell, self._log, self._total, self._done = tell, log, total, 0
+        if tell is not None:
+            tell(0, total)
 
     def count(self) -> None:
         """Count one more."""

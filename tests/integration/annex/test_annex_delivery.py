@@ -19,6 +19,7 @@ from tests.support.programs import annex_memory
 from tests.support.services import S3Endpoint
 from underbutler.annex import LargeFileObjectAvailable, deliver, ensure_bucket, fetch, make_client
 from underbutler.errors import (
+    AnnexRefusesError,
     AnnexUnavailableError,
     IntegrityError,
     LostDatasetError,
@@ -212,7 +213,7 @@ def test_a_bucket_that_is_missing_is_said_with_the_cure(client: Any) -> None:
 
 def test_refused_credentials_are_said_with_the_cure(swift_endpoint: S3Endpoint) -> None:
     wrong = S3Endpoint(swift_endpoint.url, swift_endpoint.access_key, "wrong")
-    with pytest.raises(AnnexUnavailableError, match="AWS_ACCESS_KEY_ID"):
+    with pytest.raises(AnnexRefusesError, match="secret key that belongs to UNDERBUTLER_S3_ACCESS_KEY_ID"):
         send(make_client(settings_for(wrong)), "any-bucket", b"x")
 
 

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from underbutler.errors import FatalError, TransientError, UnderbutlerError, UsageError, suggest
+from underbutler.errors import UnderbutlerError, UsageError, exit_code, suggest
 from underbutler.pipe.checking import Identity, TaskParts, checked_command
 from underbutler.pipe.ids.dynamic_types import DynamicDatasetType
 from underbutler.pipe.ids.id_argument import IdArgument
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from underbutler.pipe.task_like import TaskLike
 
 __all__ = ["ArgumentParser"]
-
-_EXIT_CODES: tuple[tuple[type[UnderbutlerError], int], ...] = ((UsageError, 2), (TransientError, 3), (FatalError, 4))
 
 EXAMPLES: Final = """\
 examples:
@@ -242,8 +240,7 @@ class ArgumentParser(CollectingParser):
             namespace = self.parse(config, args, log, override, **more)
             sys.stdout.write(show(namespace, more.get("task_class")))
         except UnderbutlerError as error:
-            code = next(code for kind, code in _EXIT_CODES if isinstance(error, kind))
-            self.exit(code, f"{self.prog}: error: {error}\n")
+            self.exit(exit_code(error), f"{self.prog}: error: {error}\n")
         if namespace.show_only:
             namespace.resources.close()
             self.exit(0)
