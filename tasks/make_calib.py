@@ -12,9 +12,11 @@ from lsst.pipe.base import Struct
 from tasks.calib_targets import DIMENSIONS, CalibRunner
 from tasks.combine import clipped_mean, deviant_pixels, stacked
 from tasks.isr import IsrTask
+from tasks.masters import calib_collection, find_master
 from tasks.planes import MASK_TYPE, PLANES, has, mark
 from tasks.validity import certify, parse_validity, refuse_overlap
 from underbutler import ArgumentParser, CmdLineTask, DatasetSpec
+from underbutler.butlers.masters import SETUP_CARD
 from underbutler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -92,9 +94,11 @@ class MakeFlatConfig(MakeCalibConfig):
 class MakeCalibTask(CmdLineTask):
     """What all masters have in common: frames in, one image out, certified into ``{instrument}/calib``.
 
-    A target is one master. Its reference names the output; its kwargs hold the input exposures, the validity and
-    whether overlapping masters are replaced. Without ``--validity`` a master is valid for the observing days of its
-    inputs, from their first noon to their last, so that masters of successive days do not overlap.
+    A target is one master: frames that the camera took with one setting (shape, binning, read mode, gain, offset,
+    temperature, for darks exposure time) make one. Its reference names the output; its kwargs hold the input exposures,
+    the setting, the validity and whether overlapping masters are replaced. A second setting of the same detector is
+    certified into a collection of its own, below the first. Without ``--validity`` a master is valid for the observing
+    days of its inputs, from their first noon to their last, so that masters of successive days do not overlap.
     """
 
     RunnerClass = CalibRunner
@@ -136,7 +140,15 @@ class MakeCalibTask(CmdLineTask):
 
         return look_at_combinations(cls.calibration, targets, parsedCmd)
 
-    def runDataRef(self, dataRef: DataRef, exposures: Sequence[int], validity: str, replace: bool = False) -> Struct:
+    def runDataRef(
+        self,
+        dataRef: DataRef,
+        exposures: Sequence[int],
+        validity: str,
+        replace: bool = False,
+        setup: str = "",
+        apart: bool = False,
+    ) -> Struct:
         """Make one master, put it, certify it.
 
         Parameters
@@ -149,6 +161,10 @@ class MakeCalibTask(CmdLineTask):
             ``BEGIN..END`` in TAI.
         replace
             Whether overlapping masters lose that part of their time.
+        setup
+            How the camera was set, as the master's card ``UBSETUP`` says it.
+        apart
+            Whether other masters of the same job are of the same detector: this one is certified apart from them.
 
         Returns
         -------
@@ -170,19 +186,28 @@ class MakeCalibTask(CmdLineTask):
             )
         span = parse_validity(validity)
         butler = dataRef.getButler()
-        collection = f"{dataRef.data_id['instrument']}/calib"
+
+        def place() -> str:
+            data_id, instrument = dict(dataRef.data_id), dataRef.instrument_map()
+            return calib_collection(butler, self.calibration, data_id, setup, instrument, apart=apart)
+
         if not replace:
             refuse_overlap(
                 butler,
-                collection,
+                place(),
                 butler.get_dataset_type(self.calibration),
                 dataRef.data_id,
                 span,
                 run=dataRef.run or "",
             )
         calibration = self.run(dataRef, list(exposures))
+        if setup:
+            calibration.header[SETUP_CARD] = setup
         dataset: uuid.UUID = dataRef.put(calibration, self.calibration)
+        collection = place()
         done = certify(butler, collection, dataset, span, replace=replace)
+        self.metadata["collection"] = collection
+        self.metadata["setup"] = setup
         self.metadata["n_inputs"] = len(exposures)
         self.metadata["n_bad"] = int(np.count_nonzero(has(calibration.mask, "BAD")))
         self.metadata["level"] = float(np.median(calibration.image))
@@ -230,7 +255,10 @@ class MakeCalibTask(CmdLineTask):
     def calibrations(self, dataRef: DataRef, exposure: int) -> dict[str, CcdImage]:
         """Return the masters that a frame needs before it is combined."""
         names = [name for name in ("bias", "dark") if getattr(self.config, f"do{name.capitalize()}", False)]
-        return {name: dataRef.get(name, exposure=exposure) for name in names}
+        return {
+            name: find_master(dataRef, name, has_bias="bias" in names, log=self.log, exposure=exposure)
+            for name in names
+        }
 
     def scaled(self, exposure: CcdImage) -> FloatArray:
         """Return a frame on the scale on which frames are combined."""

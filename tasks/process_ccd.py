@@ -11,12 +11,12 @@ from lsst.pipe.base import Struct
 
 from tasks.detect import DetectTask
 from tasks.isr import IsrTask
+from tasks.masters import find_master
 from tasks.measure import MeasureTask
 from tasks.preview import PreviewTask
 from tasks.repair import CosmicRayTask, bridge
 from underbutler import CmdLineTask, DatasetSpec, TaskRunner
 from underbutler.butlers.many_datasets import exposure_records
-from underbutler.errors import LostDatasetError
 
 if TYPE_CHECKING:
     import argparse
@@ -124,7 +124,11 @@ class ProcessCcdTask(CmdLineTask):
         UsageError
             If the frame is not fit to be reduced.
         """
-        masters = {name: self._master(dataRef, name) for name in ("bias", "dark", "flat") if self._wants(name)}
+        masters = {
+            name: find_master(dataRef, name, has_bias=self.config.doBias, log=self.log)
+            for name in ("bias", "dark", "flat")
+            if self._wants(name)
+        }
         result = self.run(dataRef.get("raw"), **masters)
         picture = self._picture(dataRef, result)
         dataRef.put(result.exposure, "calexp")
@@ -186,22 +190,6 @@ class ProcessCcdTask(CmdLineTask):
 
     def _wants(self, name: str) -> bool:
         return bool(getattr(self.config, f"do{name.capitalize()}"))
-
-    def _master(self, dataRef: DataRef, name: str) -> CcdImage:
-        """Return a master, or say how it is made and how to do without it."""
-        try:
-            master: CcdImage = dataRef.get(name)
-        except LostDatasetError as error:
-            make = f"make{name.capitalize()}"
-            frames = " ".join(f"{key}={dataRef.data_id[key]}" for key in ("instrument", "detector"))
-            raise LostDatasetError(
-                f"No {name} is valid for {dataRef} in {', '.join(dataRef.collections) or 'no collection'} of "
-                f"{dataRef.repo!r}. Make one: underbutler submit {make} {dataRef.repo} --inputId {frames} day_obs=…; "
-                f"widen the time of one that exists with --validity; or do without: -c do{name.capitalize()}=false.",
-                dataset_type=name,
-                **{key: value for key, value in error.fields.items() if key != "dataset_type"},
-            ) from error
-        return master
 
     def _picture(self, dataRef: DataRef, result: Struct) -> bytes:
         data_id, scalars = dataRef.data_id, result.scalars

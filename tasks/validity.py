@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lsst.pipe.base import TaskError
 
+from underbutler.butlers.masters import validity_text
 from underbutler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,11 +38,6 @@ def parse_validity(text: str) -> Timespan:
     if span.isEmpty():
         raise UsageError(f"--validity {text} ends before it begins. Swap the two.", validity=text)
     return span
-
-
-def validity_text(span: Timespan) -> str:
-    """Return a timespan as ``BEGIN..END`` in TAI, to the second: what `parse_validity` reads."""
-    return "..".join("" if end is None else end.tai.strftime("%Y-%m-%dT%H:%M:%S") for end in (span.begin, span.end))
 
 
 def days_covered(days: Iterable[Timespan]) -> Timespan:

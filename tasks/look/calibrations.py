@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.calib_targets import DIMENSIONS
 from tasks.validity import validity_text
 from underbutler.butlers.many_datasets import Validities, certified_in
+from underbutler.butlers.masters import calib_collections
 from underbutler.pipe.findings import Finding
 
 from .frames import Frame, group_words, grouped, targets_of
@@ -37,7 +38,7 @@ def missing_masters(
         Label of the repository, for the cure.
     """
     for name in names:
-        held = certified_in(butler, name, collections)
+        held = certified_in(butler, name, calib_collections(butler, collections))
         groups = grouped(frames, lambda frame, name=name: tuple(_data_id(name, frame).values()))
         for _, members in groups:
             yield from _of_group(name, held, members, collections, repo)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tasks.masters import calib_collection
 from tasks.validity import parse_validity, validity_text
 from underbutler.butlers.many_datasets import certified_in
 from underbutler.model.dataref import human_data_id
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from lsst.daf.butler import Butler
 
     from underbutler import DataRef
+    from underbutler.butlers.masters import MapOf
 
 __all__ = ["look_at_combinations"]
 
@@ -48,7 +50,8 @@ def look_at_combinations(calibration: str, targets: Sequence[Any], parsedCmd: ar
         *missing_masters(butler, needed, frames.all, collections=parsedCmd.collections, repo=parsedCmd.repo),
     ]
     with parsedCmd.repositories.butler(parsedCmd.out) as output:
-        found += _overlaps(output, calibration, targets)
+        repositories = parsedCmd.repositories
+        found += _overlaps(output, calibration, targets, lambda name: repositories.instrument_map(parsedCmd.out, name))
     looked = [f"the files of {counted(len(frames), 'frame')}"]
     looked += [f"the {', '.join(needed)} of each"] if needed else []
     looked += [f"the certifications of {counted(len(targets), calibration, f'{calibration} masters')}"]
@@ -76,12 +79,14 @@ def _too_few(calibration: str, targets: Sequence[Any], least: int) -> Iterator[F
             )
 
 
-def _overlaps(output: Butler, calibration: str, targets: Sequence[Any]) -> Iterator[Finding]:
+def _overlaps(output: Butler, calibration: str, targets: Sequence[Any], map_of: MapOf) -> Iterator[Finding]:
     held: dict[str, Any] = {}
     for place, (ref, kwargs) in enumerate(targets):
         if kwargs.get("replace") or "validity" not in kwargs:
             continue
-        collection = f"{ref.data_id['instrument']}/calib"
+        setup, apart = str(kwargs.get("setup", "")), bool(kwargs.get("apart"))
+        instrument = map_of(str(ref.data_id["instrument"]))
+        collection = calib_collection(output, calibration, ref.data_id, setup, instrument, apart=apart)
         if collection not in held:
             held[collection] = certified_in(output, calibration, [collection])
         span = parse_validity(kwargs["validity"])

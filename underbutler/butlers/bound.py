@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BoundDataRef", "PutJournal", "bind"]
 
+MASTERS = ("bias", "dark", "flat")
+"""Calibrations of which a camera may have several at a time, one for each of its settings."""
+
 PUT_TRIES = 3
 """How often a put prunes what a stopped claim wrote meanwhile, and puts again."""
 
@@ -139,12 +142,38 @@ class BoundDataRef(DataRef):
             calibration how to make it.
         """
         name = self._type_name(datasetType)
+        if name in MASTERS and {"exposure", "detector"} <= {*self.data_id, *rest}:
+            return self._master(name, rest, has_bias=True)[0]
         for lookup, collections in self._places():
             data_id = self._data_id(lookup, rest)
             found = lookup.find(name, data_id, collections)
             if found is not None:
                 return lookup.read(found)
         raise self._lost(name, self._data_id(self._binding.read, rest))
+
+    def choose_master(self, name: str, *, has_bias: bool = True, **rest: DataIdValue) -> tuple[Any, str]:
+        """Read the master of a frame: ``bias``, ``dark`` or ``flat``, chosen by how the camera was set.
+
+        Parameters
+        ----------
+        name
+            Dataset type.
+        has_bias
+            Whether the bias is subtracted from the frame: only then a dark may be scaled to another exposure time.
+        **rest
+            Extra data ID values.
+
+        Returns
+        -------
+        master, warning
+            The master, and what is to be said of it; an empty text if nothing is.
+
+        Raises
+        ------
+        LostDatasetError
+            If none fits; the field ``reason`` says in what the nearest one differs.
+        """
+        return self._master(name, rest, has_bias=has_bias)
 
     def put(self, obj: Any, datasetType: str | None = None, **rest: DataIdValue) -> uuid.UUID:
         """Write a dataset to `run` and return its UUID; `rest` are extra data ID values.
@@ -233,6 +262,18 @@ class BoundDataRef(DataRef):
         """Return the butler that `put` writes to."""
         return self._binding.out.butler
 
+    def _master(self, name: str, rest: Mapping[str, DataIdValue], *, has_bias: bool) -> tuple[Any, str]:
+        own, collections = self._binding.read, self.collections
+        if self.run is not None:
+            made_here = self._binding.out.find(name, self._data_id(self._binding.out, rest), (self.run,))
+            if made_here is not None:
+                return self._binding.out.read(made_here), ""
+        data_id = self._data_id(own, rest)
+        choice = own.choose(name, data_id, collections, self.instrument_map(), has_bias=has_bias)
+        if choice.master is None:
+            raise self._lost(name, data_id, choice.reason)
+        return own.read(choice.master.dataset), choice.warning
+
     def _type_name(self, given: str | None) -> str:
         name = given or self.dataset_type
         if name is None:
@@ -318,7 +359,7 @@ class BoundDataRef(DataRef):
             else:
                 return
 
-    def _lost(self, name: str, data_id: Mapping[str, DataIdValue]) -> LostDatasetError:
+    def _lost(self, name: str, data_id: Mapping[str, DataIdValue], reason: str = "") -> LostDatasetError:
         read = self._binding.read
         searched = [*(() if self.run is None else (self.run,)), *self.collections]
         known = set(read.butler.collections.query("*"))
@@ -331,12 +372,13 @@ class BoundDataRef(DataRef):
             read.coordinate(dataset_type, data_id)  # raises when it is the exposure or the detector that is unknown
         words = f"for {human_data_id(data_id)} in {', '.join(searched) or 'no collection'} of {self.repo}"
         if dataset_type is not None and dataset_type.isCalibration():
-            text = f"No {name} is valid {words}. {_how_to_make(name, self.repo, dataset_type, data_id)}"
+            because = f": {reason}" if reason else ""
+            text = f"No {name} is valid {words}{because}. {_how_to_make(name, self.repo, dataset_type, data_id)}"
         elif dataset_type is None:
             text = f"No {name} {words}: no dataset type of that name is registered. Run the task that makes it first."
         else:
             text = f"No {name} {words}. Ingest it, run the task that makes it, or search other --collections."
-        return LostDatasetError(text, dataset_type=name, data_id=dict(data_id), collections=searched)
+        return LostDatasetError(text, dataset_type=name, data_id=dict(data_id), collections=searched, reason=reason)
 
 
 def _how_to_make(name: str, repo: str, dataset_type: DatasetType, data_id: Mapping[str, DataIdValue]) -> str:

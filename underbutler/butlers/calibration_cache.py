@@ -7,13 +7,18 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
 from underbutler import metrics
 
 __all__ = ["CalibrationCache"]
+
+T = TypeVar("T")
+
+MOST_FACTS: Final = 10_000
+"""How many datasets something small is kept of."""
 
 
 class CalibrationCache:
@@ -35,6 +40,7 @@ class CalibrationCache:
         self.hits = 0
         self.misses = 0
         self._entries: OrderedDict[tuple[uuid.UUID, str], tuple[Any, int]] = OrderedDict()
+        self._facts: OrderedDict[uuid.UUID, Any] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -73,10 +79,32 @@ class CalibrationCache:
             self._keep(key, value, size)
         return _handed_out(value)
 
+    def fact(self, dataset: uuid.UUID, read: Callable[[], T]) -> T:
+        """Return something small that is known of a dataset, read at the first call.
+
+        Parameters
+        ----------
+        dataset
+            Its UUID.
+        read
+            Reads it.
+        """
+        with self._lock:
+            if dataset in self._facts:
+                known: T = self._facts[dataset]
+                return known
+        value = read()
+        with self._lock:
+            self._facts[dataset] = value
+            while len(self._facts) > MOST_FACTS:
+                self._facts.popitem(last=False)
+        return value
+
     def clear(self) -> None:
         """Drop every entry; the counts stay."""
         with self._lock:
             self._entries.clear()
+            self._facts.clear()
             self.size_bytes = 0
 
     def _keep(self, key: tuple[uuid.UUID, str], value: Any, size: int) -> None:

@@ -15,11 +15,15 @@ from underbutler.model.dataref import DataIdValue, human_data_id
 
 from .calibration_cache import CalibrationCache
 from .data_ids import cast_data_id
+from .masters import Masters, chosen_for
 from .pruning import prune_datasets
 from .translation import translate_butler_errors, unwrap_formatter_errors
 
 if TYPE_CHECKING:
     from lsst.daf.butler import Butler, DataCoordinate, DatasetRef, DatasetType
+
+    from underbutler.instruments.instrument_map import InstrumentMap
+    from underbutler.instruments.master_choice import Choice
 
 __all__ = ["Lookup"]
 
@@ -56,6 +60,7 @@ class Lookup:
         self._refreshed = False
         self._types: dict[str, DatasetType] = {}
         self._coordinates: dict[tuple[tuple[str, DataIdValue], ...], DataCoordinate] = {}
+        self._masters: dict[tuple[str, ...], Masters] = {}
 
     def cast(self, data_id: Mapping[str, DataIdValue]) -> dict[str, DataIdValue]:
         """Return a data ID with each value of its dimension's key type."""
@@ -156,6 +161,42 @@ class Lookup:
                 f"More than one {name} is valid for {human_data_id(data_id)}: {error} Give an exposure.",
                 dataset_type=name,
             ) from error
+
+    def choose(
+        self,
+        name: str,
+        data_id: Mapping[str, DataIdValue],
+        collections: Sequence[str],
+        instrument: InstrumentMap | None,
+        *,
+        has_bias: bool,
+    ) -> Choice:
+        """Choose the master of a frame.
+
+        Parameters
+        ----------
+        name
+            Dataset type: ``bias``, ``dark`` or ``flat``.
+        data_id
+            Data ID of the frame.
+        collections
+            What is searched.
+        instrument
+            Map of its instrument, or None.
+        has_bias
+            Whether the bias is subtracted from the frame.
+
+        Raises
+        ------
+        LostDatasetError
+            If the repository does not know the exposure or the detector.
+        """
+        masters = self._masters.get(tuple(collections))
+        if masters is None:
+            masters = self._masters[tuple(collections)] = Masters(self.butler, self.label, collections, self._cache)
+        frame = self.expand({key: data_id[key] for key in ("instrument", "exposure", "detector")})
+        raw = self.find("raw", data_id, collections)
+        return chosen_for(masters, name, frame, raw, instrument, has_bias=has_bias)
 
     def read(self, ref: DatasetRef) -> Any:
         """Read a dataset; a calibration through the cache.

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from .setups import Difference, Setup
 
 __all__ = ["Choice", "FrameFacts", "Master", "choose_master", "is_same_time"]
-
-_TIME_KEY: Final = "time"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +26,8 @@ class FrameFacts:
         When it was taken, in nanoseconds of TAI.
     when
         The begin, as people write it.
+    has_window
+        Whether its header says which pixels of the detector it is, so that a master of more pixels can be cut to it.
     """
 
     setup: Setup
@@ -34,6 +35,7 @@ class FrameFacts:
     begin: int
     end: int
     when: str
+    has_window: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,22 +129,16 @@ def choose_master(
         of `masters`.
     """
     allowed = None if name == "flat" else tolerance
-    fitting: list[Master] = []
-    nearest: tuple[tuple[bool, int], Master, tuple[Difference, ...]] | None = None
-    for one in masters:
-        found = tuple(_differences(name, frame, one, allowed, has_bias=has_bias))
-        if not found:
-            fitting.append(one)
-        else:
-            far = (any(difference.key == _TIME_KEY for difference in found), len(found))
-            if nearest is None or far < nearest[0]:
-                nearest = (far, one, found)
+    valid = [one for one in masters if one.begin < frame.end and frame.begin < one.end]
+    fitting = [one for one in valid if not any(_differences(name, frame, one, allowed, has_bias=has_bias))]
     if fitting:
         best = min(fitting, key=lambda one: _rank(name, frame, one))
         return Choice(name=name, master=best, warning=_warning(name, frame, best))
-    if nearest is None:
+    if not masters:
         return Choice(name=name)
-    return Choice(name=name, nearest=nearest[1], differences=nearest[2])
+    told = [(one, tuple(_differences(name, frame, one, allowed, has_bias=has_bias))) for one in valid or masters]
+    nearest, differences = min(told, key=lambda pair: len(pair[1]))
+    return Choice(name=name, nearest=nearest, differences=differences)
 
 
 def is_same_time(seconds: float, other: float) -> bool:
@@ -154,8 +150,10 @@ def _differences(
     name: str, frame: FrameFacts, master: Master, tolerance: float | None, *, has_bias: bool
 ) -> Iterable[Difference]:
     if not (master.begin < frame.end and frame.begin < master.end):
-        yield Difference(_TIME_KEY, frame.when, f"{master.validity} (TAI)")
-    yield from frame.setup.differences(master.setup, tolerance)
+        yield Difference("time", frame.when, f"{master.validity} (TAI)")
+    for difference in frame.setup.differences(master.setup, tolerance):
+        if difference.key != "shape" or not (frame.has_window and _is_larger(master.setup, frame.setup)):
+            yield difference
     if name != "dark" or master.seconds is None:
         return
     if not is_same_time(frame.seconds, master.seconds):
@@ -174,6 +172,14 @@ def _rank(name: str, frame: FrameFacts, master: Master) -> tuple[float, ...]:
     if name == "dark" and master.seconds is not None and not is_same_time(frame.seconds, master.seconds):
         other_time = 1.0 + abs(frame.seconds - master.seconds)
     return (other_time, -exact, frame.setup.distance(master.setup))
+
+
+def _is_larger(master: Setup, frame: Setup) -> bool:
+    """Tell whether a master has at least the rows and columns of a frame, both being of one image."""
+    sizes = [re.fullmatch(r"(\d+)x(\d+)", one.shape or "") for one in (master, frame)]
+    if sizes[0] is None or sizes[1] is None:
+        return False
+    return all(int(mine) >= int(other) for mine, other in zip(sizes[0].groups(), sizes[1].groups(), strict=True))
 
 
 def _warning(name: str, frame: FrameFacts, master: Master) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,7 @@ class Setup:
     Parameters
     ----------
     shape
-        Rows and columns of the raw frame, as ``1040x1392``; of a file of several images each one's, joined by ``+``.
+        Rows and columns of the raw frame, as ``1040x1392``, of four images ``4*200x75``.
     binning
         Columns and rows that are added up, as ``2x2``.
     read_mode
@@ -109,7 +109,7 @@ class Setup:
         return [("bin", self.binning), ("mode", self.read_mode), ("gain", self.gain), ("offset", self.offset)]
 
 
-def read_setup(header: Mapping[str, Any], instrument: InstrumentMap, shape: str | None = None) -> Setup:
+def read_setup(header: Mapping[str, Any], instrument: InstrumentMap, shapes: Sequence[tuple[int, int]] = ()) -> Setup:
     """Read the settings of a frame through the instrument's map.
 
     Parameters
@@ -118,14 +118,14 @@ def read_setup(header: Mapping[str, Any], instrument: InstrumentMap, shape: str 
         Header of the raw frame.
     instrument
         The map; its ``[setup]`` names the keywords.
-    shape
-        Rows and columns; default those that NAXIS2 and NAXIS1 say.
+    shapes
+        Rows and columns of each of the detector's images; empty: not known.
 
     """
     rule = instrument.setup
     temperature = _word(header, rule.temperature)
     return Setup(
-        shape=shape or _shape(header),
+        shape=_shape(shapes),
         binning=_binning(header, rule.binning),
         read_mode=_word(header, rule.read_mode),
         gain=_word(header, rule.gain),
@@ -134,9 +134,11 @@ def read_setup(header: Mapping[str, Any], instrument: InstrumentMap, shape: str 
     )
 
 
-def _shape(header: Mapping[str, Any]) -> str | None:
-    rows, columns = header.get("NAXIS2"), header.get("NAXIS1")
-    return f"{rows}x{columns}" if isinstance(rows, int) and isinstance(columns, int) else None
+def _shape(shapes: Sequence[tuple[int, int]]) -> str | None:
+    """Return ``1040x1392``, or ``4*200x75`` of four images, with ``+`` between different ones."""
+    sizes = [f"{rows}x{columns}" for rows, columns in shapes]
+    counts = {one: sizes.count(one) for one in sizes}
+    return "+".join(one if number == 1 else f"{number}*{one}" for one, number in counts.items()) or None
 
 
 def _binning(header: Mapping[str, Any], keywords: tuple[str, ...]) -> str | None:

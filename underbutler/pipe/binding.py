@@ -85,8 +85,14 @@ def plain_element(element: Any) -> Any:
 
 
 def moved_element(element: Any, before: str, after: str) -> Any:
-    """Return an element whose references that write to the RUN `before` write to the RUN `after`."""
-    return _mapped(element, lambda ref: ref.replaced(run=after) if ref.run == before else ref)
+    """Return an element whose references that write to the RUN `before`, or to one below it, write to `after`."""
+
+    def moved(ref: DataRef) -> DataRef:
+        if ref.run == before or (ref.run or "").startswith(f"{before}/"):
+            return ref.replaced(run=f"{after}{(ref.run or '').removeprefix(before)}")
+        return ref
+
+    return _mapped(element, moved)
 
 
 def _mapped(value: Any, function: Callable[[DataRef], DataRef]) -> Any:

@@ -76,14 +76,14 @@ def undo(parsedCmd: argparse.Namespace, written: Written) -> None:
 
 
 def remove_run(butler: Butler, run: str) -> bool:
-    """Remove a RUN collection with all that is in it; return False if there is none."""
-    from lsst.daf.butler import MissingCollectionError
+    """Remove a RUN collection, and those below it, with all that is in them; return False if there is none."""
+    from lsst.daf.butler import CollectionType
 
-    try:
-        butler.removeRuns([run])
-    except MissingCollectionError:
-        return False
-    return True
+    known = butler.collections.query(f"{run}*", CollectionType.RUN)
+    found = [name for name in known if name == run or name.startswith(f"{run}/")]
+    if found:
+        butler.removeRuns(found)
+    return bool(found)
 
 
 def _open_output(parsedCmd: argparse.Namespace) -> Butler:

@@ -119,7 +119,8 @@ def test_a_setting_is_the_same_as_number_and_text() -> None:
     assert read_setup({"GAIN": 100.0}, MAP).gain == read_setup({"GAIN": " 100 "}, MAP).gain == "100"
     assert read_setup({"READOUTM": "High Gain"}, MAP).read_mode == "High_Gain"
     assert read_setup({"CCD-TEMP": "n/a"}, MAP).temperature is None
-    assert read_setup({"NAXIS1": 20, "NAXIS2": 10}, MAP).shape == "10x20"
+    assert read_setup({}, MAP, [(10, 20)]).shape == "10x20"
+    assert read_setup({}, MAP, [(10, 20)] * 4).shape == "4*10x20"
 
 
 def test_a_measured_gain_may_scatter() -> None:
