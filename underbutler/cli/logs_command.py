@@ -51,16 +51,20 @@ class _Chosen:
 @click.option("--attempt", type=click.IntRange(min=1), metavar="N", help="Show this attempt. Default: the last one.")
 @click.option("--level", type=click.Choice(list(LEVELS), case_sensitive=False), default="trace", metavar="LEVEL",
               help="Show lines of this level or above: info, warning, error.")  # fmt: skip
+@click.option("--full", "in_full", is_flag=True, help="Show the framework's frames of a traceback too.")
 @click.option("-f", "--follow", is_flag=True, help="Follow until what is shown has ended.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per attempt and line, with its lines.")
-def logs(job: str, target: tuple[str, ...], attempt: int | None, level: str, follow: bool, as_json: bool) -> None:
+def logs(
+    job: str, target: tuple[str, ...], attempt: int | None, level: str, in_full: bool, follow: bool, as_json: bool
+) -> None:
     """Show the log of each attempt at the targets of a JOB: of what failed first, one target for each kind of failure.
 
     JOB is a job's id or its first or last characters. TARGET is one of its targets: its place in `underbutler status
     JOB` (1 is the first), its id or at least 4 characters of it, or words of its data ID (exposure=42 detector=0).
 
     A log is kept when its attempt ends, also when its process was killed or crashed. Of an attempt that runs on this
-    machine it is shown as far as it is. On a terminal a long answer goes through $PAGER.
+    machine it is shown as far as it is. On a terminal a long answer goes through $PAGER. Of a traceback the task's own
+    frames are shown, and those of the framework around it are counted; the JSON has all of them.
 
     \b
     Examples:
@@ -74,7 +78,7 @@ def logs(job: str, target: tuple[str, ...], attempt: int | None, level: str, fol
         row = context.jobs.read.job(job)
         if row.phase == Phase.ARCHIVED:
             raise UsageError(f"Job {short_id(row.id)} was destroyed, and its logs with it.", job=str(row.id))
-        show = _Show(context, row, level.lower(), attempt, as_json)
+        show = _Show(context, row, level.lower(), attempt, as_json, in_full)
         if follow:
             show.follow(target)
         else:
@@ -90,6 +94,7 @@ class _Show:
     level: str
     attempt: int | None
     as_json: bool
+    in_full: bool
 
     def texts(self, chosen: Sequence[_Chosen]) -> Iterator[str]:
         """Yield what is shown of targets."""
@@ -106,7 +111,9 @@ class _Show:
         parts = [target_text(one.target, self.job.n_targets)]
         if one.alike:
             parts[0] += f"\n  and {one.alike} more alike: `underbutler status {short_id(self.job.id)}` lists them"
-        parts.append("  not tried yet" if claim is None else attempt_text(claim, claims, log, self.level))
+        parts.append(
+            "  not tried yet" if claim is None else attempt_text(claim, claims, log, self.level, in_full=self.in_full)
+        )
         return "\n".join(parts) + "\n"
 
     def log_of(self, claim: ClaimRow) -> str | None:
@@ -170,7 +177,8 @@ class _Show:
         head = f"{target.argsrepr} attempt {claim.claim_no}"
         for line in lines[said.get(key, 0) :]:
             if line.reaches(self.level):
-                click.echo(f"{click.style(head, fg='cyan')}  {line.time[11:19]} {line.level.upper()} {line.text}")
+                text = line.text if self.in_full else line.folded().text
+                click.echo(f"{click.style(head, fg='cyan')}  {line.time[11:19]} {line.level.upper()} {text}")
         said[key] = max(len(lines), said.get(key, 0))
         if claim.ended_at is not None:
             reason = f": {claim.reason}" if claim.reason else ""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from underbutler.terminal import stdout_console
 
@@ -23,7 +24,8 @@ __all__ = ["tasks"]
 def tasks(form: str) -> None:
     """List the tasks that can be submitted: name, one line, dataset types that they write.
 
-    Tasks of any installed package are found by its entry points in the group "underbutler.tasks".
+    Tasks of any installed package are found by its entry points in the group "underbutler.tasks". Of one that does not
+    load the error is shown whole, with its cure.
 
     \b
     Examples:
@@ -41,10 +43,14 @@ def tasks(form: str) -> None:
         table.add_column(heading)
     for entry in entries:
         if entry.task_class is None:
-            table.add_row(entry.name, f"[red]does not load: {entry.error}[/red]", entry.entry_point.value)
+            table.add_row(entry.name, Text("does not load", style="red"), entry.entry_point.value)
         else:
-            table.add_row(entry.name, _one_line(entry.task_class), ", ".join(entry.task_class.datasetTypes))
-    stdout_console().print(table)
+            table.add_row(entry.name, Text(_one_line(entry.task_class)), ", ".join(entry.task_class.datasetTypes))
+    console = stdout_console()
+    console.print(table)
+    for entry in entries:
+        if entry.error is not None:
+            console.print(Text(f"\n{entry.name} does not load: {entry.error}", style="red"), soft_wrap=True)
 
 
 def _task_json(entry: TaskEntry) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Any
 
 from underbutler.errors import UnknownNameError, UsageError
 
+from .import_faults import told_of_import
+
 __all__ = ["SUBTASK_GROUP", "TASK_GROUP", "load_points", "load_subtask", "points_of", "task_names"]
 
 TASK_GROUP = "underbutler.tasks"
@@ -48,13 +50,12 @@ def points_of(group: str) -> dict[str, list[EntryPoint]]:
 
 
 def load_points(points: list[EntryPoint]) -> tuple[Any, str | None]:
-    """Return what the one entry point of a name loads, or None and why it does not load."""
+    """Return what the one entry point of a name loads, or None and why it does not load: a sentence, perhaps frames."""
     if len(points) > 1:
         where = " and ".join(f"{point.value} ({point.dist.name if point.dist else '?'})" for point in points)
         return None, f"the name is registered for {where}. Uninstall one of them."
     (point,) = points
     try:
         return point.load(), None
-    except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything; it is told, not hidden
-        owner = point.dist.name if point.dist else "its distribution"
-        return None, f"{point.value}: {type(error).__name__}: {error}. Install what {owner} needs."
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything; it is told
+        return None, told_of_import(error, point)

@@ -6,7 +6,6 @@ The names, parameters and behaviour are those of Gen2's `TaskRunner`. What diffe
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,6 +15,7 @@ from lsst.pipe.base import NoWorkFound, Struct, TaskError, TaskMetadata
 from underbutler.errors import FatalError, FencedOutError, TransientError, UnderbutlerError, UsageError
 from underbutler.model.dataref import DataRef
 from underbutler.telemetry.logs import bound
+from underbutler.telemetry.tracebacks import folded_traceback
 
 from .binding import bound_element, first_reference, name_of, plain_element
 from .job_types import declared_types, metadata_name
@@ -376,4 +376,4 @@ def _told(error: BaseException) -> str:
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, TaskError | UnderbutlerError):
         return text
-    return f"{text}\n{''.join(traceback.format_exception(error))}".rstrip()
+    return f"{text}\n{folded_traceback(error)}"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from underbutler.model.identity import short_id
+from underbutler.telemetry.tracebacks import folded
 
 from .reasons import told_once
 from .times import when_text
@@ -46,6 +47,10 @@ class LogLine:
     logger: str
     text: str
 
+    def folded(self) -> LogLine:
+        """Return it with the framework's frames of its traceback folded."""
+        return replace(self, text=folded(self.text, "--full shows them"))
+
     def reaches(self, level: str) -> bool:
         """Tell whether it is of a level or above; what is not a record always is."""
         return LEVELS.get(self.level, 50) >= LEVELS[level]
@@ -76,14 +81,26 @@ def target_text(target: TargetRow, of: int) -> str:
     return "\n".join(lines)
 
 
-def attempt_text(claim: ClaimRow, of: Sequence[ClaimRow], log: str | None, level: str) -> str:
-    """Return an attempt: who, when, how it ended, and what it said; the others of its target in a line each."""
+def attempt_text(claim: ClaimRow, of: Sequence[ClaimRow], log: str | None, level: str, *, in_full: bool = False) -> str:
+    """Return an attempt: who, when, how it ended, and what it said; the others of its target in a line each.
+
+    Parameters
+    ----------
+    claim, of
+        The attempt, among all of its target.
+    log
+        What it said; None if nothing is kept.
+    level
+        Lines below it are left out.
+    in_full
+        Whether tracebacks keep the framework's frames.
+    """
     lines = [_attempt_line(one, of, here=one is claim) for one in of]
     if log is None:
         lines.append(f"    {_no_log(claim)}")
         return "\n".join(lines)
     shown = log_lines(log, level)
-    lines += [_styled(line) for line in shown]
+    lines += [_styled(line if in_full else line.folded()) for line in shown]
     if not shown:
         lines.append(f"    nothing of level {level} or above; it said {len(log_lines(log))} lines in all")
     return "\n".join(lines)
