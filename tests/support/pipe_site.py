@@ -148,3 +148,18 @@ class ExposureTask(LevelTask):
 
     RunnerClass = ExposureRunner
     _DefaultName = "exposureLevel"
+
+
+class ListlessRunner(TaskRunner):
+    """Asks the command for what it does not have."""
+
+    @staticmethod
+    def getTargetList(parsedCmd: Any, **kwargs: Any) -> list[Any]:
+        return list(parsedCmd.visit)
+
+
+class ListlessTask(LevelTask):
+    """Has a target list that raises."""
+
+    RunnerClass = ListlessRunner
+    _DefaultName = "listless"

@@ -114,7 +114,10 @@ def group(home: Path | None, verbose: int) -> None:
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with 0, 1 (targets failed), 2 (usage), 3 (a service is away) or 4 (our fault)."""
+    """Run the command line and exit: 0, 1 (targets failed), 2 (usage), 3 (a service is away) or 4 (our fault).
+
+    An error in the code of a task, met before its targets are run, is 1 too.
+    """
     try:
         result = group.main(args=None if args is None else list(args), prog_name="underbutler", standalone_mode=False)
     except click.exceptions.Abort:
@@ -130,10 +133,26 @@ def main(args: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception as error:  # noqa: BLE001 - its traceback is shown, without any access token
-        traceback.print_exception(redacted_error(error))
+        clean = redacted_error(error)
+        if _was_raised_in_a_task(clean):
+            _tell_of_a_task(clean)
+            sys.exit(1)
+        traceback.print_exception(clean)
         click.echo(_OURS, err=True)
         sys.exit(exit_code(error))
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _was_raised_in_a_task(error: BaseException) -> bool:
+    from underbutler.pipe.plugins import was_raised_in_a_task
+
+    return was_raised_in_a_task(error)
+
+
+def _tell_of_a_task(error: BaseException) -> None:
+    from underbutler.telemetry.tracebacks import folded_traceback
+
+    click.echo(redacted_text(f"Error in the code of a task.\n{folded_traceback(error)}"), err=True)
 
 
 def task_words(command: F) -> F:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import traceback
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from underbutler.redaction import redacted_error
+from underbutler.model.job import TargetState
+from underbutler.redaction import redacted_error, redacted_text
+from underbutler.wording import counted
 
 from .main import task_words
+
+if TYPE_CHECKING:
+    import argparse
+
+    from underbutler.butlers.outputs import WrittenFiles
+    from underbutler.pipe import TaskRunner
+    from underbutler.pipe.running.target_ending import TargetEnding
 
 __all__ = ["run"]
 
@@ -25,17 +34,21 @@ DRY_RUN = "--dry-run"
 
 @click.command(short_help="Run a task in this process, without the queue.", context_settings=PASS_THROUGH)
 @task_words
+@click.option("--pdb", "debugs", is_flag=True, help="Stop in the debugger at the first error.")
 @click.pass_context
-def run(ctx: click.Context, show_help: bool, task: str | None, args: tuple[str, ...]) -> None:
+def run(ctx: click.Context, show_help: bool, task: str | None, args: tuple[str, ...], debugs: bool) -> None:
     """Run TASK in this process (or -j N), without queue and records: `CmdLineTask.parseAndRun`.
 
-    Once targets have started, the exit code is the number of those that failed, at most 255. With --dry-run it says
-    what `underbutler submit --dry-run` says.
+    At its end it prints what `submit --wait` prints: how each target ended, the RUN collection, the files in it. Once
+    targets have started, the exit code is the number of those that failed, at most 255; those that the time limit -t
+    ended are among them. --pdb may stand anywhere: it runs one process, up to the first error. --dry-run says what
+    `underbutler submit --dry-run` says.
 
     \b
     Examples:
       underbutler run processCcd demo --id instrument=STE3 detector=0 -c doBias=false doDark=false doFlat=false
       underbutler run processCcd demo --id instrument=SIMCAM detector=0^1 -j 2
+      underbutler run processCcd demo --id instrument=SIMCAM exposure=2026112000007 detector=0 --pdb
       underbutler run processCcd demo --id instrument=SIMCAM --show data
       underbutler run processCcd demo --id instrument=SIMCAM detector=0 --dry-run
       underbutler run processCcd --help
@@ -45,26 +58,87 @@ def run(ctx: click.Context, show_help: bool, task: str | None, args: tuple[str, 
         return
     if DRY_RUN in args:
         ctx.exit(_dry_run(task, [word for word in args if word != DRY_RUN]))
+    words = [word for word in args if word != "--pdb"]
+    debugs = debugs or len(words) < len(args)
+    with _Summary() as summary:
+        _run(task, [*words, "--doraise", "-j", "1"] if debugs else words, summary, debugs=debugs)
+
+
+def _run(task: str, words: list[str], summary: _Summary, *, debugs: bool) -> None:
+    from lsst.pipe.base import NoWorkFound
+
     from underbutler.pipe import load_task
+    from underbutler.pipe.running.process_farm import TimeLimitError
+    from underbutler.telemetry.tracebacks import folded_traceback
     from underbutler.terminal import steps
 
     task_class = load_task(task)
     started = False
-    with steps(task, None) as step:
+    try:
+        with steps(task, None) as step:
 
-        def told(ended: int, total: int) -> None:
-            nonlocal started
-            started = True
-            step(ended, total)
+            def told(ended: int, total: int) -> None:
+                nonlocal started
+                started = True
+                step(ended, total)
 
-        try:
-            task_class.parseAndRun(list(args), progress=told)
-        except Exception as error:
-            if not started:
-                raise
-            # What a target raised under --doraise: one has failed, whatever the reason.
-            traceback.print_exception(redacted_error(error))
-            ctx.exit(1)
+            task_class.parseAndRun(words, progress=told, ended=summary.take)
+    except NoWorkFound as reason:
+        click.echo(f"No work: {reason}", err=True)
+    except TimeLimitError as error:
+        unfinished = [one for one in summary.endings if one.state is TargetState.ABORTED]
+        click.echo(f"Error: {error} {counted(len(unfinished), 'target')} did not end: raise -t SECONDS.", err=True)
+        sys.exit(summary.n_bad)
+    except Exception as error:
+        if not started:
+            raise
+        # What a target raised under --doraise: one has failed, whatever the reason.
+        clean = redacted_error(error)
+        click.echo(redacted_text(folded_traceback(clean)), err=True)
+        if debugs:
+            import pdb
+
+            pdb.post_mortem(error.__traceback__)
+        sys.exit(1)
+
+
+class _Summary:
+    """What is printed when a run is over, however it ends."""
+
+    def __init__(self) -> None:
+        self.endings: list[TargetEnding] = []
+        self._run = ""
+        self._files: list[WrittenFiles] = []
+
+    def __enter__(self) -> _Summary:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self.endings:
+            return
+        from underbutler.terminal import files_table, stdout_console, targets_table
+
+        console = stdout_console()
+        console.print(targets_table(self.endings))
+        console.print(f"RUN {self._run}", soft_wrap=True)
+        if self._files:
+            console.print(files_table(self._files), soft_wrap=True)
+
+    @property
+    def n_bad(self) -> int:
+        """Number of targets that failed or did not end, as an exit code."""
+        from underbutler.pipe.cmdline_task import EXIT_LIMIT
+
+        bad = sum(one.state in (TargetState.FAILED, TargetState.ABORTED) for one in self.endings)
+        return min(bad, EXIT_LIMIT)
+
+    def take(self, parsed_cmd: argparse.Namespace, runner: TaskRunner) -> None:
+        """Keep what there is to say, while the butlers are open."""
+        from underbutler.butlers.outputs import written_files
+
+        self.endings, self._run = list(runner.endings), parsed_cmd.run
+        if self.endings:
+            self._files = written_files(parsed_cmd.butler, parsed_cmd.run, runner.TaskClass.datasetTypes)
 
 
 def _dry_run(task: str, words: list[str]) -> int:

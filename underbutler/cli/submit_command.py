@@ -10,7 +10,7 @@ import click
 from underbutler.model.identity import short_id
 from underbutler.model.job import Phase
 from underbutler.model.status import status_of
-from underbutler.terminal import follow_job, stderr_console, stdout_console, steps, targets_table
+from underbutler.terminal import files_table, follow_job, stderr_console, stdout_console, steps, targets_table
 from underbutler.wording import counted
 
 from .dry_run import refuse_what_would_fail, show_dry_run
@@ -88,7 +88,8 @@ def submit(
     """Submit TASK on the data IDs of a repository, given by its label.
 
     `underbutler submit TASK --help` lists all options of a task; `underbutler tasks` lists the tasks. Prints the job's
-    id and exits with 0 as soon as the job is recorded: what the broker does not take then is sent when it is back.
+    id and exits with 0 as soon as the job is recorded: what the broker does not take then is sent when it is back. With
+    --wait it prints in the end how each target ended, the RUN collection, and where its files are.
 
     \b
     Examples:
@@ -200,11 +201,23 @@ def _follow(ctx: click.Context, context: ServiceContext, row: JobRow, wait: bool
         console = stdout_console()
         console.print(targets_table(context.jobs.read.targets(row.id)))
         console.print(f"job {row.id} {status_of(row.phase)}  RUN {row.run}", soft_wrap=True)
+        _show_files(context, row)
     else:
         click.echo(str(row.id))
         stderr_console().print(f"{counted(sent, 'target')} sent. Follow it: `underbutler status {short_id(row.id)}`.")
     if wait and row.phase != Phase.COMPLETED:
         ctx.exit(1)
+
+
+def _show_files(context: ServiceContext, row: JobRow) -> None:
+    """Show where the datasets of a job are."""
+    from underbutler.butlers.outputs import written_files
+    from underbutler.pipe import load_task
+
+    with context.repositories.butler(row.out) as butler:
+        found = written_files(butler, row.run, load_task(row.task).datasetTypes)
+    if found:
+        stdout_console().print(files_table(found), soft_wrap=True)
 
 
 def _show_task_help(task: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from underbutler.model.dataref import DataRef, human_data_ids
+from underbutler.model.dataref import DataIdValue, DataRef, human_data_ids
 from underbutler.model.message import has_kwargs
 
 if TYPE_CHECKING:
@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 
     from underbutler.butlers import BoundDataRef, PutJournal, Repositories
 
-__all__ = ["bound_element", "first_reference", "moved_element", "name_of", "plain_element", "references"]
+__all__ = [
+    "bound_element",
+    "first_reference",
+    "moved_element",
+    "name_of",
+    "plain_element",
+    "references",
+    "shared_data_id",
+]
 
 
 @contextmanager
@@ -66,6 +74,15 @@ def name_of(element: Any) -> str:
     named = element[0] if has_kwargs(element) else element
     refs = list(references(named))
     return human_data_ids([ref.data_id for ref in refs]) if refs else str(named)
+
+
+def shared_data_id(element: Any) -> dict[str, DataIdValue]:
+    """Return the data ID of a target's reference, or what all of several share."""
+    refs = list(references(element[0] if has_kwargs(element) else element))
+    if not refs:
+        return {}
+    first, *others = refs
+    return {key: value for key, value in first.data_id.items() if all(o.data_id.get(key) == value for o in others)}
 
 
 def references(element: Any) -> Iterator[DataRef]:

@@ -88,6 +88,7 @@ class CmdLineTask(Task):
         *,
         repositories: Repositories | None = None,
         progress: Callable[[int, int], None] | None = None,
+        ended: Callable[[argparse.Namespace, TaskRunner], None] | None = None,
     ) -> Struct:
         """Parse a command line and run the task here and now, without the queue.
 
@@ -105,6 +106,9 @@ class CmdLineTask(Task):
             Where labels lead to; None takes the index of the settings.
         progress
             Called with the numbers of targets ended and of all targets, first before any of them begins.
+        ended
+            Called with ``parsedCmd`` and ``taskRunner`` when no target runs any more, also if one raised or the time
+            limit ended them: `TaskRunner.endings` says how each ended. Butlers are open still.
 
         Returns
         -------
@@ -134,7 +138,11 @@ class CmdLineTask(Task):
             runner = cls.RunnerClass(TaskClass=cls, parsedCmd=parsedCmd, doReturnResults=doReturnResults)
             if not getattr(parsedCmd, "noCheck", False):
                 cls._refuse_what_would_fail(runner, parsedCmd, parser)
-            results = runner.run(parsedCmd)
+            try:
+                results = runner.run(parsedCmd)
+            finally:
+                if ended is not None:
+                    ended(parsedCmd, runner)
         failed = _count_failed(results, parsedCmd.log) or int(runner.precallFailed)
         if failed:
             if not parsedCmd.noExit:

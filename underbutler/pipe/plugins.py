@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from importlib.metadata import EntryPoint, entry_points
+from traceback import walk_tb
 from typing import Any
 
 from underbutler.errors import UnknownNameError, UsageError
 
 from .import_faults import told_of_import
 
-__all__ = ["SUBTASK_GROUP", "TASK_GROUP", "load_points", "load_subtask", "points_of", "task_names"]
+__all__ = [
+    "SUBTASK_GROUP",
+    "TASK_GROUP",
+    "load_points",
+    "load_subtask",
+    "points_of",
+    "task_names",
+    "was_raised_in_a_task",
+]
 
 TASK_GROUP = "underbutler.tasks"
 SUBTASK_GROUP = "underbutler.subtasks"
@@ -59,3 +68,10 @@ def load_points(points: list[EntryPoint]) -> tuple[Any, str | None]:
         return point.load(), None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything; it is told
         return None, told_of_import(error, point)
+
+
+def was_raised_in_a_task(error: BaseException) -> bool:
+    """Tell whether an error passed through the code of a registered task: then it is its author's to see."""
+    packages = {point.module.partition(".")[0] for points in points_of(TASK_GROUP).values() for point in points}
+    frames = walk_tb(error.__traceback__)
+    return any(str(frame.f_globals.get("__name__")).partition(".")[0] in packages for frame, _ in frames)

@@ -6,6 +6,7 @@ The names, parameters and behaviour are those of Gen2's `TaskRunner`. What diffe
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,18 +15,20 @@ from lsst.pipe.base import NoWorkFound, Struct, TaskError, TaskMetadata
 
 from underbutler.errors import FatalError, FencedOutError, TransientError, UnderbutlerError, UsageError
 from underbutler.model.dataref import DataRef
+from underbutler.model.job import TargetState
 from underbutler.telemetry.logs import bound
 from underbutler.telemetry.tracebacks import folded_traceback
 
 from .binding import bound_element, first_reference, name_of, plain_element
 from .job_types import declared_types, metadata_name
 from .precall import Written, prepare_run, undo
-from .process_farm import Died, Raised, work_through
-from .progress import Progress
+from .running.one_process import prepare_process
+from .running.process_farm import Died, Raised, TimeLimitError, work_through
+from .running.progress import Progress
+from .running.target_ending import TargetEnding, ending_of, scalars_of
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
 
     from underbutler.butlers import Repositories
 
@@ -74,16 +77,29 @@ class TaskRunner:
         """The targets, if they were listed before `run`."""
         self.lastMetadata: TaskMetadata | None = None
         """Full metadata of the latest target of this process, also of one that raised."""
+        self.lastError: BaseException | None = None
+        """What the latest target of this process raised."""
+        self.lastScalars: dict[str, Any] = {}
+        """Numbers and texts of the task's own metadata of the latest target of this process."""
+        self.endings: list[TargetEnding] = []
+        """How each target ended that `run` ran, also when it raises: in their order."""
         if self.numProcesses > 1 and not TaskClass.canMultiprocess:
             self.log.warning("%s does not run in several processes; using one.", TaskClass.__name__)
             self.numProcesses = 1
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"lastMetadata": None, "listed": None}
+        empty: dict[str, Any] = {
+            "lastMetadata": None,
+            "lastError": None,
+            "lastScalars": {},
+            "endings": [],
+            "listed": None,
+        }
+        return self.__dict__ | empty
 
     def prepareForMultiProcessing(self) -> None:
         """Drop what cannot be pickled: called once before other processes are started."""
-        self.lastMetadata = None
+        self.lastMetadata = self.lastError = None
 
     def run(self, parsedCmd: argparse.Namespace) -> list[Any]:
         """Run the task on all targets.
@@ -116,7 +132,7 @@ class TaskRunner:
         repositories = getattr(parsedCmd, "repositories", None)
         if self.numProcesses > 1:
             return self._run_in_processes(targets, parsedCmd, repositories, progress)
-        return [progress.counted(self._run_here(target, repositories)) for target in targets]
+        return [progress.counted(self.run_counted(target, repositories)) for target in targets]
 
     @staticmethod
     def getTargetList(parsedCmd: argparse.Namespace, **kwargs: Any) -> list[Any]:
@@ -240,13 +256,13 @@ class TaskRunner:
             task = self.makeTask(args=args)
             result = self.runTask(task, dataRef, kwargs)
         except (NoWorkFound, Exception) as raised:
-            error = raised
+            error = self.lastError = raised
             if self.doRaise:
                 raise
             self._tell(error, dataRef)
         finally:
             if task is not None:
-                self.lastMetadata = task.getFullMetadata()
+                self.lastMetadata, self.lastScalars = task.getFullMetadata(), scalars_of(task.metadata)
                 if not (self.doRaise and isinstance(error, TransientError | FencedOutError)):
                     task.writeMetadata(dataRef)
         return self._struct(task, dataRef, result, error)
@@ -268,6 +284,20 @@ class TaskRunner:
         else:
             self.log.critical("Failed on %s: %s", name_of(dataRef), _told(error))
 
+    def run_counted(self, target: Any, repositories: Repositories | None) -> Any:
+        """Run a target, and keep how it ended."""
+        self.lastMetadata, self.lastError, self.lastScalars = None, None, {}
+        began, struct = time.monotonic(), None
+        try:
+            struct = self._run_here(target, repositories)
+            return struct
+        except (NoWorkFound, Exception) as error:
+            self.lastError = error
+            raise
+        finally:
+            seconds = time.monotonic() - began
+            self.endings.append(ending_of(target, struct, self.lastError, seconds, self.lastScalars))
+
     def _run_here(self, target: Any, repositories: Repositories | None) -> Any:
         """Call this runner on one target, bound; an error of `__call__` or of binding fails this target alone."""
         try:
@@ -278,6 +308,7 @@ class TaskRunner:
         except (NoWorkFound, Exception) as error:
             if self.doRaise:
                 raise
+            self.lastError = error
             self._tell(error, target)
             return self._struct(None, _first(target), None, error)
 
@@ -286,25 +317,39 @@ class TaskRunner:
     ) -> list[Any]:
         settings = None if repositories is None else repositories.settings
         levels = list(getattr(parsedCmd, "loglevels", ()))
+        endings: dict[int, TargetEnding] = {}
 
         def each(index: int, result: Any) -> None:
-            if isinstance(result, Raised) and self.doRaise:
-                raise result.error
-            if isinstance(result, Raised):
-                self._tell(result.error, targets[index])
-            elif isinstance(result, Died):
-                self._mourn(targets[index], result)
+            target = targets[index]
+            match result:
+                case Raised(error):
+                    endings[index] = ending_of(target, error=error)
+                    if self.doRaise:
+                        raise error
+                    self._tell(error, target)
+                case Died():
+                    endings[index] = ending_of(target, error=FatalError(result.reason))
+                    self._mourn(target, result)
+                case _:
+                    endings[index] = result[1]
             progress.count()
 
-        results = work_through(
-            [plain_element(target) for target in targets],
-            min(self.numProcesses, len(targets)),
-            _prepare_process,
-            (self, settings, levels),
-            timeout_s=self.timeout,
-            each=each,
-        )
-        return [Struct(exitStatus=1) if isinstance(result, Died | Raised) else result for result in results]
+        limit = TimeLimitError("not ended")
+        try:
+            results = work_through(
+                [plain_element(target) for target in targets],
+                min(self.numProcesses, len(targets)),
+                prepare_process,
+                (self, settings, levels),
+                timeout_s=self.timeout,
+                each=each,
+            )
+        finally:
+            self.endings = [
+                endings.get(index) or ending_of(target, error=limit, state=TargetState.ABORTED)
+                for index, target in enumerate(targets)
+            ]
+        return [Struct(exitStatus=1) if isinstance(result, Died | Raised) else result[0] for result in results]
 
     def _mourn(self, target: Any, died: Died) -> None:
         text = f"Failed on {name_of(target)}: {died.reason}. Run this target alone, with -j 1, to see more."
@@ -345,30 +390,6 @@ def _bound_reference(args: Any) -> DataRef:
 def _first(target: Any) -> Any:
     """Return the reference of a target, or the first of several."""
     return target[0] if isinstance(target, tuple | list) and target else target
-
-
-def _prepare_process(runner: TaskRunner, settings: Any, levels: list[tuple[str, int]]) -> Callable[[Any], Any]:
-    """Prepare one process of ``-j``: its own logging, its own repositories."""
-    import logging
-
-    from lsst.utils.threads import disable_implicit_threading
-
-    from underbutler.butlers import Repositories
-    from underbutler.telemetry.logs import configure
-
-    configure()
-    for name, level in levels:
-        logging.getLogger(name).setLevel(level)
-    disable_implicit_threading()
-    repositories = None if settings is None else Repositories(settings)
-
-    def work(target: Any) -> Any:
-        struct = runner._run_here(target, repositories)
-        if isinstance(struct, Struct) and hasattr(struct, "dataRef"):
-            struct.dataRef = plain_element(struct.dataRef)
-        return struct
-
-    return work
 
 
 def _told(error: BaseException) -> str:

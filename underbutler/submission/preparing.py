@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 from underbutler.butlers.repositories import delegated
 from underbutler.errors import UsageError
 from underbutler.model.identity import new_id
-from underbutler.model.message import Element, describe, digest_of, encode_element, has_kwargs
-from underbutler.pipe.binding import references
+from underbutler.model.message import Element, describe, digest_of, encode_element
+from underbutler.pipe.binding import references, shared_data_id
 from underbutler.records import NewTarget
 
 if TYPE_CHECKING:
     from underbutler.butlers import Repositories
-    from underbutler.model.dataref import DataRef
     from underbutler.pipe import TaskRunner
     from underbutler.pipe.checking import Identity
     from underbutler.pipe.findings import Look
@@ -206,8 +205,7 @@ def new_target(task: str, element: Element, config_digest: str) -> NewTarget:
     """
     args = encode_element(element)
     argsrepr, kwargsrepr = describe(args)
-    refs = list(references(element[0] if has_kwargs(element) else element))
-    if not refs:
+    if next(references(element), None) is None:
         raise UsageError(
             f"A target of {task} holds no data reference: {argsrepr}. Nothing says which repository it is about; have "
             "getTargetList return references, or pairs (ref, kwargs)."
@@ -216,13 +214,7 @@ def new_target(task: str, element: Element, config_digest: str) -> NewTarget:
         id=new_id(),
         args=list(args),
         digest=digest_of(task, args, config_digest),
-        data_id=_shared_data_id(refs),
+        data_id=shared_data_id(element),
         argsrepr=argsrepr,
         kwargsrepr=kwargsrepr,
     )
-
-
-def _shared_data_id(refs: Sequence[DataRef]) -> dict[str, int | str]:
-    """Return the data ID of a reference, or what all of several share."""
-    first, *others = refs
-    return {key: value for key, value in first.data_id.items() if all(o.data_id.get(key) == value for o in others)}

@@ -15,7 +15,7 @@ from .progress import follow_job, steps
 from .quarantine import each_view, groups_view, held_view, parked_view
 from .runs import fields_table, run_facts, runs_table
 from .schedules import coming_table, firings_table, schedules_table
-from .tables import jobs_table, notice_line, notices_table, steps_table, targets_table
+from .tables import files_table, jobs_table, notice_line, notices_table, steps_table, targets_table
 from .times import span_text, when_text
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "each_view",
     "estimate_text",
     "fields_table",
+    "files_table",
     "findings_table",
     "firings_table",
     "follow_job",

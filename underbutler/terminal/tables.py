@@ -17,10 +17,12 @@ from .reasons import told_once
 from .times import when_text
 
 if TYPE_CHECKING:
+    from underbutler.butlers.outputs import WrittenFiles
     from underbutler.model.notice import LargeFileObjectAvailable
+    from underbutler.pipe.running.target_ending import TargetEnding
     from underbutler.records import JobRow, StepRow, TargetRow
 
-__all__ = ["jobs_table", "notice_line", "notices_table", "steps_table", "targets_table"]
+__all__ = ["files_table", "jobs_table", "notice_line", "notices_table", "steps_table", "targets_table"]
 
 _STYLES: dict[str, str] = {
     Phase.COMPLETED: "green",
@@ -65,7 +67,7 @@ def steps_table(steps: Sequence[StepRow], counts: Mapping[int, Mapping[TargetSta
 
 
 def targets_table(
-    targets: Iterable[TargetRow],
+    targets: Iterable[TargetRow | TargetEnding],
     *,
     scalars: Sequence[str] | None = None,
     title: str | None = None,
@@ -120,12 +122,12 @@ def targets_table(
     return table
 
 
-def _is_of_several(row: TargetRow) -> bool:
+def _is_of_several(row: TargetRow | TargetEnding) -> bool:
     """Tell whether a target is more than one reference: then what they share does not name it."""
     return bool(row.argsrepr) and sorted(row.argsrepr.split()) != sorted(human_data_id(row.data_id).split())
 
 
-def _reason(row: TargetRow) -> str:
+def _reason(row: TargetRow | TargetEnding) -> str:
     """Say why a target failed, or why it waits."""
     if row.error_text:
         return f"{row.error_type}: {told_once(row.error_text)}"
@@ -133,6 +135,17 @@ def _reason(row: TargetRow) -> str:
         return ""
     waits = f"waits until {when_text(row.not_before)[11:]}" if row.not_before is not None else ""
     return ": ".join(part for part in (waits, row.waiting_reason) if part)
+
+
+def files_table(files: Iterable[WrittenFiles]) -> Table:
+    """Return a table of the datasets that a RUN collection holds: how many of each type, and where."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("dataset type", no_wrap=True)
+    table.add_column("number", justify="right")
+    table.add_column("in", overflow="fold")
+    for one in files:
+        table.add_row(one.dataset_type, str(one.count), one.place)
+    return table
 
 
 def notices_table(notices: Iterable[LargeFileObjectAvailable]) -> Table:

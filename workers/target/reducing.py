@@ -13,6 +13,7 @@ from underbutler.errors import FencedOutError, TransientError, UsageError
 from underbutler.pipe import worker_command
 from underbutler.pipe.binding import first_reference
 from underbutler.pipe.job_types import declared_types
+from underbutler.pipe.running.target_ending import scalars_of
 from underbutler.records import Outcome
 from underbutler.telemetry import tracing
 from underbutler.telemetry.logs import get_logger
@@ -110,7 +111,7 @@ def _called(
         return Failure(ending.outcome.replaced(products=stored_products(stored.values(), butler)), error)
     return Reduced(
         artifacts=found,
-        scalars=_scalars(getattr(struct, "metadata", None)),
+        scalars=scalars_of(getattr(struct, "metadata", None)),
         found_work=not getattr(struct, "noWork", False),
     )
 
@@ -131,9 +132,3 @@ def _write_last_metadata(runner: TaskRunner, target: Element) -> None:
         raise
     except Exception as error:  # noqa: BLE001 - what ends the target is the error that it met first
         log.warning("metadata_not_written", error=f"{type(error).__name__}: {error}")
-
-
-def _scalars(metadata: Any) -> dict[str, Any]:
-    """Return the numbers and texts that a task put into its metadata."""
-    scalars = getattr(metadata, "scalars", None) or {}
-    return {name: value for name, value in scalars.items() if isinstance(value, int | float | str)}

@@ -110,6 +110,10 @@ def test_a_dead_process_is_reported_by_target_and_others_go_on(
 
     assert [result.exitStatus for result in struct.resultList] == [0, 0, 1, 1, 0, 0]
     assert "exposure=2 detector=0 instrument='CAM': its process was ended by SIGKILL" in caplog.text
+    endings = struct.taskRunner.endings
+    assert [one.state.value for one in endings] == ["done", "done", "failed", "failed", "done", "done"]
+    assert endings[2].error_text == "its process was ended by SIGKILL"
+    assert all(one.seconds for one in endings if one.state == "done")
 
 
 def test_the_time_limit_ends_all_processes(site: Repositories) -> None:

@@ -23,12 +23,16 @@ from underbutler.errors import FatalError
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
 
-__all__ = ["Died", "Raised", "work_through"]
+__all__ = ["Died", "Raised", "TimeLimitError", "work_through"]
 
 _CONTEXT = multiprocessing.get_context("spawn")
 _END_WAIT_S = 5.0
 _LONGEST_WAIT_S = 3600.0
 """Of one system call: it takes no 30 days."""
+
+
+class TimeLimitError(TimeoutError):
+    """The time limit of a list ended what was still running."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,7 @@ def work_through(
 
     Raises
     ------
-    TimeoutError
+    TimeLimitError
         If not all items ended in time.
     """
     results: list[Any] = [None] * len(items)
@@ -148,7 +152,7 @@ def _ready(hands: Sequence[_Hand], deadline: float, total: int) -> list[_Hand]:
     left = deadline - time.monotonic()
     found = wait(list(by_pipe), timeout=max(0.0, min(left, _LONGEST_WAIT_S)))
     if not found and left <= _LONGEST_WAIT_S:
-        raise TimeoutError(f"{len(by_pipe)} of {total} targets were still running when the time limit ended them.")
+        raise TimeLimitError(f"{len(by_pipe)} of {total} targets were still running when the time limit ended them.")
     return [by_pipe[pipe] for pipe in found if isinstance(pipe, Connection)]
 
 
