@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Final
+from urllib.parse import quote
 
 from sqlalchemy import (
     JSON,
@@ -32,7 +33,9 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.sql.expression import ColumnElement
 
+from .bounded_connection import ANSWER_S, connector
 from .errors import RecordsUnavailableError, UsageError
+from .regular_expressions import found_in
 
 __all__ = [
     "NOW",
@@ -140,7 +143,14 @@ def parse_url(url: str) -> URL:
     return parsed.set(drivername=drivers[backend])
 
 
-def open_engine(url: str, wait_s: float = BUSY_TIMEOUT_S, *, create: bool = False) -> Engine:
+def open_engine(
+    url: str,
+    wait_s: float = BUSY_TIMEOUT_S,
+    *,
+    create: bool = False,
+    longest_s: float | None = None,
+    answer_s: float = ANSWER_S,
+) -> Engine:
     """Return an engine for the records. Nothing is connected yet; make it after a fork, once per process.
 
     Parameters
@@ -151,6 +161,10 @@ def open_engine(url: str, wait_s: float = BUSY_TIMEOUT_S, *, create: bool = Fals
         How long a statement waits for a lock, and a connection for the server, in seconds. SQLite waits 20 s at least.
     create
         Whether a SQLite file that does not exist is made; without it, connecting is a `RecordsUnavailableError`.
+    longest_s
+        Time after which PostgreSQL ends a statement, in seconds; None: it may take as long as it likes.
+    answer_s
+        Silence after which a PostgreSQL server is given up, in seconds.
 
     Raises
     ------
@@ -160,7 +174,7 @@ def open_engine(url: str, wait_s: float = BUSY_TIMEOUT_S, *, create: bool = Fals
     parsed = parse_url(url)
     if parsed.drivername == "sqlite":
         return _open_sqlite(parsed, max(wait_s, BUSY_TIMEOUT_S), create)
-    return _open_postgresql(parsed, wait_s)
+    return _open_postgresql(parsed, wait_s, longest_s, answer_s)
 
 
 @contextmanager
@@ -215,14 +229,21 @@ def _open_sqlite(url: URL, wait_s: float, create: bool) -> Engine:
     engine = create_engine(url, json_serializer=to_json, connect_args={"timeout": wait_s})
 
     @event.listens_for(engine, "do_connect")
-    def refuse_to_create(_dialect: Any, _record: Any, arguments: list[Any], _options: Any) -> None:
+    def refuse_to_create(_dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> None:
         path = str(arguments[0]) if arguments else ":memory:"
-        if not create and path != ":memory:" and not path.startswith("file:") and not Path(path).exists():
+        if create or path == ":memory:" or path.startswith("file:"):
+            return
+        if not Path(path).exists():
             raise _unavailable(engine, "the file does not exist")
+        # It may vanish now: SQLite would make an empty one.
+        arguments[0] = f"file:{quote(str(Path(path).absolute()))}?mode=rw"
+        options["uri"] = True
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves
+        # In place of SQLAlchemy's, by which one expression can hold the interpreter's lock for minutes.
+        connection.create_function("regexp", 2, found_in, deterministic=True)
         _switch_to_wal(connection, wait_s)
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=ON")
@@ -246,16 +267,23 @@ def _switch_to_wal(connection: sqlite3.Connection, wait_s: float) -> None:
             time.sleep(0.01)
 
 
-def _open_postgresql(url: URL, wait_s: float) -> Engine:
+def _open_postgresql(url: URL, wait_s: float, longest_s: float | None, answer_s: float) -> Engine:
     wait = max(1, round(wait_s))
     # A search of the catalogue that takes 0.3 ms was compiled for 270 ms before.
-    options = {"connect_timeout": wait, "options": f"-c lock_timeout={wait}s -c jit=off", **HALF_OPEN}
+    server = f"-c lock_timeout={wait}s -c jit=off"
+    server += "" if longest_s is None else f" -c statement_timeout={round(longest_s * 1000)}"
+    options = {"connect_timeout": wait, "options": server, **HALF_OPEN}
     try:
         engine = create_engine(url, json_serializer=to_json, connect_args=options, pool_timeout=wait_s)
+        connect = connector(answer_s)
     except ModuleNotFoundError as error:
         raise UsageError(
             "Records on PostgreSQL need the driver psycopg. Install it: pip install 'underbutler[postgres]'."
         ) from error
+
+    @event.listens_for(engine, "do_connect")
+    def connect_within_bounds(_dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
+        return connect(*arguments, **options)
 
     @event.listens_for(engine, "checkin")
     def rest(_connection: Any, record: Any) -> None:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from underbutler.catalog import DataGoneError
 from underbutler.errors import LostDatasetError, TransientError, UnderbutlerError, UsageError
 
-__all__ = ["NoSuchPlaceError", "NotAcceptableError", "ParameterError", "status_of"]
+__all__ = ["BusyError", "NoSuchPlaceError", "NotAcceptableError", "ParameterError", "status_of"]
 
 
 class ParameterError(UsageError, ValueError):
@@ -16,6 +16,10 @@ class ParameterError(UsageError, ValueError):
 
 class NotAcceptableError(UsageError):
     """What is asked cannot be sent in a form that the client takes."""
+
+
+class BusyError(TransientError):
+    """The server has too much to do."""
 
 
 class NoSuchPlaceError(UsageError, LookupError):

@@ -7,7 +7,9 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, ValidationError
 from starlette.datastructures import QueryParams
 
+from underbutler.catalog.query.questions import LARGEST
 from underbutler.errors import suggest
+from underbutler.wording import shortened
 
 from .error_responses import ParameterError
 
@@ -27,7 +29,7 @@ def _not_empty(given: list[str]) -> list[str]:
 
 
 # pydantic's own reading is wider: 5.0 is an integer to it, and "on" is true.
-Whole: TypeAlias = Annotated[int, BeforeValidator(int)]
+Whole: TypeAlias = Annotated[int, BeforeValidator(int), Field(lt=LARGEST)]
 Skip: TypeAlias = Annotated[Whole, Field(ge=0, description="an integer from 0 on")]
 YesOrNo: TypeAlias = Annotated[bool, BeforeValidator(_is_yes), Field(strict=True, description="yes or no")]
 Names: TypeAlias = Annotated[list[str] | None, BeforeValidator(_not_empty)]
@@ -68,14 +70,14 @@ class Parameters(BaseModel):
         name = str(faults[0]["loc"][0])
         if name not in cls.model_fields:
             return ParameterError(
-                f"No parameter is called {name!r} here.{suggest(name, cls.model_fields)} "
+                f"No parameter is called {shortened(name)} here.{suggest(name[:40], cls.model_fields)} "
                 f"Known: {', '.join(sorted(cls.model_fields))}.",
-                parameter=name,
-                cure=f"Leave {name} out.",
+                parameter=name[:40],
+                cure=f"Leave {name[:40]} out.",
             )
         why = f" ({faults[0]['msg']})" if faults[0]["type"] == "json_invalid" else ""
         cure = f"Write {name} as {cls.model_fields[name].description}{why}."
-        return ParameterError(f"{name}={given[name]!r} is not understood. {cure}", parameter=name, cure=cure)
+        return ParameterError(f"{name}={shortened(given[name])} is not understood. {cure}", parameter=name, cure=cure)
 
 
 class ListParameters(Parameters):

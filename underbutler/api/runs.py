@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import ItemsView, Mapping
+import re
+import threading
+from collections.abc import ItemsView, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import chain, islice
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -16,12 +19,21 @@ from starlette.routing import Route
 from underbutler.catalog import BlueskyEventStream, BlueskyRun
 from underbutler.catalog.remote.partitions import Choice, check_partition, columns_of, references_of, run_summary
 from underbutler.catalog.remote.wire_format import MSGPACK, VERSION
+from underbutler.wording import shortened
 
-from .error_responses import ParameterError
+from .error_responses import BusyError, ParameterError
 from .parameters import DocumentParameters, ListParameters, Parameters, PartitionDocumentParameters, PartitionParameters
 from .responses import answer, answered, streamed
 
 __all__ = ["Catalog", "catalog_routes"]
+
+SEARCHES: Final = 8
+"""Searches at once; less than threads and connections of a server."""
+
+SEARCH_WAIT_S: Final = 2.0
+"""So long does another one wait, in seconds."""
+
+_SEARCHES = threading.BoundedSemaphore(SEARCHES)
 
 
 class Catalog(Protocol):
@@ -71,6 +83,22 @@ def catalog_routes(catalog: Catalog, prefix: str = "/runs") -> list[Route]:
 
 def _runs(catalog: Catalog, request: Request) -> Response:
     asked = ListParameters.read(request.query_params)
+    with _searching() if asked.where else nullcontext():
+        return answer(request, _page(catalog, request, asked))
+
+
+@contextmanager
+def _searching() -> Iterator[None]:
+    """Let some search at once: the others' threads and connections stay free for who reads runs."""
+    if not _SEARCHES.acquire(timeout=SEARCH_WAIT_S):
+        raise BusyError("As many searches as this server makes at once are going on. Ask again soon.")
+    try:
+        yield
+    finally:
+        _SEARCHES.release()
+
+
+def _page(catalog: Catalog, request: Request, asked: ListParameters) -> dict[str, Any]:
     found = catalog.search(asked.where) if asked.where else catalog
     page: dict[str, Any] = {"version": VERSION}
     if asked.count:
@@ -82,7 +110,7 @@ def _runs(catalog: Catalog, request: Request) -> Response:
     more = len(runs) == asked.limit and asked.limit > 0
     page["before"] = f"{float(runs[-1].start['time'])!r},{runs[-1].uid}" if more else None
     page["next"] = f"?{_next(request, page['before'])}" if more else None
-    return answer(request, page)
+    return page
 
 
 def _run(catalog: Catalog, request: Request) -> Response:
@@ -136,12 +164,11 @@ def _stream(catalog: Catalog, request: Request) -> BlueskyEventStream:
 
 def _index(request: Request) -> int:
     given = request.path_params["index"]
-    try:
-        return int(given)
-    except ValueError as error:
+    if not re.fullmatch("-?[0-9]{1,18}", given):
         raise ParameterError(
-            f"{given!r} is not a partition number. They are counted from 0.", cure="Write 0, 1, 2 …"
-        ) from error
+            f"{shortened(given)} is not a partition number. They are counted from 0.", cure="Write 0, 1, 2 …"
+        )
+    return int(given)
 
 
 def _older(before: str) -> dict[str, Any]:
@@ -153,7 +180,7 @@ def _older(before: str) -> dict[str, Any]:
         time = math.nan
     if not uid or not math.isfinite(time):
         raise ParameterError(
-            f"before={before!r} is not a position in a list of runs.",
+            f"before={shortened(before)} is not a position in a list of runs.",
             cure="Give what the page before said as 'before', or leave it out.",
         )
     return {"time": {"$lte": time}, "$or": [{"time": {"$lt": time}}, {"uid": {"$lt": uid}}]}

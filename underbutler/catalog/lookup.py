@@ -10,13 +10,18 @@ from uuid import UUID
 
 from underbutler.errors import UnknownNameError, UsageError
 from underbutler.model.identity import SHORTEST_END
+from underbutler.wording import shortened
 
+from .query.questions import LARGEST
 from .run_store import RunHeader, RunStore
 
 __all__ = ["AmbiguousRunError", "RunIndexError", "UnknownRunError", "find", "find_of_dataset"]
 
 _SHOWN: Final = 10
 """Candidates that the text of an error lists."""
+
+_LONGEST: Final = 200
+"""Characters of a uid of which the end is looked for."""
 
 _LAST: Final = "\U0010ffff"
 """The last of all characters: what begins with a text sorts before it."""
@@ -92,6 +97,8 @@ def find_of_dataset(shelf: RunStore, query: Mapping[str, Any], dataset: str) -> 
 
 
 def _by_number(shelf: RunStore, query: Mapping[str, Any], number: int) -> RunHeader:
+    if abs(number) >= LARGEST:
+        raise UnknownRunError(f"No run of {shelf.place} has {shortened(number)}: numbers have 64 bits.")
     if number >= 0:
         header = _first(shelf, both(query, {"scan_id": number}))
         if header is None:
@@ -119,15 +126,17 @@ def _by_uid(shelf: RunStore, query: Mapping[str, Any], text: str) -> RunHeader:
             prefix=text,
             candidates=[header.uid for header in found],
         )
-    if text.removeprefix("-").isdecimal() and text.isascii():
+    if text.removeprefix("-").isdecimal() and text.isascii() and len(text) < _LONGEST:
         return _by_number(shelf, query, int(text))
-    raise UnknownRunError(f"No run of {shelf.place} has a uid that begins or ends with {text!r}.", uid=text)
+    raise UnknownRunError(
+        f"No run of {shelf.place} has a uid that begins or ends with {shortened(text)}.", uid=text[:_LONGEST]
+    )
 
 
 def _by_part(shelf: RunStore, query: Mapping[str, Any], text: str) -> list[RunHeader]:
     """Return the first runs whose uid begins with a text, or ends with one that is long enough."""
     parts: list[Mapping[str, Any]] = [{"uid": {"$gte": text, "$lt": text + _LAST}}] if text else []
-    if len(text) >= SHORTEST_END:
+    if SHORTEST_END <= len(text) < _LONGEST:
         parts.append({"uid": {"$regex": re.escape(text) + "$"}})
     found = {header.uid: header for part in parts for header in shelf.headers(both(query, part), limit=_SHOWN + 1)}
     return list(found.values())[: _SHOWN + 1]

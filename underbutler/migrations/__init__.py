@@ -27,6 +27,10 @@ _LOCK: Final = 0x6D696772
 _versions = Table(VERSION_TABLE, MetaData(), Column("version_num", String(32), primary_key=True))
 
 
+_LONGEST_S = 6 * 3600.0
+"""Longest time of one statement of a migration, in seconds: it may rewrite a large table."""
+
+
 def is_current(url: str) -> bool:
     """Tell whether a database has the schema of this release. A SQLite file that does not exist has not.
 
@@ -64,7 +68,7 @@ def upgrade(url: str) -> None:
     parsed = parse_url(url)
     if parsed.drivername == "sqlite" and parsed.database:
         _make_folder(Path(parsed.database).parent)
-    engine = open_engine(url, create=True)
+    engine = open_engine(url, create=True, answer_s=_LONGEST_S)
     try:
         _upgrade(engine)
     finally:

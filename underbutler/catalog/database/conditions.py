@@ -161,13 +161,13 @@ class Asker:
         direct = self._test(test, node)
         if isinstance(test, questions.Exists | questions.HasSize | questions.HasElement):
             return direct
-        table, element = node.elements("one")
+        table, element = node.elements()
         among = select(literal(1)).select_from(table).where(self._test(test, element)).exists()
         return or_(direct, and_(node.is_array(), among))
 
     def _test(self, test: questions.Test, node: Node) -> Condition:
         if isinstance(test, questions.HasElement):
-            table, element = node.elements("element")
+            table, element = node.elements()
             asked = self._asked(test.question, {"element": element})
             fits = element.is_object() if test.of_keys else true()
             return and_(node.is_array(), select(literal(1)).select_from(table).where(fits, asked).exists())

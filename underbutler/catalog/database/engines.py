@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from sqlalchemy import Engine
 
+from underbutler.catalog.query.limits import SEARCH_S
 from underbutler.sql import open_engine
 
 __all__ = ["engine_of", "url_of"]
@@ -30,4 +31,4 @@ def url_of(engine: Engine) -> str:
 
 @lru_cache(maxsize=32)
 def _engine(url: str, _pid: int) -> Engine:
-    return open_engine(url)
+    return open_engine(url, longest_s=SEARCH_S)

@@ -33,6 +33,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.selectable import FromClause
 
+from underbutler.catalog.query.questions import in_line
+
 __all__ = ["Condition", "Node", "node_of", "ordered", "regular_expression"]
 
 Condition: TypeAlias = ColumnElement[bool]
@@ -105,7 +107,7 @@ class Node:
         """Return an element of an array."""
 
     @abstractmethod
-    def elements(self, name: str) -> tuple[FromClause, Node]:
+    def elements(self) -> tuple[FromClause, Node]:
         """Return a table of an array's elements, and the element that a row of it stands for."""
 
     @abstractmethod
@@ -186,8 +188,8 @@ class _SqliteNode(Node):
     def element(self, index: int) -> Node:
         return self._at(f"$[{index}]")
 
-    def elements(self, name: str) -> tuple[FromClause, Node]:
-        return self._rows(self._only("array"), name)
+    def elements(self) -> tuple[FromClause, Node]:
+        return self._rows(self._only("array"), None)
 
     def objects(self, name: str) -> tuple[FromClause, Node]:
         alone = func.json_array(func.json(self._content))
@@ -212,7 +214,8 @@ class _SqliteNode(Node):
         return self._kind == "text" if isinstance(constant, str) else self._kind.in_(["integer", "real"])
 
     @staticmethod
-    def _rows(array: ColumnElement[Any], name: str) -> tuple[FromClause, Node]:
+    def _rows(array: ColumnElement[Any], name: str | None) -> tuple[FromClause, Node]:
+        # Without a name it gets one of its own: elements of elements would hide those that they are in.
         rows = func.json_each(array).table_valued(
             column("type", Text), column("value"), name=name, joins_implicitly=True
         )
@@ -272,8 +275,8 @@ class _PostgresNode(Node):
     def element(self, index: int) -> Node:
         return _PostgresNode(self._value.op("->", precedence=15, return_type=JSONB())(cast(index, Integer)))
 
-    def elements(self, name: str) -> tuple[FromClause, Node]:
-        return self._rows(self._only_array(), name)
+    def elements(self) -> tuple[FromClause, Node]:
+        return self._rows(self._only_array(), None)
 
     def objects(self, name: str) -> tuple[FromClause, Node]:
         alone = func.jsonb_build_array(self._value)
@@ -297,7 +300,7 @@ class _PostgresNode(Node):
         return case((self.is_array(), self._value))
 
     @staticmethod
-    def _rows(array: ColumnElement[Any], name: str) -> tuple[FromClause, Node]:
+    def _rows(array: ColumnElement[Any], name: str | None) -> tuple[FromClause, Node]:
         rows = func.jsonb_array_elements(array).table_valued(column("value", JSONB), name=name, joins_implicitly=True)
         return rows, _PostgresNode(rows.c.value)
 
@@ -312,8 +315,8 @@ def regular_expression(pattern: str, options: str, dialect: str) -> str:
     PostgreSQL calls word boundaries ``\\y`` and ``\\Y``, has no names for groups, and lets a dot match the end of a
     line unless it is told.
     """
-    if dialect == "sqlite":  # where Python's own is called
-        return f"(?{options}){pattern}" if options else pattern
+    if dialect == "sqlite":  # where ours is called
+        return in_line(pattern, options)
     whole_lines, any_letter = "m" in options, "s" in options
     lines = ("w" if any_letter else "n") if whole_lines else ("" if any_letter else "p")
     letters = lines + ("i" if "i" in options else "")

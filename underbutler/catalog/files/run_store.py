@@ -6,6 +6,7 @@ import gc
 import glob
 import os
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import structlog
 
+from underbutler.catalog.query.limits import SEARCH_S, too_slow
 from underbutler.catalog.query.matching import predicate
 from underbutler.catalog.query.questions import parse
 from underbutler.catalog.run_store import RunHeader
@@ -117,7 +119,10 @@ class RunFiles:
             If it cannot be asked.
         """
         asked = predicate(parse(query))
+        end = time.monotonic() + SEARCH_S
         for header in self._current():
+            if time.monotonic() > end:
+                raise too_slow()
             if limit is not None and limit <= 0:
                 return
             if not asked(header.start, header.stop):
@@ -127,6 +132,7 @@ class RunFiles:
                 continue
             limit = None if limit is None else limit - 1
             yield header
+            end = time.monotonic() + SEARCH_S  # what its reader does with a run is no part of the search
 
     def source(self, header: RunHeader) -> RunSource:
         """Return what reads a run that `headers` gave. Its events are loaded when they are first asked for.

@@ -6,9 +6,10 @@ A question becomes a function once, which then is asked of every run.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
+
+from underbutler.regular_expressions import finder
 
 from .questions import (
     ORDER,
@@ -25,6 +26,7 @@ from .questions import (
     Question,
     Test,
     Text,
+    in_line,
     is_index,
     lower_ascii,
 )
@@ -38,7 +40,6 @@ Predicate: TypeAlias = Callable[[Roots], bool]
 ValueTest: TypeAlias = Callable[[Any], bool]
 
 _PLACES: Final = {"start": 0, "stop": 1, "element": 2}
-_FLAGS: Final = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL}
 _NOTHING: Final = object()
 
 
@@ -132,8 +133,8 @@ def _of_value(test: Test) -> ValueTest:
         kind, compares, bound = _kind(test.bound), ORDER[test.order], test.bound
         return lambda value: _kind(value) == kind and compares(value, bound)
     if isinstance(test, Matches):
-        search = _compiled(test).search
-        return lambda value: isinstance(value, str) and search(value) is not None
+        finds = finder(in_line(test.pattern, test.options))
+        return lambda value: isinstance(value, str) and finds(value)
     return (lambda _: True) if isinstance(test, Exists) else _of_array(test)
 
 
@@ -152,13 +153,6 @@ def _equals(constant: Any) -> ValueTest:
     if isinstance(constant, str):
         return lambda value: isinstance(value, str) and value == constant
     return lambda value: _same(constant, value)
-
-
-def _compiled(test: Matches) -> re.Pattern[str]:
-    flags = 0
-    for letter in test.options:
-        flags |= _FLAGS[letter]
-    return re.compile(test.pattern, flags)
 
 
 def _same(constant: Any, value: Any) -> bool:

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from underbutler.errors import suggest
+from underbutler.regular_expressions import ExpressionError, finder
+from underbutler.wording import shortened
 
-from .limits import refuse_deep, refuse_long
+from .limits import refuse_large, refuse_long
 from .queries import QueryError
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "Some",
     "Test",
     "Text",
+    "in_line",
     "is_index",
     "lower_ascii",
     "parse",
@@ -170,7 +173,7 @@ def parse(query: Mapping[str, Any]) -> Question:
     QueryError
         If an operator is not known, or is given what it does not take; or if the query is too large.
     """
-    refuse_deep(query)
+    refuse_large(query)
     return _query(query, in_element=False)
 
 
@@ -183,7 +186,7 @@ def _query(query: Mapping[str, Any], in_element: bool) -> Question:
 
 def _clause(key: str, value: Any, in_element: bool) -> Question:
     if not isinstance(key, str):
-        raise QueryError(f"The keys of a query are paths and operators, not {key!r}.")
+        raise QueryError(f"The keys of a query are paths and operators, not {shortened(key)}.")
     if not key.startswith("$"):
         document, path = _path(key, in_element)
         return _of_field(value, lambda test: Field(document, path, test), key)
@@ -192,7 +195,7 @@ def _clause(key: str, value: Any, in_element: bool) -> Question:
     if key not in LOGICAL_OPERATORS:
         raise _unknown(key, LOGICAL_OPERATORS)
     if not isinstance(value, list | tuple) or not value:
-        raise QueryError(f"{key} takes a list of queries, not {value!r}.", operator=key)
+        raise QueryError(f"{key} takes a list of queries, not {shortened(value)}.", operator=key)
     parts = tuple(_query(part, in_element) for part in value)
     if key == "$and":
         return All(parts)
@@ -219,7 +222,8 @@ def _path(key: str, in_element: bool) -> tuple[Literal["start", "stop", "element
     steps = tuple(key.split("."))
     if not all(steps) or any(letter in '"\\' or not letter.isprintable() for letter in key):
         raise QueryError(
-            f"{key!r} is not a path that can be searched. Write keys joined by dots, without quotes and backslashes.",
+            f"{shortened(key)} is not a path that can be searched. Write keys joined by dots, without quotes and "
+            "backslashes.",
             path=key,
         )
     refuse_long(steps, sum(map(is_index, steps[1:])))
@@ -239,7 +243,8 @@ def _of_field(value: Any, field: _AsField, path: str) -> Question:
         if unknown[0].startswith("$"):
             raise _unknown(unknown[0], FIELD_OPERATORS)
         raise QueryError(
-            f"The operators of {path!r} stand beside the key {unknown[0]!r}. Ask in two clauses.", path=path
+            f"The operators of {shortened(path)} stand beside the key {shortened(unknown[0])}. Ask in two clauses.",
+            path=path,
         )
     if "$options" in value and "$regex" not in value:
         raise QueryError("$options belong to $regex.", operator="$options")
@@ -285,7 +290,7 @@ def _equal(value: Any, field: _AsField) -> Question:
 
 def _one_of(operand: Any, field: _AsField) -> Question:
     if isinstance(operand, str | Mapping | Iterator) or not isinstance(operand, Iterable):
-        raise QueryError(f"$in and $nin take a list of values, not {operand!r}.", operator="$in")
+        raise QueryError(f"$in and $nin take a list of values, not {shortened(operand)}.", operator="$in")
     simple: list[int | float | str] = []
     others: list[Question] = []
     for item in operand:
@@ -301,14 +306,14 @@ def _one_of(operand: Any, field: _AsField) -> Question:
 def _bound(key: str, operand: Any) -> int | float | str | bool:
     constant = _constant(operand)
     if not isinstance(constant, str | int | float):
-        raise QueryError(f"{key} compares numbers and texts, not {operand!r}.", operator=key)
+        raise QueryError(f"{key} compares numbers and texts, not {shortened(operand)}.", operator=key)
     return constant
 
 
 def _size(operand: Any) -> int:
     constant = _constant(operand)
     if not isinstance(constant, int) or isinstance(constant, bool) or constant < 0:
-        raise QueryError(f"$size takes a number of elements, not {operand!r}.", operator="$size")
+        raise QueryError(f"$size takes a number of elements, not {shortened(operand)}.", operator="$size")
     return constant
 
 
@@ -318,18 +323,28 @@ def _pattern(operand: Any, options: str) -> Matches:
         options = "".join(letter for letter, flag in flags.items() if operand.flags & flag)
         operand = operand.pattern
     if not isinstance(operand, str) or not isinstance(options, str):
-        raise QueryError(f"$regex takes a regular expression, not {operand!r}.", operator="$regex")
+        raise QueryError(f"$regex takes a regular expression, not {shortened(operand)}.", operator="$regex")
     leading = re.match(r"\(\?([a-zA-Z]+)\)", operand)
     if leading:
         operand, options = operand[leading.end() :], options + leading[1]
     unknown = set(options) - set("ims")
     if unknown:
         raise QueryError(f"The options of $regex are i, m and s, not {min(unknown)!r}.", operator="$options")
+    options = "".join(sorted(set(options)))
     try:
-        re.compile(operand)
-    except re.error as error:
-        raise QueryError(f"{operand!r} is not a regular expression: {error}.", operator="$regex") from error
-    return Matches(operand, "".join(sorted(set(options))))
+        finder(in_line(operand, options))
+    except ExpressionError as error:
+        raise QueryError(
+            f"{shortened(operand)} is not a regular expression that can be searched: {error}. Back references and "
+            "looking around are not known, which no engine answers in a bounded time.",
+            operator="$regex",
+        ) from error
+    return Matches(operand, options)
+
+
+def in_line(pattern: str, options: str) -> str:
+    """Return a regular expression that says its options itself."""
+    return f"(?{options}){pattern}" if options else pattern
 
 
 def _constant(value: Any) -> Any:
@@ -340,7 +355,7 @@ def _constant(value: Any) -> Any:
         return value
     if isinstance(value, str):
         if any(letter == "\x00" or "\ud800" <= letter <= "\udfff" for letter in value):
-            raise QueryError(f"{value!r} has characters that cannot be searched.")
+            raise QueryError(f"{shortened(value)} has characters that cannot be searched.")
         return value
     if isinstance(value, int) and -LARGEST <= value < LARGEST:
         return value
@@ -351,8 +366,8 @@ def _constant(value: Any) -> Any:
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
         return {key: _constant(item) for key, item in value.items()}
     raise QueryError(
-        f"{value!r} is nothing that a document holds. Write texts, finite numbers, booleans, None, lists and mappings "
-        "of them; for times there is TimeRange."
+        f"{shortened(value)} is nothing that a document holds. Write texts, finite numbers of 64 bits, booleans, "
+        "None, lists and mappings of them; for times there is TimeRange."
     )
 
 
@@ -371,6 +386,7 @@ _MEANING: Final[Mapping[str, Callable[[Any, _AsField], Question]]] = {
 def _unknown(name: str, known: Iterable[str]) -> QueryError:
     names = list(known)
     return QueryError(
-        f"The operator {name!r} is not supported here.{suggest(name, names)} Supported: {', '.join(names)}.",
+        f"The operator {shortened(name)} is not supported here.{suggest(name[:40], names)} "
+        f"Supported: {', '.join(names)}.",
         operator=name,
     )

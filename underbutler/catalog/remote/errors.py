@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -28,6 +29,13 @@ _CURES: Final = {
     "transient": "Send the same request again later.",
     "fatal": "Report it to the server's operator: its log says more.",
 }
+
+_LONGEST: Final = 2000
+_MOST: Final = 100
+"""Characters of a text, and items of a list, that are said of an error."""
+
+_DATABASE: Final = re.compile(r"\b(?:sqlite|postgresql)(?:\+\w+)?://[^\s'\"]*[^\s'\".,:;]")
+_PATH: Final = re.compile(r"(?<![\w:/.}?])/(?!runs\b)(?:[^\s/'\"(),;]+/)+([^\s/'\"(),;]*)")
 
 _HOMES: Final = (declared, external, filling, queries, stream)
 """Imported, so that their errors are known by name."""
@@ -58,11 +66,11 @@ def described(error: UnderbutlerError) -> dict[str, Any]:
         One of ours; its field ``cure``, if it has one, is said as the cure.
     """
     kind = next((name for name, cls in _KINDS.items() if isinstance(error, cls)), "fatal")
-    fields = {name: value for name, value in error.fields.items() if name != "cure" and _is_plain(value)}
+    fields = {name: _outward(value) for name, value in error.fields.items() if name != "cure" and _is_plain(value)}
     return {
         "kind": kind,
         "type": type(error).__name__,
-        "text": redacted_text(str(error)),
+        "text": _outward(redacted_text(str(error))),
         "cure": str(error.fields.get("cure", _CURES[kind])),
         "fields": redacted(fields),
     }
@@ -93,6 +101,16 @@ def _family(base: type[UnderbutlerError]) -> Iterator[type[UnderbutlerError]]:
     yield base
     for cls in base.__subclasses__():
         yield from _family(cls)
+
+
+def _outward(value: Any) -> Any:
+    """Return a text as another machine may read it: no path and no database of this one, and of a bounded length."""
+    if isinstance(value, list | tuple):
+        return [_outward(one) for one in value[:_MOST]]
+    if not isinstance(value, str):
+        return value if not isinstance(value, int) or abs(value) < 2**63 else str(value)[:_MOST]
+    text = _PATH.sub(r"…/\1", _DATABASE.sub("the server's database", value))
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def _is_plain(value: Any) -> bool:

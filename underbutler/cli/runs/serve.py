@@ -7,7 +7,7 @@ import errno
 import ipaddress
 import socket
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -21,34 +21,97 @@ if TYPE_CHECKING:
 
 __all__ = ["serve_runs"]
 
+CONNECTIONS: Final = 500
+"""Connections at once; a further one is answered that it may come again."""
+
 
 @click.command("serve", short_help="Serve runs over HTTP.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at; 0.0.0.0 is all of them.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8750, show_default=True, help="0 takes a port that is free."
 )
+@click.option(
+    "--root",
+    "roots",
+    multiple=True,
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    help="A folder whose files are opened for runs that name them; again for more. Default: none.",
+)
+@click.option(
+    "--bucket",
+    "buckets",
+    multiple=True,
+    metavar="NAME",
+    help="An S3 bucket likewise, beside those of the annex.",
+)
+@click.option(
+    "--handler",
+    "specs",
+    multiple=True,
+    metavar="SPEC",
+    help="A spec whose handler another package brings, and that you trust to open nothing else.",
+)
 @catalog_option
 @click.pass_context
-def serve_runs(ctx: click.Context, host: str, port: int, catalog: str | None) -> None:
+def serve_runs(
+    ctx: click.Context,
+    host: str,
+    port: int,
+    roots: tuple[str, ...],
+    buckets: tuple[str, ...],
+    specs: tuple[str, ...],
+    catalog: str | None,
+) -> None:
     """Serve runs over HTTP until Ctrl-C, for `Broker("http://HOST:PORT/runs")` on any machine.
 
     Whoever asks needs neither the database nor the bucket: arrays are read here and sent. Nobody is asked who they
-    are: to be reached from other machines put a proxy in front that does.
+    are: to be reached from other machines put a proxy in front that does. Opened are datasets of the Butler, objects
+    in the annex's buckets, and what the options name.
 
     \b
     Examples:
       underbutler runs serve
-      underbutler runs serve --port 0 --catalog /data/beamline/2026
+      underbutler runs serve --port 0 --catalog /data/beamline/2026 --root /data/beamline
       underbutler runs --catalog http://127.0.0.1:8750/runs
       curl 'http://127.0.0.1:8750/runs?limit=1'
     """
     uvicorn, application = _server()
     source = open_catalog(chosen_catalog(ctx, catalog))
+    _guard(source, roots, buckets, specs)
     with _listening(host, port) as listener:
         _say_where(source, host, listener.getsockname()[1])
-        config = uvicorn.Config(application(source), log_config=None, log_level="warning", access_log=False)
+        config = uvicorn.Config(
+            application(source),
+            http=_protocol(),
+            ws="none",
+            limit_concurrency=CONNECTIONS,
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+        )
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listener])
+
+
+def _guard(source: Broker, roots: tuple[str, ...], buckets: tuple[str, ...], specs: tuple[str, ...]) -> None:
+    """Let a catalogue open only what it was given: its runs may come from anywhere."""
+    from underbutler.catalog.handlers.allowed_places import AllowedPlaces, guarded
+    from underbutler.settings import load_settings
+
+    known = dict(source.handler_registry)
+    kept = guarded(known, AllowedPlaces.of(load_settings(), roots, buckets), specs)
+    for spec in known:
+        if spec in kept:
+            source.register_handler(spec, kept[spec], overwrite=True)
+        else:
+            source.deregister_handler(spec)
+
+
+def _protocol() -> Any:
+    from .requests import BoundedRequests
+
+    return BoundedRequests
 
 
 def _server() -> tuple[Any, Any]:
