@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from underbutler.errors import ConflictError, UsageError
 from underbutler.instruments.header_values import filter_name
-from underbutler.instruments.instrument_map import InstrumentMap, shipped_maps
+from underbutler.instruments.instrument_map import InstrumentMap, shipped_dialects, shipped_maps
 
 from .index import RepositoryIndex
 from .translation import translate_butler_errors
@@ -183,7 +183,7 @@ def kept_map_file(root: str, name: str) -> ResourcePath:
 
 
 def repository_maps(root: str) -> list[InstrumentMap]:
-    """Return the maps that a repository keeps, and the shipped ones of other instruments."""
+    """Return the maps that a repository keeps, the shipped ones of other instruments, and those of any camera."""
     from lsst.resources import ResourcePath
 
     folder = _maps_folder(root)
@@ -192,7 +192,7 @@ def repository_maps(root: str) -> list[InstrumentMap]:
         for file in sorted(ResourcePath.findFileResources([folder], file_filter=r"\.json$"), key=str):
             one = InstrumentMap.model_validate_json(file.read())
             kept[one.name] = one
-    return [*kept.values(), *(one for one in shipped_maps() if one.name not in kept)]
+    return [*kept.values(), *(one for one in shipped_maps() if one.name not in kept), *shipped_dialects()]
 
 
 def _check_label(label: str, index: RepositoryIndex) -> None:

@@ -28,6 +28,8 @@ class FrameRule(Table):
     """Keyword of the light-sensitive section of the raw image."""
     saturation: Keyword | None = None
     """Keyword of the level, in ADU of the raw image, at and over which a pixel is saturated."""
+    pedestal: Keyword | None = None
+    """Keyword of what is added to every pixel, in ADU, to have counts that begin at zero: PEDESTAL."""
     place: Keyword | None = None
     """Keyword of the section of the detector that the light-sensitive pixels are, in unbinned pixels: DETSEC."""
     required: tuple[Keyword, ...] = ()

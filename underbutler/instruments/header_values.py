@@ -12,7 +12,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from astropy.time import Time
 
-__all__ = ["angle_deg", "begin_of", "filter_name", "next_second", "number_of", "text_of", "utc_id", "value_of"]
+__all__ = [
+    "angle_deg",
+    "begin_of",
+    "filter_name",
+    "keyword_of_seconds",
+    "next_second",
+    "number_of",
+    "text_of",
+    "utc_id",
+    "value_of",
+]
+
+USUAL_SECONDS = ("EXPTIME", "EXPOSURE")
+"""Keywords of the exposure time that software writes, one or both."""
 
 LONGEST_FILTER = 32
 """Longest name of a filter that the Butler's registry takes, in characters."""
@@ -52,6 +65,12 @@ def number_of(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError):
         return math.nan
+
+
+def keyword_of_seconds(header: Mapping[str, Any], named: str) -> str:
+    """Return the keyword of the exposure time: the one that a map names, or the usual other one if that is missing."""
+    words = (named, *(word for word in USUAL_SECONDS if word != named))
+    return next((word for word in words if value_of(header, word) is not None), named)
 
 
 def filter_name(name: str) -> str:

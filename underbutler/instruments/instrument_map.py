@@ -19,9 +19,18 @@ from pydantic import Field, JsonValue, ValidationError, field_validator
 from underbutler.errors import UsageError, suggest
 
 from .frame_rules import Amplifier, Constants, Extensions, FrameRule
+from .header_values import filter_name
 from .keywords import Keyword, Table
 
-__all__ = ["InstrumentMap", "choose_map", "load_instrument_map", "parse_instrument_map", "shipped_maps"]
+__all__ = [
+    "InstrumentMap",
+    "choose_map",
+    "clean_name",
+    "load_instrument_map",
+    "parse_instrument_map",
+    "shipped_dialects",
+    "shipped_maps",
+]
 
 
 class Detector(Table):
@@ -88,6 +97,10 @@ class ObservationRule(Table):
     """Keyword of the right ascension: a number is in degrees, text is sexagesimal in hours."""
     dec: Keyword | None = None
     """Keyword of the declination: a number is in degrees, text is sexagesimal in degrees."""
+    colour: Keyword = "BAYERPAT"
+    """Keyword of the pattern of colour filters over the pixels; a frame that has one is refused."""
+    is_mono: bool = False
+    """Whether the camera has no colour filters, whatever its driver writes under `colour`."""
 
     @field_validator("types")
     @classmethod
@@ -108,6 +121,8 @@ class SetupRule(Table):
     """Keyword of the driver's offset setting."""
     temperature: Keyword | None = "CCD-TEMP"
     """Keyword of the detector's temperature."""
+    row_order: Keyword | None = "ROWORDER"
+    """Keyword that says whether the first row is the top or the bottom one."""
     temperature_tolerance: float = Field(1.0, ge=0)
     """By how much the temperatures of a frame and of its bias and dark may differ, in the unit of the header."""
 
@@ -123,6 +138,10 @@ class InstrumentMap(Table):
     """The observing day is the date of the TAI begin minus this."""
     match: dict[Keyword, str] = Field(min_length=1)
     """Keywords and patterns (``*`` and ``?``, case is ignored) that all hold for a frame of this instrument."""
+    match_also: tuple[dict[Keyword, str], ...] = ()
+    """Other sets of such patterns: it is enough if all of one hold."""
+    name_from: Keyword | None = None
+    """Keyword that names the instrument, in a map for any camera of one software; `name` is then the software's."""
     detectors: tuple[Detector, ...] = Field((Detector(id=0, name="0"),), min_length=1)
     """The detectors that are known."""
     detector: DetectorRule = DetectorRule()
@@ -156,9 +175,34 @@ class InstrumentMap(Table):
 
     def matches(self, header: Mapping[str, Any]) -> bool:
         """Tell whether a header is of this instrument."""
+        return any(self._holds(patterns, header) for patterns in (self.match, *self.match_also))
+
+    def of_frame(self, header: Mapping[str, Any]) -> InstrumentMap:
+        """Return the map itself, or, of one for any camera, the map of the camera that a header names.
+
+        Raises
+        ------
+        UsageError
+            If the header does not name it.
+        """
+        if self.name_from is None:
+            return self
+        said = "" if header.get(self.name_from) is None else str(header[self.name_from]).strip()
+        name = clean_name(said)
+        if not name:
+            raise UsageError(
+                f"The frame is {self.name}'s, and its {self.name_from} does not name the camera. Write it into the "
+                "header, or give a map with a name: underbutler instrument new FRAME."
+            )
+        escaped = re.sub(r"([*?\[])", r"[\1]", said)
+        changes = {"name": name, "name_from": None, "match": {self.name_from: escaped}, "match_also": ()}
+        return self.model_copy(update=changes | {"description": f"{said}. {self.description}"})
+
+    @staticmethod
+    def _holds(patterns: Mapping[str, str], header: Mapping[str, Any]) -> bool:
         return all(
             keyword in header and fnmatch.fnmatchcase(str(header[keyword]).strip().lower(), pattern.lower())
-            for keyword, pattern in self.match.items()
+            for keyword, pattern in patterns.items()
         )
 
     def detector_name(self, identity: int) -> str:
@@ -172,6 +216,11 @@ class InstrumentMap(Table):
     def to_json(self) -> dict[str, Any]:
         """Return the map as plain values."""
         return self.model_dump(mode="json", exclude_defaults=True)
+
+
+def clean_name(text: str) -> str:
+    """Return a camera's own name as the name of an instrument: other characters become ``_``; empty if none is left."""
+    return filter_name(re.sub(r"[^A-Za-z0-9.+-]+", "_", text).strip("_.+-"))
 
 
 def load_instrument_map(path: Path | str) -> InstrumentMap:
@@ -249,15 +298,25 @@ def _flat(annotation: Any) -> list[Any]:
 
 
 def shipped_maps() -> list[InstrumentMap]:
-    """Return the maps that come with the package, sorted by name."""
-    folder = resources.files(__package__) / "maps"
-    found = [entry for entry in folder.iterdir() if entry.name.endswith(".toml")]
-    maps = [parse_instrument_map(entry.read_text(), entry.name) for entry in found]
+    """Return the maps of instruments that come with the package, sorted by name."""
+    return _shipped("maps")
+
+
+def shipped_dialects() -> list[InstrumentMap]:
+    """Return the maps for any camera of one software that come with the package, sorted by name."""
+    return _shipped("dialects")
+
+
+def _shipped(folder: str) -> list[InstrumentMap]:
+    found = [entry for entry in (resources.files(__package__) / folder).iterdir() if entry.name.endswith(".toml")]
+    maps = [parse_instrument_map(entry.read_text(encoding="utf-8"), entry.name) for entry in found]
     return sorted(maps, key=lambda one: one.name)
 
 
 def choose_map(header: Mapping[str, Any], maps: Iterable[InstrumentMap]) -> InstrumentMap:
     """Return the map of the instrument that a header is of.
+
+    A map for any camera of one software is returned as that of the camera, unless a map of that name is among `maps`.
 
     Raises
     ------
@@ -267,12 +326,14 @@ def choose_map(header: Mapping[str, Any], maps: Iterable[InstrumentMap]) -> Inst
     known = list(maps)
     for one in known:
         if one.matches(header):
-            return one
+            found = one.of_frame(header)
+            given = [other for other in known if other.name == found.name and other.name_from is None]
+            return given[0] if given else found
     said = ", ".join(f"{key}={header[key]!r}" for key in ("INSTRUME", "TELESCOP", "DETECTOR") if key in header)
     expected = "; ".join(f"{one.name} ({_pattern(one)})" for one in known) or "none"
     raise UsageError(
-        f"No instrument map is for this frame ({said or 'it has no INSTRUME'}). Known: {expected}. Describe the "
-        "instrument in a TOML file and give it: --instrument-map FILE."
+        f"No instrument map is for this frame ({said or 'it has no INSTRUME'}). Known: {expected}. Draft one with "
+        "`underbutler instrument new FRAME`, and give it: --instrument-map FILE."
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .frame_rules import NO_SECTION, Amplifier, Constants, FrameRule, is_named
-from .header_values import number_of, value_of
+from .header_values import keyword_of_seconds, number_of, value_of
 from .instrument_map import InstrumentMap
 from .placement import Placed, assembled, window_of
 from .readout import (
@@ -37,6 +37,8 @@ USUAL_KEYWORDS = {
     "seconds": "EXPTIME",
 }
 """Keywords of a frame whose map, or whose missing map, names no other."""
+
+ELECTRONIC_GAIN = "EGAIN"
 
 SIXTEEN_BITS_FULL = 65535.0
 
@@ -234,12 +236,15 @@ class _Values:
         if name in self.overrides.keywords:
             return self.overrides.keywords[name]
         if name == "seconds":
-            return USUAL_KEYWORDS[name] if self.instrument is None else self.instrument.exposure.seconds
+            usual = USUAL_KEYWORDS[name] if self.instrument is None else self.instrument.exposure.seconds
+            return keyword_of_seconds(self.part.header, usual)
         rules = [] if self.rule is None else [self.rule.frame]
         rules += [FrameRule()] if self.instrument is None else [self.instrument.frame]
         named = next((word for word in (getattr(one, name) for one in rules) if word is not None), None)
         if named is None and self.constant(name) is None:
-            return USUAL_KEYWORDS[name]
+            # Where software writes both, GAIN is the driver's setting, and EGAIN is in e-/ADU.
+            is_electronic = name == "gain" and value_of(self.part.header, ELECTRONIC_GAIN) is not None
+            return ELECTRONIC_GAIN if is_electronic else USUAL_KEYWORDS[name]
         return named
 
     def says(self, name: str) -> bool:

@@ -12,7 +12,16 @@ from underbutler.clock import tai_milliseconds
 from underbutler.errors import UsageError
 
 from .extensions import detector_of
-from .header_values import angle_deg, begin_of, filter_name, next_second, text_of, utc_id, value_of
+from .header_values import (
+    angle_deg,
+    begin_of,
+    filter_name,
+    keyword_of_seconds,
+    next_second,
+    text_of,
+    utc_id,
+    value_of,
+)
 from .instrument_map import ExposureRule, InstrumentMap
 
 if TYPE_CHECKING:
@@ -27,6 +36,9 @@ OTHER_BEGINS = ("DATE-BEG", "MJD-BEG", "MJD-OBS")
 
 OTHER_TIMES = ("TIME-OBS", "UT", "UTC", "UTSTART")
 """Keywords of the UTC time of day that are read beside a bare date where the map names none."""
+
+OTHER_KINDS = ("IMAGETYP", "FRAME", "FRAMETYP", "OBSTYPE")
+"""Keywords of the kind of frame that are tried where the map's has no value."""
 
 SCALES = ("utc", "tai", "tt")
 """Values of TIMESYS that are heeded."""
@@ -124,14 +136,28 @@ def _require(header: Mapping[str, Any], instrument: InstrumentMap) -> None:
     rule = instrument.exposure
     has_begin = any(value_of(header, word) is not None for word in OTHER_BEGINS)
     begin = [] if has_begin and value_of(header, rule.date) is None else [rule.date, rule.time]
-    needed = [*begin, rule.seconds, instrument.detector.keyword, *instrument.frame.required]
+    needed = [*begin, keyword_of_seconds(header, rule.seconds), instrument.detector.keyword, *instrument.frame.required]
     missing = [one for one in dict.fromkeys(needed) if one is not None and value_of(header, one) is None]
     if missing:
+        local = " DATE-LOC is the local time, and is not taken for it." if _is_local_only(header, missing) else ""
         raise UsageError(
-            f"The header lacks {', '.join(missing)}, which the map of {instrument.name} needs. Add the keywords to the "
-            "file, or give a map that names others: --instrument-map FILE.",
+            f"The header lacks {', '.join(missing)}, which the map of {instrument.name} needs.{local} Add the keywords "
+            "to the file, or give a map that names others: --instrument-map FILE.",
             missing=missing,
         )
+    pattern = text_of(header, instrument.observation.colour)
+    if pattern and pattern.lower() != "none" and not instrument.observation.is_mono:
+        raise UsageError(
+            f"{instrument.observation.colour} says {pattern!r}: the pixels of a colour camera lie under filters of "
+            "three colours, and its frame is not one of a CCD behind one filter. Ingest one colour, for example the "
+            "green pixels as your software extracts them; or say in the map that there are none: [observation] "
+            "is_mono = true.",
+            keyword=instrument.observation.colour,
+        )
+
+
+def _is_local_only(header: Mapping[str, Any], missing: list[str]) -> bool:
+    return "DATE-OBS" in missing and value_of(header, "DATE-LOC") is not None
 
 
 def _begin(header: Mapping[str, Any], instrument: InstrumentMap) -> Time:
@@ -184,7 +210,7 @@ def _identity(value: object, source: str) -> int:
 
 
 def _seconds(header: Mapping[str, Any], instrument: InstrumentMap) -> float:
-    keyword = instrument.exposure.seconds
+    keyword = keyword_of_seconds(header, instrument.exposure.seconds)
     try:
         seconds = float(header[keyword])
     except (TypeError, ValueError):
@@ -196,7 +222,10 @@ def _seconds(header: Mapping[str, Any], instrument: InstrumentMap) -> float:
 
 def _observation_type(header: Mapping[str, Any], instrument: InstrumentMap) -> str:
     rule = instrument.observation
-    value = text_of(header, rule.type)
+    words = (rule.type, *(word for word in OTHER_KINDS if value_of(header, rule.type) is None))
+    value = next(
+        (text for word in words if (text := text_of(header, word)).lower() in rule.types), text_of(header, rule.type)
+    )
     kind = rule.types.get(value.lower(), rule.other_types)
     if kind is None:
         raise UsageError(

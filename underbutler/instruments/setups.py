@@ -47,6 +47,8 @@ class Setup:
         Name or number of the read mode.
     gain, offset
         The driver's settings, which are no gain in e-/ADU and no level in ADU.
+    row_order
+        Whether the first row is the top or the bottom one, as the header writes it.
     temperature
         Of the detector, in the header's unit.
     """
@@ -56,6 +58,7 @@ class Setup:
     read_mode: str | None = None
     gain: str | None = None
     offset: str | None = None
+    row_order: str | None = None
     temperature: float | None = None
 
     @property
@@ -78,7 +81,7 @@ class Setup:
         tolerance
             By how much temperatures may differ; None: they are not compared.
         """
-        for key in ("shape", "binning", "read_mode", "gain", "offset"):
+        for key in ("shape", "binning", "read_mode", "gain", "offset", "row_order"):
             ours, theirs = getattr(self, key), getattr(master, key)
             if ours is not None and theirs is not None and not _is_same(ours, theirs):
                 yield Difference(key.replace("_", " "), ours, theirs)
@@ -106,7 +109,13 @@ class Setup:
         return cls(**values)
 
     def _named(self) -> list[tuple[str, str | None]]:
-        return [("bin", self.binning), ("mode", self.read_mode), ("gain", self.gain), ("offset", self.offset)]
+        return [
+            ("bin", self.binning),
+            ("mode", self.read_mode),
+            ("gain", self.gain),
+            ("offset", self.offset),
+            ("", self.row_order),
+        ]
 
 
 def read_setup(header: Mapping[str, Any], instrument: InstrumentMap, shapes: Sequence[tuple[int, int]] = ()) -> Setup:
@@ -130,6 +139,7 @@ def read_setup(header: Mapping[str, Any], instrument: InstrumentMap, shapes: Seq
         read_mode=_word(header, rule.read_mode),
         gain=_word(header, rule.gain),
         offset=_word(header, rule.offset),
+        row_order=_word(header, rule.row_order),
         temperature=None if temperature is None else _number(temperature),
     )
 
