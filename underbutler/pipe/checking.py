@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +19,7 @@ from underbutler.model.identity import new_id
 from underbutler.model.message import decode_value
 from underbutler.model.naming import run_name
 
+from .config.instrument_defaults import instrument_defaults
 from .data_choice import check_run, default_collections, existing_collections, refuse_remote_output
 from .faults import Faults
 from .job_command import JobCommand, LocalOptions
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from .datasets import DatasetSpec
     from .ids.id_argument import TaskParser
-    from .request import JobRequest
+    from .request import JobRequest, Override
 
 __all__ = ["LOG_NAME", "CheckedWords", "Identity", "TaskParts", "check_words", "checked_command"]
 
@@ -100,13 +101,18 @@ class CheckedWords:
     given: Given
 
 
-def check_words(request: JobRequest, task: TaskParts, local: LocalOptions, faults: Faults) -> CheckedWords:
-    """Check a request as far as no repository is needed: config, options, and the grammar of its data IDs."""
+def check_words(
+    request: JobRequest, task: TaskParts, local: LocalOptions, faults: Faults, defaults: Sequence[Override] = ()
+) -> CheckedWords:
+    """Check a request as far as no repository is needed: config, options, and the grammar of its data IDs.
+
+    `defaults` are the overrides that the instrument's map says.
+    """
     if len(request.steps) > 1:
         text = f"A job of {len(request.steps)} steps cannot be run yet. Submit one job for each step."
         faults.add("steps", UsageError(text))
     step = request.steps[0]
-    configured = configure(task.config, task.override, step.config, local, faults, f"{_STEP}.config")
+    configured = configure(task.config, task.override, step.config, local, faults, f"{_STEP}.config", defaults)
     options = complete_options(task.parser, step.options, faults, f"{_STEP}.options")
     given = words_of_ids(task.parser, step, faults, _STEP)
     for field, value in (("queue", request.queue), ("user", request.user)):
@@ -138,7 +144,7 @@ def checked_command(
         If a repository's database is away, and nothing else is wrong.
     """
     faults = Faults()
-    words = check_words(request, task, local, faults)
+    words = check_words(request, task, local, faults, instrument_defaults(request, repositories))
     with ExitStack() as opened:
         try:
             command = _Opening(request, task, repositories, identity, local, words, faults, opened).command(log)

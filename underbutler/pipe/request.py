@@ -80,6 +80,8 @@ class Override(_Value):
     """Its value; a mapping for a nested config sets the fields that are in it."""
     is_text: Flag = False
     """Whether `value` is text as typed after ``-c PATH=``, to be read by the type of its field."""
+    origin: Text = ""
+    """Instrument whose map says it; empty: whoever asks."""
 
     @model_validator(mode="after")
     def _text_is_text(self) -> Self:

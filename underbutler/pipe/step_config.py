@@ -36,7 +36,7 @@ class StepConfig:
     document, digest
         It as JSON, and the digest of that.
     overrides
-        What was applied, in its one spelling, ``[path, value]``.
+        What was applied, in its one spelling, ``[path, value]``; ``[path, value, instrument]`` of an instrument's map.
     """
 
     config: Any
@@ -52,6 +52,7 @@ def configure(
     local: LocalOptions,
     faults: Faults,
     where: str,
+    defaults: Sequence[Override] = (),
 ) -> StepConfig | None:
     """Apply all overrides to a config, validate and freeze it.
 
@@ -69,6 +70,8 @@ def configure(
         Is told of each override that fails, and of a config that is not valid.
     where
         Name of the field that holds the overrides.
+    defaults
+        What the map of the instrument says, applied before `overrides`.
 
     Returns
     -------
@@ -80,6 +83,9 @@ def configure(
         if own is not None:
             own(config)
     applied: list[list[Any]] = []
+    for default in defaults:
+        with faults.of(where), _of_instrument(default.origin):
+            applied += _applied(config, default, Origin(f"[defaults] of {default.origin}"))
     for index, override in enumerate(overrides):
         with faults.of(where):
             _run_scripts(config, local, index)
@@ -99,8 +105,19 @@ def configure(
 
 def _applied(config: Any, override: Override, origin: Origin) -> list[list[Any]]:
     if override.is_text:
-        return [apply_text(config, override.path, str(override.value), origin.words)]
-    return apply_value(config, override.path, override.value, origin.words)
+        done = [apply_text(config, override.path, str(override.value), origin.words)]
+    else:
+        done = apply_value(config, override.path, override.value, origin.words)
+    return [[*pair, override.origin] for pair in done] if override.origin else done
+
+
+@contextmanager
+def _of_instrument(name: str) -> Iterator[None]:
+    """Name the instrument in errors of what stands in its map."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"In [defaults] of the map of {name}: {error}", **error.fields) from error
 
 
 @contextmanager

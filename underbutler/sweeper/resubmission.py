@@ -269,7 +269,7 @@ def request_again(
                 {
                     "task": step.task,
                     "label": "" if step.label == step.task else step.label,
-                    "config": [*({"path": path, "value": value} for path, value in step.overrides), *more],
+                    "config": [*(_recorded(one) for one in step.overrides), *more],
                     "options": step.options,
                     "targets": [{"args": target.args, "kwargs": _kwargs(target, kwargs)} for target in targets],
                     "targets_run": row.run,
@@ -277,6 +277,11 @@ def request_again(
             ],
         }
     )
+
+
+def _recorded(override: Sequence[Any]) -> dict[str, Any]:
+    """Return a recorded override as a request has it: path, value, and the instrument whose map said it."""
+    return dict(zip(("path", "value", "origin"), override, strict=False))
 
 
 def _kwargs(target: TargetRow, kwargs: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

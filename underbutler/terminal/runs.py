@@ -208,12 +208,19 @@ def _told(key: str, value: Any) -> str:
     if key == "config_digest":
         return str(value)[:16]
     if key == "overrides":
-        return ", ".join(f"{one[0]}={one[1]}" if isinstance(one, list) and len(one) == 2 else str(one) for one in value)
+        return ", ".join(_override(one) for one in value)
     if key == "steps" and isinstance(value, list):
         return ", ".join(_step(one) for one in value)
     if key == "parent":
         return f"targets of {short_id(str(value))}"
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _override(one: Any) -> str:
+    """Return ``path=value``, and the instrument whose map says it; in runs of others it may be anything."""
+    if not isinstance(one, list) or len(one) not in (2, 3):
+        return str(one)
+    return f"{one[0]}={one[1]}" + (f" (of {one[2]})" if len(one) == 3 else "")
 
 
 def _step(step: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.pipe_site import ExposureTask, FactorTask, LevelTask, make_site
+from tests.support.pipe_site import CAMERA, ExposureTask, FactorTask, LevelTask, make_site
 from underbutler.butlers import Repositories
 from underbutler.errors import UnknownNameError
 from underbutler.model.message import encode_element
@@ -195,3 +195,36 @@ def test_schedule_and_command_line_ask_the_same(
     scheduled = request_of(entry, 20261120)
     assert scheduled == said.request
     assert JobRequest.from_json(json.loads(json.dumps(scheduled.to_json()))) == said.request
+
+
+def with_defaults(monkeypatch: pytest.MonkeyPatch, site: Repositories, **defaults: Any) -> None:
+    """Let the map of the site's instrument say something of the task ``level``."""
+    told = CAMERA.model_copy(update={"defaults": {"level": defaults}})
+    monkeypatch.setattr(site, "instrument_map", lambda _, name: told if name == "CAM" else None)
+
+
+def test_the_instruments_defaults_come_before_the_users(site: Repositories, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_defaults(monkeypatch, site, scale=3.0)
+    plain = understand(asked(step={"ids": {"id": [["instrument=CAM", "exposure=1"]]}}), site)
+    mine = {"ids": {"id": [["exposure=1"]]}, "config": [{"path": "scale", "value": 2.0}]}
+    own = understand(asked(step=mine), site)
+    with plain.resources, own.resources:
+        assert plain.config.scale == 3.0
+        assert plain.overrides == (["scale", 3.0, "CAM"],), "the record says whose it is"
+        assert own.config.scale == 2.0
+        assert own.overrides == (["scale", 3.0, "CAM"], ["scale", 2.0])
+
+
+def test_a_default_that_no_task_takes_names_the_map(site: Repositories, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_defaults(monkeypatch, site, scal=3.0)
+    faults = faults_of(site, asked(step={"ids": {"id": [["exposure=1"]]}}))
+    assert faults["steps[0].config"].startswith("In [defaults] of the map of CAM: ")
+
+
+def test_recorded_defaults_are_not_read_again(site: Repositories, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_defaults(monkeypatch, site, scale=4.0)
+    recorded = [{"path": "scale", "value": 3.0, "origin": "CAM"}]
+    again = understand(asked(step={"ids": {"id": [["exposure=1"]]}, "config": recorded}), site)
+    with again.resources:
+        assert again.config.scale == 3.0
+        assert again.overrides == (["scale", 3.0, "CAM"],)

@@ -161,7 +161,8 @@ def _takes_mapping(config: Config, steps: tuple[str, ...]) -> bool:
 
 
 def _pair(pair: Sequence[Any]) -> tuple[str, Any]:
-    if isinstance(pair, str) or len(pair) != 2 or not isinstance(pair[0], str):
+    """Return path and value; a third item, the instrument whose map says it, changes nothing here."""
+    if isinstance(pair, str) or len(pair) not in (2, 3) or not isinstance(pair[0], str):
         raise UsageError(f"An override is a pair [path, value]; {pair!r} is none.")
     return pair[0], pair[1]
 
