@@ -20,6 +20,7 @@ from underbutler.model.identity import SHORTEST_END, is_named, short_id
 from underbutler.model.job import Phase, TargetState
 from underbutler.telemetry import claim_log_file as black_box
 from underbutler.terminal import LEVELS, attempt_text, log_lines, stderr_console, target_text
+from underbutler.wording import visible
 
 from .session import open_records
 
@@ -174,7 +175,7 @@ class _Show:
         """Say the lines of an attempt that were not said yet, each below the name of its target."""
         key = (claim.target_id, claim.claim_no)
         lines = log_lines(self.log_of(claim) or "")
-        head = f"{target.argsrepr} attempt {claim.claim_no}"
+        head = visible(f"{target.argsrepr} attempt {claim.claim_no}")
         for line in lines[said.get(key, 0) :]:
             if line.reaches(self.level):
                 text = line.text if self.in_full else line.folded().text
@@ -182,7 +183,7 @@ class _Show:
         said[key] = max(len(lines), said.get(key, 0))
         if claim.ended_at is not None:
             reason = f": {claim.reason}" if claim.reason else ""
-            click.echo(f"{click.style(head, fg='cyan')}  {click.style(str(claim.end), bold=True)}{reason}")
+            click.echo(f"{click.style(head, fg='cyan')}  {click.style(str(claim.end), bold=True)}{visible(reason)}")
 
 
 def _chosen(context: ServiceContext, job: JobRow, words: Sequence[str]) -> list[_Chosen]:

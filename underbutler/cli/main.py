@@ -17,6 +17,7 @@ import click
 from underbutler import __version__
 from underbutler.errors import UnderbutlerError, exit_code
 from underbutler.redaction import redacted_error, redacted_text
+from underbutler.wording import visible
 
 __all__ = ["LazyGroup", "main"]
 
@@ -127,7 +128,7 @@ def main(args: Sequence[str] | None = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except UnderbutlerError as error:
-        click.echo(redacted_text(f"Error: {error}"), err=True)
+        click.echo(visible(redacted_text(f"Error: {error}")), err=True)
         sys.exit(exit_code(error))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -137,7 +138,7 @@ def main(args: Sequence[str] | None = None) -> None:
         if _was_raised_in_a_task(clean):
             _tell_of_a_task(clean)
             sys.exit(1)
-        traceback.print_exception(clean)
+        click.echo(visible("".join(traceback.format_exception(clean))), err=True, nl=False)
         click.echo(_OURS, err=True)
         sys.exit(exit_code(error))
     sys.exit(result if isinstance(result, int) else 0)
@@ -152,7 +153,7 @@ def _was_raised_in_a_task(error: BaseException) -> bool:
 def _tell_of_a_task(error: BaseException) -> None:
     from underbutler.telemetry.tracebacks import folded_traceback
 
-    click.echo(redacted_text(f"Error in the code of a task.\n{folded_traceback(error)}"), err=True)
+    click.echo(visible(redacted_text(f"Error in the code of a task.\n{folded_traceback(error)}")), err=True)
 
 
 def task_words(command: F) -> F:

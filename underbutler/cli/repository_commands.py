@@ -150,5 +150,5 @@ def _make_buckets(instruments: list[str]) -> None:
         try:
             ensure_bucket(client, bucket_for(settings, instrument))
         except AnnexUnavailableError as error:
-            stderr_console().print(f"[yellow]No bucket was made:[/yellow] {error}", soft_wrap=True)
+            stderr_console().print(f"No bucket was made: {error}", style="yellow", highlight=False, soft_wrap=True)
             return

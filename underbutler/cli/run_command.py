@@ -9,7 +9,7 @@ import click
 
 from underbutler.model.job import TargetState
 from underbutler.redaction import redacted_error, redacted_text
-from underbutler.wording import counted
+from underbutler.wording import counted, visible
 
 from .main import task_words
 
@@ -84,17 +84,20 @@ def _run(task: str, words: list[str], summary: _Summary, *, debugs: bool) -> Non
 
             task_class.parseAndRun(words, progress=told, ended=summary.take)
     except NoWorkFound as reason:
-        click.echo(f"No work: {reason}", err=True)
+        click.echo(visible(f"No work: {reason}"), err=True)
     except TimeLimitError as error:
         unfinished = [one for one in summary.endings if one.state is TargetState.ABORTED]
-        click.echo(f"Error: {error} {counted(len(unfinished), 'target')} did not end: raise -t SECONDS.", err=True)
+        click.echo(
+            visible(f"Error: {error}") + f" {counted(len(unfinished), 'target')} did not end: raise -t SECONDS.",
+            err=True,
+        )
         sys.exit(summary.n_bad)
     except Exception as error:
         if not started:
             raise
         # What a target raised under --doraise: one has failed, whatever the reason.
         clean = redacted_error(error)
-        click.echo(redacted_text(folded_traceback(clean)), err=True)
+        click.echo(visible(redacted_text(folded_traceback(clean))), err=True)
         if debugs:
             import pdb
 

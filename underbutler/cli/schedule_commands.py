@@ -11,7 +11,7 @@ import click
 
 from underbutler.errors import UsageError
 from underbutler.terminal import coming_table, firings_table, schedules_table, stderr_console, stdout_console, when_text
-from underbutler.wording import counted
+from underbutler.wording import counted, visible
 
 from .main import json_option
 from .session import answer_json, open_records
@@ -206,7 +206,7 @@ def check(path: Path) -> int:
 
     file, problems = check_file(path)
     for problem in problems:
-        click.echo(problem, err=True)
+        click.echo(visible(str(problem)), err=True)
     right = len(file.entries)
     said = counted(right, "entry is valid", "entries are valid")
     stderr_console().print(f"{said}, {counted(len(problems), 'fault')} found.")
@@ -262,7 +262,7 @@ def _slots_of_file(path: Path, name: str | None, days: float) -> Iterator[Coming
 
     file: ScheduleFile = read_schedules(path)
     for problem in file.problems:
-        click.echo(problem.text(path), err=True)
+        click.echo(visible(problem.text(path)), err=True)
     now = time.time()
     for definition in file.entries:
         if name in (None, definition.name):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from underbutler.errors import exit_code
+from underbutler.wording import visible
 
 from .main import json_option
 from .session import open_records
@@ -76,7 +77,7 @@ def _show(report: SweepReport, form: str, *, every: bool) -> None:
         return
     for part in report.parts:
         if not every or part.did_something:
-            click.echo(part.line)
+            click.echo(visible(part.line))
 
 
 def _exit_code(report: SweepReport) -> int:

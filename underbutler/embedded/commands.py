@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import sys
@@ -13,6 +14,7 @@ from types import FrameType
 import click
 
 from underbutler.settings import Settings, default_home, load_settings, usual_home
+from underbutler.wording import visible
 
 from .process import ProcessFailedError
 from .stack import PARTS, Stack
@@ -35,7 +37,16 @@ class PrefixedLines:
         if self._colour:
             prefix = click.style(prefix, fg=COLOURS[part])
         with self._lock:
-            click.echo(f"{prefix} {line}", err=True)
+            click.echo(f"{prefix} {_without_orders(line)}", err=True)
+
+
+def _without_orders(line: str) -> str:
+    """Return a line of a process as it may be shown: its colours stay, and nothing else that a terminal obeys."""
+    pieces = _COLOUR.split(line)
+    return "".join(piece if number % 2 else visible(piece) for number, piece in enumerate(pieces))
+
+
+_COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
 
 
 class Stopping:
@@ -110,7 +121,7 @@ def up(home: Path | None, workers: int) -> None:
     except KeyboardInterrupt:
         click.echo("Stopping; Ctrl-C again does not wait for running targets.", err=True)
     except ProcessFailedError as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(visible(f"Error: {error}"), err=True)
         code = _exit_code(error)
     finally:
         stopping.asked = True  # from here on a signal only hastens

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.text import Text
 
 from underbutler.broker import make_app
 from underbutler.context import ServiceContext
@@ -78,7 +79,7 @@ def demo(folder: Path, seed: int) -> None:
     home = _fresh(folder.absolute())
     with ExitStack() as stack:
         log = stack.enter_context((home / "stack.log").open("w"))
-        console.print("[bold]1  The stack[/bold]")
+        console.print("1  The stack", style="bold", highlight=False)
         embedded = stack.enter_context(
             Stack(home, patience_s=3.0, on_line=lambda part, line: print(part, "|", line, file=log))
         )
@@ -142,7 +143,7 @@ class Story:
         from underbutler.testing.night import simulate_night
 
         say = self.console.print
-        say("\n[bold]2  Frames[/bold]")
+        say("\n2  Frames", style="bold", highlight=False)
         create_repository(self.home / "repo", "demo", self.settings)
         make_buckets(self.settings)
         real = ingest_files(self.context.repositories, "demo", [_real_frame()])
@@ -157,7 +158,7 @@ class Story:
 
     def reduce(self) -> None:
         """Make calibrations, then reduce the simulated night and the real frame, all through the queue."""
-        self.console.print("\n[bold]3  Reduction, through the queue[/bold]")
+        self.console.print("\n3  Reduction, through the queue", style="bold", highlight=False)
         self.inbox.start()
         simulated = ["instrument=SIMCAM", "detector=0^1"]
         self._submit("makeBias", ["--id", *simulated, "--inputId", *simulated])
@@ -174,7 +175,7 @@ class Story:
     def report(self) -> None:
         """Show what was measured, and where the products are."""
         say = self.console.print
-        say("\n[bold]4  Results[/bold]")
+        say("\n4  Results", style="bold", highlight=False)
         science = [job for job in self.jobs if job.task == "processCcd"]
         targets = [target for job in science for target in self.context.jobs.read.targets(job.id)]
         self.console.print(targets_table(targets))
@@ -193,7 +194,7 @@ class Story:
         from underbutler.annex import fetch
 
         notice = next(n for n in self.inbox.received() if n.generator == "processCcd.calexp")
-        self.console.print("\n[bold]5  Fetched back from S3 by its notice[/bold]")
+        self.console.print("\n5  Fetched back from S3 by its notice", style="bold", highlight=False)
         held = io.BytesIO()
         fetch(self.context.s3, notice, held)
         content = held.getvalue()
@@ -216,7 +217,7 @@ class Story:
 
         from underbutler.catalog import Broker, FitsSection
 
-        self.console.print("\n[bold]6  Read back as a run of the catalogue[/bold]")
+        self.console.print("\n6  Read back as a run of the catalogue", style="bold", highlight=False)
         annex = {FitsSection.spec: partial(FitsSection, settings=self.settings)}
         job = next(job for job in self.jobs if job.task == "processCcd")
         run = Broker(self.settings.records_url, handler_registry=annex)[str(job.id)]
@@ -355,7 +356,7 @@ def _expect(holds: Any, otherwise: str) -> None:
 
 def _say_next(console: Console, folder: Path, story: Story, seconds: float) -> None:
     job = short_id(story.jobs[-2].id)
-    console.print(f"\n[green]Everything held.[/green] {seconds:.0f} s. Try next:")
+    console.print(Text.assemble("\n", ("Everything held.", "green"), f" {seconds:.0f} s. Try next:"))
     here = Path(".venv/bin/underbutler")
     program = f"{here if here.exists() else 'underbutler'} --home {folder}"
     for words, what in (
@@ -364,5 +365,5 @@ def _say_next(console: Console, folder: Path, story: Story, seconds: float) -> N
         ("up", "the stack again; leave it running, and in another terminal:"),
         ("submit processCcd demo --id instrument=SIMCAM detector=0 -c detect.threshold=10 --wait", ""),
     ):
-        comment = f"   [dim]# {what}[/dim]" if what else ""
-        console.print(f"  {program} {words}{comment}", highlight=False, soft_wrap=True)
+        comment = f"   # {what}" if what else ""
+        console.print(Text.assemble(f"  {program} {words}", (comment, "dim")), soft_wrap=True)

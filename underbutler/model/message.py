@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 from underbutler.errors import MessageError, UsageError
+from underbutler.wording import visible
 
 from .dataref import MESSAGE_VERSION, READABLE_VERSIONS, DataRef, human_data_id, human_data_ids
 
@@ -185,7 +186,15 @@ def has_kwargs(element: Element) -> bool:
 
 
 def describe(args: tuple[Any, ...]) -> tuple[str, str]:
-    """Return short human texts of encoded args: the data ID or what several share, and the keyword arguments."""
+    """Return short human texts of encoded args: the data ID or what several share, and the keyword arguments.
+
+    No terminal or browser obeys them, whatever the values hold.
+    """
+    data_ids, kwargs = _described(args)
+    return visible(data_ids), visible(kwargs)
+
+
+def _described(args: tuple[Any, ...]) -> tuple[str, str]:
     match args:
         case ({"data_id": data_id}, dict() as kwargs):
             return human_data_id(data_id), _words(kwargs)

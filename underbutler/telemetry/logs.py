@@ -18,6 +18,7 @@ import structlog
 
 from underbutler.errors import UsageError
 from underbutler.redaction import redacted_text
+from underbutler.wording import visible
 
 __all__ = [
     "bind_target",
@@ -158,7 +159,7 @@ def formatter(form: Literal["text", "json"] = "text", colors: bool = False) -> l
         if form == "json"
         else structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0)
     )
-    return _formatter(renderer)
+    return _formatter(renderer) if form == "json" else _formatter(_seen, renderer)
 
 
 def claim_formatter() -> logging.Formatter:
@@ -166,18 +167,23 @@ def claim_formatter() -> logging.Formatter:
 
     What is bound is left out, because it is the same on every line: the claim's row says it.
     """
-    return _formatter(_claim_line)
+    return _formatter(_seen, _claim_line)
 
 
-def _formatter(renderer: structlog.typing.Processor) -> logging.Formatter:
+def _formatter(*renderer: structlog.typing.Processor) -> logging.Formatter:
     return _Formatter(
         foreign_pre_chain=_SHARED,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
-            renderer,
+            *renderer,
         ],
     )
+
+
+def _seen(_logger: Any, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Show control characters of whatever was logged, a header's text perhaps: a terminal would obey them."""
+    return {key: visible(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
 def _claim_line(_logger: Any, _name: str, event: structlog.typing.EventDict) -> str:

@@ -11,6 +11,7 @@ import click
 
 from underbutler.model.identity import short_id
 from underbutler.telemetry.tracebacks import folded
+from underbutler.wording import visible
 
 from .reasons import told_once
 from .times import when_text
@@ -59,7 +60,7 @@ class LogLine:
 def log_lines(log: str, level: str = "trace") -> list[LogLine]:
     """Return the records of a claim's log that reach a level."""
     groups: list[tuple[str, str, str, list[str]]] = []
-    for raw in log.splitlines():
+    for raw in map(visible, log.splitlines()):
         found = _HEAD.fullmatch(raw)
         if found is not None:
             groups.append((found["time"], found["level"], found["logger"] or "", [found["text"]]))
@@ -75,9 +76,9 @@ def target_text(target: TargetRow, of: int) -> str:
     """Return the heading of a target: which of its job, its data ID, its state, and why it failed."""
     colour = {"failed": "red", "held": "red", "aborted": "yellow"}.get(target.state.value, "green")
     head = click.style(f"target {target.ordinal + 1} of {of}", bold=True)
-    lines = [f"{head}  {short_id(target.id)}  {target.argsrepr}  {click.style(target.state.value, fg=colour)}"]
+    lines = [f"{head}  {short_id(target.id)}  {visible(target.argsrepr)}  {click.style(target.state.value, fg=colour)}"]
     if target.error_text:
-        lines.append(click.style(f"  {target.error_type}: {told_once(target.error_text)}", fg="red"))
+        lines.append(click.style(visible(f"  {target.error_type}: {told_once(target.error_text)}"), fg="red"))
     return "\n".join(lines)
 
 
@@ -112,7 +113,7 @@ def _attempt_line(claim: ClaimRow, of: Sequence[ClaimRow], *, here: bool) -> str
     when = f"{when_text(claim.started_at)[5:-1]} – {when_text(claim.ended_at)[11:-1] if claim.ended_at else 'now'}"
     reason = f": {claim.reason}" if claim.reason and how != "failed" else ""  # why a target failed stands above
     text = f"{'→' if here and len(of) > 1 else ' '} attempt {claim.claim_no}  {when}  {claim.worker} pid {claim.pid}  "
-    return text + click.style(how, fg=colour) + reason
+    return visible(text) + click.style(how, fg=colour) + visible(reason)
 
 
 def _no_log(claim: ClaimRow) -> str:

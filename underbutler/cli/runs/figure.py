@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from underbutler.model.identity import short_id
+from underbutler.wording import visible
 
 from .fields import TIME, Column, Frame, Points
 
@@ -51,7 +52,7 @@ def figure_of_points(points: Points, title: str, uid: str) -> Figure:
         _draw_lines(axes, points)
     else:
         _draw_points(axes, points)
-    axes.set_ylabel(_label(points.y))
+    axes.set_ylabel(_label(points.y), parse_math=False)
     axes.grid(color="0.9", linewidth=0.7)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -76,11 +77,11 @@ def figure_of_frame(frame: Frame, title: str, uid: str) -> Figure:
         low, high = _zscale(frame.image)
         shown = axes.imshow(frame.image, origin="lower", cmap="gray", vmin=low, vmax=high, interpolation="antialiased")
         bar = figure.colorbar(shown, ax=axes, fraction=0.046, pad=0.03, extend="both")
-        bar.set_label(_label(Column(frame.name, frame.units, frame.image)))
+        bar.set_label(_label(Column(frame.name, frame.units, frame.image)), parse_math=False)
         bar.outline.set_linewidth(0.6)
     axes.set_xlabel("x (pixel)")
     axes.set_ylabel("y (pixel)")
-    axes.set_title(f"{frame.name}: {_words(frame)}", fontsize=9, loc="left")
+    axes.set_title(visible(f"{frame.name}: {_words(frame)}"), parse_math=False, fontsize=9, loc="left")
     return figure
 
 
@@ -92,7 +93,7 @@ def _figure(
 
     figure = Figure(figsize=size, dpi=_DPI, layout=layout)
     FigureCanvasAgg(figure)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    figure.suptitle(visible(title), parse_math=False, x=0.01, ha="left", fontsize=11)
     figure.text(0.995, 0.985, f"run {short_id(uid)}", ha="right", va="top", fontsize=8, color=_GREY)
     return figure, figure.add_subplot()
 
@@ -149,7 +150,7 @@ def _places(axes: Axes, column: Column) -> npt.NDArray[Any]:
         axes.set_xlabel("time (UTC)")
         moments = [datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None) for seconds in column.values]
         return np.asarray(date2num(moments))  # type: ignore[no-untyped-call]
-    axes.set_xlabel(_label(column))
+    axes.set_xlabel(_label(column), parse_math=False)
     if not column.is_of_words:
         if column.values.dtype.kind in "iub" and _is_narrow(column.values.astype(float)):
             _only_integers(axes, "x")
@@ -201,7 +202,7 @@ def _only_integers(axes: Axes, axis: str) -> None:
 def _label(column: Column) -> str:
     """Return the name of a field with its units."""
     name = _WORDS.get(column.name, column.name)
-    return f"{name} ({column.units})" if column.units else name
+    return visible(f"{name} ({column.units})" if column.units else name)
 
 
 def _zscale(image: npt.NDArray[Any]) -> tuple[float, float]:
