@@ -27,7 +27,7 @@ class PlainConsole(Console):
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, emoji=False, **options)
 
-    def render_str(self, text: str, **options: Any) -> Text:  # type: ignore[override]  # passed on as they are
+    def render_str(self, text: str, **options: Any) -> Text:
         """Return a text, with its control characters as pictures: measured as they are shown."""
         return super().render_str(visible(text), **options)
 
