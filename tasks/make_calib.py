@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from underbutler import DataRef
     from underbutler.butlers import CcdImage
+    from underbutler.instruments.readout import Readout
     from underbutler.pipe.findings import Look
 
     FloatArray = npt.NDArray[np.float32]
@@ -260,7 +261,7 @@ class MakeCalibTask(CmdLineTask):
             for name in names
         }
 
-    def scaled(self, exposure: CcdImage) -> FloatArray:
+    def scaled(self, exposure: CcdImage, readout: Readout) -> FloatArray:  # noqa: ARG002 - for those who override it
         """Return a frame on the scale on which frames are combined."""
         return exposure.image
 
@@ -279,10 +280,15 @@ class MakeCalibTask(CmdLineTask):
         for exposure in exposures:
             raw = dataRef.get("raw", exposure=exposure)
             try:
-                reduced = self.isr.run(
-                    raw, overscan=self.config.doOverscan, **self.calibrations(dataRef, exposure)
-                ).exposure
-                frame = self.scaled(reduced)
+                isr = self.isr.run(
+                    raw,
+                    overscan=self.config.doOverscan,
+                    instrument=dataRef.instrument_map(),
+                    detector=int(dataRef.data_id["detector"]),
+                    **self.calibrations(dataRef, exposure),
+                )
+                reduced: CcdImage = isr.exposure
+                frame = self.scaled(reduced, isr.readout)
             except UsageError as error:
                 raise UsageError(f"Input exposure {exposure}: {error}", exposure=exposure, **error.fields) from error
             frame[has(reduced.mask, "SAT", "NO_DATA")] = np.nan
@@ -326,9 +332,9 @@ class MakeDarkTask(MakeCalibTask):
         "makeDark_metadata": DatasetSpec(DIMENSIONS["dark"], "TaskMetadata", large=False),
     }
 
-    def scaled(self, exposure: CcdImage) -> FloatArray:
+    def scaled(self, exposure: CcdImage, readout: Readout) -> FloatArray:
         """Return a frame in electrons per second."""
-        seconds = self.isr.exposure_time(exposure.header)
+        seconds = readout.exposure_time()
         if seconds <= 0:
             raise UsageError(f"A dark frame needs an exposure time over 0 s; its header says {seconds} s.")
         return exposure.image / np.float32(seconds)
@@ -346,7 +352,7 @@ class MakeFlatTask(MakeCalibTask):
         "makeFlat_metadata": DatasetSpec(DIMENSIONS["flat"], "TaskMetadata", large=False),
     }
 
-    def scaled(self, exposure: CcdImage) -> FloatArray:
+    def scaled(self, exposure: CcdImage, readout: Readout) -> FloatArray:  # noqa: ARG002 - as the base class says
         """Return a frame divided by the median of its good pixels."""
         good = exposure.image[~has(exposure.mask, "BAD", "SAT", "NO_DATA")]
         level = float(np.median(good)) if good.size else 0.0

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from astropy.nddata import CCDData
 
     from underbutler import DataRef
-    from underbutler.butlers import CcdImage
+    from underbutler.butlers import CcdImage, InstrumentMap
     from underbutler.model.dataref import DataIdValue
     from underbutler.pipe.findings import Look
 
@@ -129,7 +129,8 @@ class ProcessCcdTask(CmdLineTask):
             for name in ("bias", "dark", "flat")
             if self._wants(name)
         }
-        result = self.run(dataRef.get("raw"), **masters)
+        detector = int(dataRef.data_id["detector"])
+        result = self.run(dataRef.get("raw"), **masters, instrument=dataRef.instrument_map(), detector=detector)
         picture = self._picture(dataRef, result)
         dataRef.put(result.exposure, "calexp")
         dataRef.put(result.sources, "src")
@@ -140,7 +141,14 @@ class ProcessCcdTask(CmdLineTask):
         return Struct(exposure=result.exposure, sources=result.sources, scalars=result.scalars, preview=picture)
 
     def run(
-        self, raw: CCDData, bias: CcdImage | None = None, dark: CcdImage | None = None, flat: CcdImage | None = None
+        self,
+        raw: CCDData,
+        bias: CcdImage | None = None,
+        dark: CcdImage | None = None,
+        flat: CcdImage | None = None,
+        *,
+        instrument: InstrumentMap | None = None,
+        detector: int | None = None,
     ) -> Struct:
         """Reduce one frame in memory.
 
@@ -150,6 +158,10 @@ class ProcessCcdTask(CmdLineTask):
             Counts in ADU, shape ``(ny, nx)``, with the raw header.
         bias, dark, flat
             Masters, or None.
+        instrument
+            Map of the frame's instrument, or None.
+        detector
+            Detector of the frame, or None.
 
         Returns
         -------
@@ -157,7 +169,15 @@ class ProcessCcdTask(CmdLineTask):
             ``exposure`` (`CcdImage` in electrons), ``sources`` (table), ``background``, ``scalars`` (what tables show:
             numbers by name; what could not be measured is absent).
         """
-        isr = self.isr.run(raw, overscan=self.config.doOverscan, bias=bias, dark=dark, flat=flat)
+        isr = self.isr.run(
+            raw,
+            overscan=self.config.doOverscan,
+            bias=bias,
+            dark=dark,
+            flat=flat,
+            instrument=instrument,
+            detector=detector,
+        )
         exposure: CcdImage = isr.exposure
         hits = Struct(n_cosmic_rays=0, n_cosmic_ray_pixels=0)
         if self.config.doCosmicRay:

@@ -151,6 +151,8 @@ class Settings(BaseSettings):
         None, validation_alias=_alias("REPOSITORY_INDEX", "DAF_BUTLER_REPOSITORY_INDEX")
     )
     """URI of the Butler repository index; default ``repositories.yaml`` in `home`."""
+    max_pixels: int = Field(2**28, ge=1, validation_alias=_alias("MAX_PIXELS"))
+    """A raw file whose headers promise a larger image, or that inflates to more, is refused, in pixels."""
     calibration_cache_bytes: int = Field(512 * 2**20, ge=0, validation_alias=_alias("CALIBRATION_CACHE_BYTES"))
     """Calibration frames that one worker process keeps in memory, in bytes."""
 

@@ -74,6 +74,7 @@ GROUPS = {
         "scratch_min_bytes",
         "rss_limit_bytes",
         "calibration_cache_bytes",
+        "max_pixels",
         "breaker_failures",
         "breaker_open_s",
         "breaker_cap_s",

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from underbutler.errors import ConflictError, LostDatasetError, UsageError, suggest
+from underbutler.instruments.extensions import parts_of_detector
 from underbutler.instruments.instrument_map import InstrumentMap, shipped_maps
+from underbutler.instruments.readout import FramePart
 from underbutler.model.dataref import DataIdValue, DataRef, human_data_id
 from underbutler.telemetry import tracing
 
 from .calibration_cache import CalibrationCache
 from .data_ids import find_data_ids, key_type, unknown_collection
 from .lookup import Lookup
+from .raw_frames import choosing_parts
 
 if TYPE_CHECKING:
     from lsst.daf.butler import Butler, DatasetRef, DatasetType
@@ -148,7 +152,8 @@ class BoundDataRef(DataRef):
             data_id = self._data_id(lookup, rest)
             found = lookup.find(name, data_id, collections)
             if found is not None:
-                return lookup.read(found)
+                with choosing_parts(partial(self._parts_of, found)):
+                    return lookup.read(found)
         raise self._lost(name, self._data_id(self._binding.read, rest))
 
     def choose_master(self, name: str, *, has_bias: bool = True, **rest: DataIdValue) -> tuple[Any, str]:
@@ -273,6 +278,10 @@ class BoundDataRef(DataRef):
         if choice.master is None:
             raise self._lost(name, data_id, choice.reason)
         return own.read(choice.master.dataset), choice.warning
+
+    def _parts_of(self, ref: DatasetRef, parts: Sequence[FramePart]) -> Sequence[FramePart]:
+        """Return the images of a raw file that are of a dataset's detector."""
+        return parts_of_detector(parts, self.instrument_map(), ref.dataId.get("detector"))
 
     def _type_name(self, given: str | None) -> str:
         name = given or self.dataset_type

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from underbutler.errors import UnknownNameError, UsageError
+from underbutler.instruments.header_values import filter_name
 from underbutler.model.dataref import DataIdValue
 
 if TYPE_CHECKING:
@@ -109,6 +110,8 @@ def cast_value(universe: DimensionUniverse, name: str, value: DataIdValue) -> Da
         If the value does not cast.
     """
     expected = key_type(universe, name)
+    if name == "physical_filter" and isinstance(value, str):
+        value = filter_name(value)
     if expected is str and isinstance(value, int | str) and not isinstance(value, bool) and value != "":
         return str(value)
     if expected is int and not isinstance(value, bool):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 from lsst.daf.butler import FormatterV2
@@ -70,7 +71,7 @@ class PngFormatter(FormatterV2):
 
     def read_from_local_file(self, path: str, component: str | None = None, expected_size: int = -1) -> Any:  # noqa: ARG002
         """Read the bytes of the picture."""
-        return ResourcePath(path).read()
+        return Path(path).read_bytes()
 
     def to_bytes(self, in_memory_dataset: Any) -> bytes:
         """Return the bytes of the picture.

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import lzma
 import re
 import warnings
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +35,20 @@ MaskPlane: TypeAlias = npt.NDArray[np.integer[Any]]
 
 COMPONENTS = ("image", "mask", "variance", "header", "wcs", "mask_planes")
 """Parts that are readable by themselves, as ``calexp.mask``."""
+
+FITS_ERRORS = (
+    OSError,
+    KeyError,
+    ValueError,
+    TypeError,
+    IndexError,
+    EOFError,
+    Warning,
+    fits.VerifyError,
+    zlib.error,
+    lzma.LZMAError,
+)
+"""What reading a file raises that is not a FITS file, or is a broken one."""
 
 _MASK_TYPES = (np.uint8, np.uint16, np.int16, np.int32)
 _PLANE_KEYWORD = re.compile(r"MPLANE(\d{1,2})")
@@ -221,7 +237,7 @@ def opened_fits(source: BinaryIO | str | Path) -> Iterator[fits.HDUList]:
                 yield hdus
     except FileNotFoundError:
         raise
-    except (OSError, KeyError, ValueError, TypeError, IndexError, EOFError, Warning, fits.VerifyError) as error:
+    except FITS_ERRORS as error:
         detail = str(error.args[0] if error.args else error)
         raise UsageError(f"{name} is not a readable FITS file: {detail} Replace it with a whole one.") from error
 

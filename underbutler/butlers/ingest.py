@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from underbutler.errors import ConflictError, UnderbutlerError, UsageError
+from underbutler.instruments.extensions import parts_by_detector, parts_of_detector
 from underbutler.instruments.instrument_map import InstrumentMap, choose_map
 from underbutler.instruments.observation import Observation, next_second, read_observation
 from underbutler.model.dataref import DataIdValue, human_data_id
 from underbutler.telemetry.logs import get_logger
 
-from .raw_frames import raw_header
+from .exposure_records import ExposureRecords, record_differences
+from .places import place_of
+from .pruning import set_aside
+from .raw_frames import RawFrame, choosing_parts, raw_frame_parts, read_raw_frame
+from .raw_identity import OwnIdentity, frame_differences, own_identity, stem_of
 from .repositories import Repositories
 from .repository import RAW, keep_map, register_instrument, repository_maps
 
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from lsst.resources import ResourcePath
 
 __all__ = ["FileOutcome", "IngestReport", "ingest_files"]
+
+Status: TypeAlias = Literal["ingested", "replaced", "skipped", "failed"]
 
 _log = get_logger(__name__)
 
@@ -42,7 +48,8 @@ class FileOutcome:
     file
         The file as it was given.
     status
-        ``ingested``, ``skipped`` (it is there already) or ``failed``.
+        ``ingested``, ``replaced`` (instead of another file of its exposure), ``skipped`` (it is there already) or
+        ``failed``.
     data_id
         Its data ID, once known.
     note
@@ -50,7 +57,7 @@ class FileOutcome:
     """
 
     file: str
-    status: Literal["ingested", "skipped", "failed"]
+    status: Status
     data_id: dict[str, DataIdValue] | None = None
     note: str = ""
 
@@ -64,7 +71,7 @@ class IngestReport:
     @property
     def ingested(self) -> list[FileOutcome]:
         """Files that are new in the repository."""
-        return [one for one in self.outcomes if one.status == "ingested"]
+        return [one for one in self.outcomes if one.status in {"ingested", "replaced"}]
 
     @property
     def skipped(self) -> list[FileOutcome]:
@@ -84,8 +91,13 @@ def ingest_files(
     instrument_map: InstrumentMap | None = None,
     transfer: str = "copy",
     progress: Callable[[FileOutcome], None] | None = None,
+    *,
+    replace: bool = False,
 ) -> IngestReport:
     """Ingest raw frames. A file that fails leaves nothing of itself and does not stop the others.
+
+    An exposure is one exposure, whatever file it comes in: a file of the same pixels and keywords is skipped, one that
+    differs is refused, or replaces the other.
 
     Parameters
     ----------
@@ -94,7 +106,7 @@ def ingest_files(
     label
         The repository to write.
     files
-        Paths or URIs. The same file again is skipped.
+        Paths or URIs.
     instrument_map
         Map of the files' instrument, kept by the repository; default the one, of those that it keeps and those that
         ship, that matches each header.
@@ -102,6 +114,8 @@ def ingest_files(
         How the datastore takes a file: ``copy``, ``link``, ``direct`` …, as `lsst.daf.butler.Butler.ingest` says.
     progress
         Called after each file.
+    replace
+        Whether a file takes the place of another one of its exposure and detector.
 
     Raises
     ------
@@ -112,13 +126,13 @@ def ingest_files(
         raise UsageError(f"The repository {label!r} is remote and read-only. Ingest where it is.")
     report = IngestReport()
     with repositories.butler(label, writeable=True) as butler:
-        frames = _Frames(butler, repositories.uri(label), instrument_map, transfer)
+        frames = _Frames(butler, repositories.uri(label), instrument_map, transfer, replace=replace)
         for file in files:
-            outcome = frames.ingest(str(file))
-            report.outcomes.append(outcome)
+            outcomes = frames.ingest(str(file))
+            report.outcomes += outcomes
             if progress is not None:
-                progress(outcome)
-        if frames.has_new_records:
+                progress(outcomes[-1])
+        if frames.records.has_new:
             repositories.rebuild(label)
     _log.info(
         "files_ingested",
@@ -133,61 +147,76 @@ def ingest_files(
 class _Frames:
     """One ingest into one repository."""
 
-    def __init__(self, butler: Butler, root: str, given: InstrumentMap | None, transfer: str) -> None:
+    def __init__(
+        self, butler: Butler, root: str, given: InstrumentMap | None, transfer: str, *, replace: bool = False
+    ) -> None:
         self.butler = butler
         self.root = root
         self.maps = repository_maps(root) if given is None else [given]
         self.transfer = transfer
-        self.has_new_records = False
+        self.replace = replace
+        self.records = ExposureRecords(butler)
         self._registered: set[str] = set()
-        self._known: set[tuple[str, str, object]] = set()
 
-    def ingest(self, file: str) -> FileOutcome:
-        """Ingest one file, and say what became of it."""
+    def ingest(self, file: str) -> list[FileOutcome]:
+        """Ingest one file, and say what became of it: of each detector, if it has several."""
         try:
             return self._ingest(file)
         except (UnderbutlerError, OSError) as error:
-            return FileOutcome(file, "failed", note=str(error))
+            return [FileOutcome(file, "failed", note=str(error))]
         except Exception as error:  # noqa: BLE001 - the registry and every transport have errors of their own
             _log.warning("ingest_failed", file=file, exc_info=True)
-            return FileOutcome(file, "failed", note=f"{type(error).__name__}: {error}")
+            return [FileOutcome(file, "failed", note=f"{type(error).__name__}: {error}")]
 
-    def _ingest(self, file: str) -> FileOutcome:
+    def _ingest(self, file: str) -> list[FileOutcome]:
         from lsst.daf.butler import DataIdValueError
         from lsst.daf.butler.registry import ConflictingDefinitionError
-        from lsst.resources import ResourcePath
 
-        source = ResourcePath(file, forceAbsolute=True)
+        source = place_of(file)
         if not source.exists():
             raise UsageError(f"There is no file {file}.", file=file)
         if source.isdir():
             raise UsageError(f"{file} is a folder: give its files, for example {file}/*.fits.", file=file)
         with source.as_local() as local:
-            header = raw_header(local.ospath)
-        instrument = choose_map(header, self.maps)
-        seen = read_observation(header, _stem(source), instrument)
-        self._register(instrument)
-        for tries_left in reversed(range(_RACE_TRIES)):
-            try:
-                return self._enter(file, source, seen, instrument)
-            except (ConflictingDefinitionError, DataIdValueError):
-                # Another process brings the same exposure or detector in at this moment: look again at what is there.
-                if not tries_left:
-                    raise
-                self.butler.registry.refresh()
+            given = self._read(file, source, Path(local.ospath))
+            self._register(given.instrument)
+            for tries_left in reversed(range(_RACE_TRIES)):
+                try:
+                    return self._enter(given)
+                except (ConflictingDefinitionError, DataIdValueError):
+                    # Another process brings the same exposure or detector in at this moment: look again.
+                    if not tries_left:
+                        raise
+                    self.butler.registry.refresh()
         raise AssertionError("the last try returns or raises")
 
-    def _enter(self, file: str, source: ResourcePath, seen: Observation, instrument: InstrumentMap) -> FileOutcome:
-        exposure, note, present = self._exposure(seen, source)
-        data_id: dict[str, DataIdValue] = {
-            "instrument": seen.instrument,
-            "exposure": exposure,
-            "detector": seen.detector,
-        }
-        if present is not None:
-            return FileOutcome(file, "skipped", data_id, f"ingested before as {human_data_id(data_id)} ({present.id})")
-        self._write(source, seen, instrument, data_id)
-        return FileOutcome(file, "ingested", data_id, note)
+    def _read(self, file: str, source: ResourcePath, local: Path) -> _Given:
+        """Read a file whole, through the map of its instrument."""
+        parts, notes = raw_frame_parts(local)
+        instrument = choose_map(parts[0].header, self.maps)
+        stem = stem_of(source.basename())
+        seen = [
+            read_observation(members[0].header, stem, instrument, members[0].name)
+            for members in parts_by_detector(parts, instrument).values()
+        ]
+        identity = own_identity(parts[0].header, stem)
+        return _Given(file, source, local, instrument, seen, identity, "; ".join(notes))
+
+    def _enter(self, given: _Given) -> list[FileOutcome]:
+        """Bring the detectors of a file in that are not there yet."""
+        found = [(seen, self._place(given, seen)) for seen in given.seen]
+        new = [(seen, place) for seen, place in found if not place.is_there]
+        if new:
+            self._write(given, new)
+        outcomes = []
+        for seen, place in found:
+            data_id = place.data_id(seen)
+            words = [place.note, given.notes]
+            if place.is_there and place.present is not None:
+                words = [f"ingested before as {human_data_id(data_id)} ({place.present.id})"]
+            status: Status = "skipped" if place.is_there else "replaced" if place.present is not None else "ingested"
+            outcomes.append(FileOutcome(given.file, status, data_id, "; ".join(word for word in words if word)))
+        return outcomes
 
     def _register(self, instrument: InstrumentMap) -> None:
         if instrument.name not in self._registered:
@@ -195,34 +224,48 @@ class _Frames:
             keep_map(self.root, instrument)
             self._registered.add(instrument.name)
 
-    def _exposure(self, seen: Observation, source: ResourcePath) -> tuple[int, str, DatasetRef | None]:
-        """Return the exposure id of a file, what is to be said of it, and the dataset if the file is there already."""
+    def _place(self, given: _Given, seen: Observation) -> _Place:
+        """Return where a frame belongs: its exposure id, what is there already, and what is to be said of it."""
         exposure = seen.exposure
         for _ in range(_CLASH_LIMIT):
-            record = self._record("exposure", instrument=seen.instrument, exposure=exposure)
+            record = self.records.find("exposure", instrument=seen.instrument, exposure=exposure)
             if record is None:
-                break
+                return _Place(exposure, note=_moved(seen, exposure))
             present = self._raw(seen, exposure)
-            if present is None and _is_same_exposure(record, seen):
-                break
-            if present is not None and self._is_same_content(present, source):
-                return exposure, "", present
-            if seen.is_counted:
-                raise ConflictError(
-                    f"The repository has another frame of exposure={exposure} detector={seen.detector} "
-                    f"{record.obs_id!r}, begun {record.timespan.begin.utc.isot}. Number the exposures differently, or "
-                    "remove the other one.",
-                    exposure=exposure,
-                )
-            exposure = next_second(exposure)
-        else:
-            raise ConflictError(f"{_CLASH_LIMIT} exposures begin with {seen.exposure}; number them in the header.")
-        is_moved = exposure != seen.exposure
-        note = f"exposure {seen.exposure} is another frame's: this one is {exposure}" if is_moved else ""
-        return exposure, note, None
+            differences = record_differences(record, seen)
+            if present is not None:
+                stored = self._stored(given, seen, present)
+                differences = _united(differences, frame_differences(stored, given.frame(seen), given.instrument))
+                if not differences:
+                    return _Place(exposure, present, is_there=True)
+            elif not differences:
+                return _Place(exposure, note=_moved(seen, exposure))
+            elif not self._has_frames(seen, exposure):
+                return _Place(exposure, note=_moved(seen, exposure), anew=True)
+            if not seen.is_counted and self._is_another(given, record, present, seen):
+                exposure = next_second(exposure)
+                continue
+            if present is None or not self.replace:
+                raise _conflict(record, seen, exposure, differences, can_replace=present is not None)
+            return _Place(exposure, present, anew=True, note=f"replaced: {'; '.join(differences)}")
+        raise ConflictError(f"{_CLASH_LIMIT} exposures begin with {seen.exposure}; number them in the header.")
+
+    def _is_another(self, given: _Given, record: Any, present: DatasetRef | None, seen: Observation) -> bool:
+        """Tell whether a file says itself that it is another frame than the one whose exposure id it has."""
+        header: Mapping[str, Any] = {}
+        if present is not None:
+            header = self._stored(given, seen, present).header
+        stem = str(record.obs_id).removesuffix(f"-{record.id}")
+        return given.identity.differs_from(own_identity(header, stem))
+
+    def _stored(self, given: _Given, seen: Observation, present: DatasetRef) -> RawFrame:
+        """Return the frame that is there, read as the one that comes."""
+        with choosing_parts(lambda parts: parts_of_detector(parts, given.instrument, seen.detector)):
+            stored: RawFrame = self.butler.get(present)
+        return stored
 
     def _raw(self, seen: Observation, exposure: int) -> DatasetRef | None:
-        if self._record("detector", instrument=seen.instrument, detector=seen.detector) is None:
+        if self.records.find("detector", instrument=seen.instrument, detector=seen.detector) is None:
             return None
         return self.butler.find_dataset(
             RAW,
@@ -232,117 +275,83 @@ class _Frames:
             collections=[f"{seen.instrument}/raw"],
         )
 
-    def _record(self, element: str, **data_id: DataIdValue) -> Any:
-        found = self.butler.query_dimension_records(element, data_id=data_id, explain=False)
-        return found[0] if found else None
+    def _has_frames(self, seen: Observation, exposure: int) -> bool:
+        """Tell whether any detector's frame of an exposure is there."""
+        data_id = {"instrument": seen.instrument, "exposure": exposure}
+        collection = f"{seen.instrument}/raw"
+        return bool(self.butler.query_datasets(RAW, collections=collection, data_id=data_id, explain=False, limit=1))
 
-    def _is_same_content(self, present: DatasetRef, source: ResourcePath) -> bool:
-        stored = self.butler.getURI(present)
-        if stored == source:
-            return True
-        return bool(stored.size() == source.size()) and _sha256(stored) == _sha256(source)
+    def _write(self, given: _Given, new: Sequence[tuple[Observation, _Place]]) -> None:
+        replaced = [place.present for _, place in new if place.present is not None]
+        with set_aside(self.butler, replaced), self.butler.transaction():
+            from lsst.daf.butler import DatasetRef, FileDataset
 
-    def _write(
-        self, source: ResourcePath, seen: Observation, instrument: InstrumentMap, data_id: dict[str, DataIdValue]
-    ) -> None:
-        from lsst.daf.butler import DatasetRef, FileDataset
-
-        butler = self.butler
-        with butler.transaction():
-            for element, record in self._records(seen, instrument, int(data_id["exposure"])):
-                butler.registry.insertDimensionData(element, record, skip_existing=True)
-            coordinate: DataCoordinate = butler.registry.expandDataId(dict(data_id))
-            ref = DatasetRef(butler.get_dataset_type(RAW), coordinate, run=instrument.raw_collection)
-            butler.ingest(FileDataset(path=source, refs=[ref]), transfer=self.transfer)
-
-    def _records(
-        self, seen: Observation, instrument: InstrumentMap, exposure: int
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield the dimension records that a frame needs and that the repository may lack, parents first."""
-        own = {"instrument": seen.instrument}
-        detector = own | {
-            "id": seen.detector,
-            "full_name": instrument.detector_name(seen.detector),
-            "purpose": "SCIENCE",
-        }
-        physical_filter = own | {"name": seen.physical_filter, "band": seen.band}
-        for element, key, record in (
-            ("detector", seen.detector, detector),
-            ("physical_filter", seen.physical_filter, physical_filter),
-            ("day_obs", seen.day_obs, own | {"id": seen.day_obs, "timespan": _day(seen.day_obs, instrument)}),
-        ):
-            known = (seen.instrument, element, key)
-            if known in self._known:
-                continue
-            if self._record(element, instrument=seen.instrument, **{element: key}) is None:
-                self.has_new_records |= element != "day_obs"
-                yield element, record  # known only when it is seen again: this one may be rolled back
-            else:
-                self._known.add(known)
-        if self._record("exposure", instrument=seen.instrument, exposure=exposure) is None:
-            yield "group", own | {"name": str(exposure)}
-            yield "exposure", own | self._exposure_record(seen, exposure)
-
-    def _exposure_record(self, seen: Observation, exposure: int) -> dict[str, Any]:
-        from astropy.time import TimeDelta
-        from lsst.daf.butler import Timespan
-
-        end = seen.begin.tai + TimeDelta(seen.seconds, format="sec")
-        return {
-            "id": exposure,
-            "obs_id": self._obs_id(seen, exposure),
-            "physical_filter": seen.physical_filter,
-            "group": str(exposure),
-            "day_obs": seen.day_obs,
-            "exposure_time": seen.seconds,
-            "dark_time": seen.seconds,
-            "observation_type": seen.observation_type,
-            "target_name": seen.target,
-            "tracking_ra": seen.ra,
-            "tracking_dec": seen.dec,
-            "timespan": Timespan(seen.begin.tai, end),
-        }
-
-    def _obs_id(self, seen: Observation, exposure: int) -> str:
-        """Return the file's stem; with the exposure if a camera has used that file name before."""
-        stem = seen.stem[:64]
-        others = self.butler.query_dimension_records(
-            "exposure",
-            instrument=seen.instrument,
-            where="exposure.obs_id = stem",
-            bind={"stem": stem},
-            explain=False,
-        )
-        return stem if not others else f"{seen.stem[: 63 - len(str(exposure))]}-{exposure}"
+            refs = []
+            for seen, place in new:
+                self.records.write(seen, given.instrument, place.exposure, anew=place.anew)
+                coordinate: DataCoordinate = self.butler.registry.expandDataId(place.data_id(seen))
+                dataset_type = self.butler.get_dataset_type(RAW)
+                refs.append(DatasetRef(dataset_type, coordinate, run=given.instrument.raw_collection))
+            self.butler.ingest(FileDataset(path=given.source, refs=refs), transfer=self.transfer)
 
 
-def _is_same_exposure(record: Any, seen: Observation) -> bool:
-    """Tell whether a frame is another detector's of an exposure that is known."""
-    begins = abs((record.timespan.begin - seen.begin.tai).sec) < 1.0
-    return bool(
-        begins
-        and record.physical_filter == seen.physical_filter
-        and record.observation_type == seen.observation_type
-        and abs(record.exposure_time - seen.seconds) < 1e-3
+@dataclass(frozen=True)
+class _Given:
+    """A file that is to be ingested."""
+
+    file: str
+    source: ResourcePath
+    local: Path
+    instrument: InstrumentMap
+    seen: Sequence[Observation]
+    identity: OwnIdentity
+    notes: str
+
+    def frame(self, seen: Observation) -> RawFrame:
+        """Return the frame of one of its detectors."""
+        with choosing_parts(lambda parts: parts_of_detector(parts, self.instrument, seen.detector)):
+            return read_raw_frame(self.local)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a frame belongs, and what is there."""
+
+    exposure: int
+    present: DatasetRef | None = None
+    is_there: bool = False
+    anew: bool = False
+    note: str = ""
+
+    def data_id(self, seen: Observation) -> dict[str, DataIdValue]:
+        """Return the frame's data ID."""
+        return {"instrument": seen.instrument, "exposure": self.exposure, "detector": seen.detector}
+
+
+def _moved(seen: Observation, exposure: int) -> str:
+    if exposure == seen.exposure:
+        return ""
+    return f"exposure {seen.exposure} is another frame's: this one is {exposure}"
+
+
+def _united(records: Sequence[str], frames: Sequence[str]) -> list[str]:
+    """Return differences, pixels first: those of records say in words what a keyword says too."""
+    return [*frames, *records] if not frames or all("pixels" in one for one in frames) else list(frames)
+
+
+def _conflict(
+    record: Any, seen: Observation, exposure: int, differences: Sequence[str], *, can_replace: bool
+) -> ConflictError:
+    begin = record.timespan.begin.utc.isot
+    cure = (
+        "If this file is the better one, replace the other: --replace. If it is another exposure, give its file a "
+        "number or an OBSID of its own, or name a counter in the map ([exposure] id)."
+        if can_replace
+        else "Correct its header, or give it an exposure id of its own."
     )
-
-
-def _day(day_obs: int, instrument: InstrumentMap) -> Any:
-    from astropy.time import Time, TimeDelta
-    from lsst.daf.butler import Timespan
-
-    text = f"{day_obs // 10000:04d}-{day_obs // 100 % 100:02d}-{day_obs % 100:02d}T00:00:00"
-    begin = Time(text, format="isot", scale="tai") + TimeDelta(instrument.site_offset_hours * 3600.0, format="sec")
-    return Timespan(begin, begin + TimeDelta(86400.0, format="sec"))
-
-
-def _stem(source: ResourcePath) -> str:
-    return str(source.basename()).split(".", maxsplit=1)[0] or "frame"
-
-
-def _sha256(file: ResourcePath) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while chunk := stream.read(2**20):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return ConflictError(
+        f"The repository has another frame of exposure={exposure} detector={seen.detector} {record.obs_id!r}, begun "
+        f"{begin}. They differ in: {'; '.join(differences)}. {cure}",
+        exposure=exposure,
+        differences=list(differences),
+    )

@@ -7,15 +7,20 @@ trash row beside a live one; the Butler's own prune removes neither, and every l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underbutler.telemetry.logs import get_logger
 
+from .places import place_of
+
 if TYPE_CHECKING:
     from lsst.daf.butler import Butler, DatasetRef
 
-__all__ = ["prune_datasets"]
+__all__ = ["prune_datasets", "set_aside"]
 
 log = get_logger(__name__)
 
@@ -47,6 +52,36 @@ def prune_datasets(butler: Butler, refs: Sequence[DatasetRef]) -> None:
     if left:
         log.warning("prune_mends", datasets=[str(ref.id) for ref in left], reason="records without a location")
         _remove_pieces(butler, left)
+
+
+@contextlib.contextmanager
+def set_aside(butler: Butler, refs: Sequence[DatasetRef]) -> Iterator[None]:
+    """Remove datasets for a block that puts others in their place; they come back, as they were, if the block fails.
+
+    Parameters
+    ----------
+    butler
+        A writeable butler, outside `Butler.transaction`.
+    refs
+        What to remove.
+    """
+    from lsst.daf.butler import FileDataset
+
+    with tempfile.TemporaryDirectory(prefix="set-aside-") as folder:
+        copies = []
+        for number, ref in enumerate(refs):
+            stored = butler.getURI(ref)
+            copy = place_of(Path(folder) / f"{number}{stored.getExtension()}")
+            copy.transfer_from(stored, transfer="copy")
+            copies.append(FileDataset(path=copy, refs=[ref]))
+        if refs:
+            prune_datasets(butler, refs)
+        try:
+            yield
+        except BaseException:
+            if copies:
+                butler.ingest(*copies, transfer="copy")
+            raise
 
 
 def _remove_pieces(butler: Butler, refs: Sequence[DatasetRef]) -> None:

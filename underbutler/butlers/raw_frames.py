@@ -2,52 +2,101 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from astropy.io import fits
+from astropy.nddata import CCDData
 
-from .images import native, opened_fits, without_structure
+from underbutler.instruments.readout import FramePart
+from underbutler.settings import load_settings
 
-if TYPE_CHECKING:
-    from astropy.nddata import CCDData
+from .images import without_structure
+from .raw_files import opened_raw
 
-__all__ = ["raw_header", "read_raw_frame", "write_raw_frame"]
+__all__ = ["RawFrame", "choosing_parts", "raw_frame_parts", "read_raw_frame", "write_raw_frame"]
+
+Choice: TypeAlias = Callable[[Sequence[FramePart]], Sequence[FramePart]]
+
+_choice: ContextVar[Choice | None] = ContextVar("choice_of_parts", default=None)
 
 
-def read_raw_frame(source: BinaryIO | str | Path) -> CCDData:
-    """Read a raw frame: the first two-dimensional image of the file, in adu.
+class RawFrame(CCDData):
+    """A raw frame: the pixels and the header of its first image, and all its images.
+
+    Parameters
+    ----------
+    parts
+        The images, without their pixels.
+    pixels
+        Their pixels in adu, each of the shape of its part.
+    notes
+        What was done otherwise than the file says, a sentence each.
+    *args, **kwargs
+        What `astropy.nddata.CCDData` takes.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        parts: Sequence[FramePart] = (),
+        pixels: Sequence[npt.NDArray[Any]] = (),
+        notes: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.parts = tuple(parts)
+        self.pixels = tuple(pixels)
+        self.notes = tuple(notes)
+
+
+@contextlib.contextmanager
+def choosing_parts(choice: Choice) -> Iterator[None]:
+    """Read only some images of a file inside the block: those that a function chooses of all."""
+    token = _choice.set(choice)
+    try:
+        yield
+    finally:
+        _choice.reset(token)
+
+
+def read_raw_frame(source: BinaryIO | str | Path) -> RawFrame:
+    """Read a raw frame: its two-dimensional images, in adu.
 
     Integers of up to 16 bits become float32, which holds them exactly; wider ones float64.
 
     Raises
     ------
     UsageError
-        If the file is not a whole FITS file, or holds no image.
+        If the file is not a whole FITS file, holds no image, or a larger one than the settings allow.
     """
-    from astropy.nddata import CCDData
+    choice = _choice.get()
+    with opened_raw(source, load_settings().max_pixels) as file:
+        parts = file.parts if choice is None else tuple(choice(file.parts))
+        file.refuse_more_than_bound(parts)
+        pixels = [file.pixels(part) for part in parts]
+        return RawFrame(
+            pixels[0], unit="adu", meta=parts[0].header.copy(), parts=parts, pixels=pixels, notes=file.notes
+        )
 
-    with opened_fits(source) as hdus:
-        hdu = _image_hdu(hdus)
-        return CCDData(_as_float(native(hdu.data)), unit="adu", meta=_merged_header(hdus, hdu))
 
-
-def raw_header(source: BinaryIO | str | Path) -> fits.Header:
-    """Read the header of a raw frame, and all its pixels, to be sure that the file is whole.
+def raw_frame_parts(source: BinaryIO | str | Path) -> tuple[tuple[FramePart, ...], list[str]]:
+    """Return the images of a raw file, and what is to be said of it; all its pixels are read, to be sure of them.
 
     Raises
     ------
     UsageError
-        If the file is not a whole FITS file, or holds no image or an empty one.
+        If the file is not a whole FITS file, holds no image, or a larger one than the settings allow.
     """
-    with opened_fits(source) as hdus:
-        hdu = _image_hdu(hdus)
-        header = _merged_header(hdus, hdu)
-        if hdu.data is None:
-            raise ValueError("its image is empty.")
-        return header
+    with opened_raw(source, load_settings().max_pixels) as file:
+        for part in file.parts:
+            file.pixels(part)
+        return file.parts, file.notes
 
 
 def write_raw_frame(frame: CCDData, target: BinaryIO | str | Path) -> None:
@@ -57,22 +106,3 @@ def write_raw_frame(frame: CCDData, target: BinaryIO | str | Path) -> None:
     if whole and values.size and values.min() >= 0 and values.max() < 2**16:
         values = values.astype(np.uint16)
     fits.PrimaryHDU(values, header=without_structure(fits.Header(frame.header, copy=True))).writeto(target)
-
-
-def _image_hdu(hdus: fits.HDUList) -> Any:
-    for hdu in hdus:
-        if hdu.is_image and len(hdu.shape) == 2 and 0 not in hdu.shape:
-            return hdu
-    raise ValueError("it holds no two-dimensional image.")
-
-
-def _merged_header(hdus: fits.HDUList, hdu: Any) -> fits.Header:
-    header = without_structure(hdus[0].header)
-    if hdu is not hdus[0]:
-        header.update(without_structure(hdu.header))
-    return header
-
-
-def _as_float(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    exact_in_float32 = values.dtype == np.float32 or (values.dtype.kind in "iu" and values.dtype.itemsize <= 2)
-    return values.astype(np.float32 if exact_in_float32 else np.float64)

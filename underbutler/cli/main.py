@@ -33,6 +33,7 @@ _COMMANDS = {
     "metrics": ".metrics_command:metrics",
     "notices": ".watch_command:notices",
     "quarantine": ".quarantine_commands:quarantine",
+    "raw": ".raw_commands:raw",
     "repo": ".repository_commands:repo",
     "retry": ".job_commands:retry",
     "run": ".run_command:run",

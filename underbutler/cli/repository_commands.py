@@ -105,15 +105,22 @@ def upgrade_config(directory: Path) -> None:
     type=MAP_TYPE,
     help="TOML file that says how the headers are read. Default: the map that matches each header.",
 )
+@click.option("--replace", is_flag=True, help="Let a file take the place of another one of its exposure and detector.")
 @json_option()
 @click.pass_context
-def ingest(ctx: click.Context, label: str, files: tuple[Path, ...], map_file: Path | None, form: str) -> None:
+def ingest(
+    ctx: click.Context, label: str, files: tuple[Path, ...], map_file: Path | None, replace: bool, form: str
+) -> None:
     """Ingest raw FILES into the repository LABEL; a file that was ingested before is skipped and reported.
+
+    An exposure is one, whatever file it comes in: .fits, .fits.gz or .fits.fz. A file of a known exposure whose pixels
+    or keywords are others is refused, with what differs.
 
     \b
     Examples:
       underbutler ingest demo night/*.fits
       underbutler ingest demo frame.fits --instrument-map kast.toml
+      underbutler ingest demo corrected.fits --replace
     """
     from underbutler.butlers import Repositories, ingest_files, load_instrument_map
 
@@ -124,6 +131,7 @@ def ingest(ctx: click.Context, label: str, files: tuple[Path, ...], map_file: Pa
             files,
             instrument_map=None if map_file is None else load_instrument_map(map_file),
             progress=lambda _: step(),
+            replace=replace,
         )
     if map_file is not None:
         _make_buckets(sorted({str(one.data_id["instrument"]) for one in report.ingested if one.data_id}))

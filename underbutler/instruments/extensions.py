@@ -30,7 +30,7 @@ def detector_of(header: Mapping[str, Any], instrument: InstrumentMap, extension:
     Raises
     ------
     UsageError
-        If the keyword's value is no detector.
+        If the keyword's value is not a detector.
     """
     if instrument.extensions is not None and extension in instrument.extensions.detectors:
         return instrument.extensions.detectors[extension]
@@ -65,7 +65,9 @@ def parts_by_detector(parts: Sequence[FramePart], instrument: InstrumentMap) -> 
     return {detector: tuple(members) for detector, members in sorted(found.items())}
 
 
-def parts_of_detector(parts: Sequence[FramePart], instrument: InstrumentMap | None, detector: int | None) -> Any:
+def parts_of_detector(
+    parts: Sequence[FramePart], instrument: InstrumentMap | None, detector: int | None
+) -> tuple[FramePart, ...]:
     """Return the images of one detector; without a map or a detector, all that there are.
 
     Raises

@@ -86,7 +86,7 @@ def filter_name(name: str) -> str:
 
 
 def angle_deg(value: Any, *, hours: bool, largest: float = 360.0) -> float | None:
-    """Return an angle in degrees, None if the value is no angle or larger than `largest`.
+    """Return an angle in degrees, None if the value is not an angle or larger than `largest`.
 
     Numbers are degrees, also when they are written as text; what is sexagesimal is hours if `hours`, else degrees,
     unless it says its unit.

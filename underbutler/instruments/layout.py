@@ -112,17 +112,16 @@ def _read(
     constants = Constants() if instrument is None else instrument.constants
     if faults:
         return None, list({str(fault): fault for fault in faults}.values())
-    amplifiers, shape, window, binning, problems = assembled(placed)
+    amplifiers, shape, window, problems = assembled(placed)
     if problems:
         return None, [_placing(problem, keywords.get("place", "DETSEC")) for problem in problems]
     if window is None:
-        window = window_of(parts[0].header, keywords.get("place"), shape)
+        window = window_of(parts[0].header, None if instrument is None else instrument.frame.place, shape)
     return (
         Readout(
             amplifiers=amplifiers,
             shape=shape,
             window=window,
-            binning=binning,
             seconds=seconds,
             seconds_fault=first.faults[0] if first.faults else None,
             keywords=keywords,
@@ -265,7 +264,7 @@ class _Values:
         if not math.isfinite(value) or (positive and value <= 0) or value < 0:
             self._fault(
                 name,
-                f"says {self.keyword(name)}={said!r} ({_MEANINGS[name][0]}), which is no "
+                f"says {self.keyword(name)}={said!r} ({_MEANINGS[name][0]}), which is not a "
                 f"{'positive ' if positive else ''}number",
             )
             return None

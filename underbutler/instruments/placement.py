@@ -10,9 +10,9 @@ from typing import Any
 
 from .header_values import number_of, value_of
 from .readout import AmplifierReadout
-from .sections import Box, Section, parse_section
+from .sections import Box, Section, Window, parse_section
 
-__all__ = ["Placed", "assembled", "window_of"]
+__all__ = ["Placed", "assembled", "binning_of", "window_of"]
 
 WINDOW_KEYWORDS = ("DETSEC", "CCDSEC")
 """Keywords that say a window where the map names none: sections of the detector in unbinned pixels."""
@@ -34,7 +34,7 @@ class Placed:
 
 def assembled(
     placed: Sequence[Placed],
-) -> tuple[tuple[AmplifierReadout, ...], tuple[int, int], Box | None, tuple[int, int], list[str]]:
+) -> tuple[tuple[AmplifierReadout, ...], tuple[int, int], Window | None, list[str]]:
     """Put amplifiers at their places.
 
     Parameters
@@ -44,14 +44,13 @@ def assembled(
 
     Returns
     -------
-    amplifiers, shape, window, binning, problems
-        The amplifiers with their places, the image's rows and columns, which pixels of the detector it is (None if no
-        place says), how many rows and columns of the detector make a pixel, and what does not fit.
+    amplifiers, shape, window, problems
+        The amplifiers with their places, the image's rows and columns, which pixels of the detector it is (None of
+        one amplifier), and what does not fit.
     """
     if len(placed) == 1:
         one = placed[0].amplifier
-        window, binning = _fitting(placed[0].place, one.data.shape)
-        return (one,), one.data.shape, window, binning, []
+        return (one,), one.data.shape, None, []
     problems: list[str] = []
     boxes: list[Box] = []
     binnings: list[tuple[int, int]] = []
@@ -66,7 +65,7 @@ def assembled(
         boxes.append(box)
         binnings.append(binning)
     if problems or not boxes:
-        return (), (0, 0), None, (1, 1), problems
+        return (), (0, 0), None, problems
     whole = Box(min(b.y0 for b in boxes), max(b.y1 for b in boxes), min(b.x0 for b in boxes), max(b.x1 for b in boxes))
     if len(set(binnings)) > 1:
         problems.append(f"The amplifiers' places say different binnings: {sorted(set(binnings))}")
@@ -80,11 +79,11 @@ def assembled(
     if filled < (1 - MOST_EMPTY) * whole.shape[0] * whole.shape[1]:
         problems.append(f"The amplifiers' places lie so far apart that most of the image {whole} would be empty")
     amplifiers = tuple(_at(each, box.moved(-whole.y0, -whole.x0)) for each, box in zip(placed, boxes, strict=True))
-    return amplifiers, whole.shape, whole, binnings[0], problems
+    return amplifiers, whole.shape, Window(box=whole, binning=binnings[0]), problems
 
 
-def window_of(header: Mapping[str, Any], keyword: str | None, shape: tuple[int, int]) -> Box | None:
-    """Return which pixels of the whole detector an image is, in pixels of its binning; None if its header does not say.
+def window_of(header: Mapping[str, Any], keyword: str | None, shape: tuple[int, int]) -> Window | None:
+    """Return which pixels of the whole detector an image is, None if its header does not say.
 
     Parameters
     ----------
@@ -97,15 +96,28 @@ def window_of(header: Mapping[str, Any], keyword: str | None, shape: tuple[int, 
     """
     for word in WINDOW_KEYWORDS if keyword is None else (keyword,):
         said = value_of(header, word)
-        section = None if said is None else parse_section(str(said))
-        window, _ = _fitting(section, shape)
-        if window is not None:
-            return window
+        box, ratio = _fitting(None if said is None else parse_section(str(said)), shape)
+        told = binning_of(header)
+        if box is not None and ratio in ((1, 1), told):  # else a card that no window changes
+            return Window(box=box, binning=told or (1, 1))
     for column_word, row_word in ORIGIN_KEYWORDS if keyword is None else ():
         column, row = number_of(value_of(header, column_word)), number_of(value_of(header, row_word))
         if column >= 0 and row >= 0 and column.is_integer() and row.is_integer():
-            return Box(0, shape[0], 0, shape[1]).moved(int(row), int(column))
+            box = Box(0, shape[0], 0, shape[1]).moved(int(row), int(column))
+            return Window(box=box, binning=binning_of(header) or (1, 1))
     return None
+
+
+def binning_of(header: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return how many rows and columns of the detector are summed into one pixel, None if the usual cards are missing.
+
+    They are ``CCDSUM`` (columns first, as IRAF writes it), or ``YBINNING`` and ``XBINNING``.
+    """
+    words = str(value_of(header, "CCDSUM") or "").split()
+    if len(words) != 2:
+        words = [str(value_of(header, "XBINNING") or ""), str(value_of(header, "YBINNING") or "")]
+    across, down = (number_of(word) for word in words)
+    return (int(down), int(across)) if across >= 1 and down >= 1 else None
 
 
 def _fitting(place: Section | None, shape: tuple[int, int]) -> tuple[Box | None, tuple[int, int]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from underbutler.errors import UsageError
 
-from .sections import Box
+from .sections import Box, Window
 
 __all__ = [
     "AmplifierReadout",
@@ -40,7 +40,7 @@ class FramePart:
     number: int
     name: str
     shape: tuple[int, int]
-    header: Mapping[str, Any]
+    header: Any
 
     def __str__(self) -> str:
         ny, nx = self.shape
@@ -112,9 +112,7 @@ class Readout:
     shape
         Rows and columns of the assembled image.
     window
-        Which pixels of the whole detector, in pixels of this binning, the assembled image is; None if no keyword says.
-    binning
-        Rows and columns of the detector that are summed into one pixel, as far as a place says it.
+        Which pixels of the whole detector the assembled image is; None if no keyword says.
     seconds
         Exposure time in seconds, or None if nothing says it.
     seconds_fault
@@ -132,8 +130,7 @@ class Readout:
 
     amplifiers: tuple[AmplifierReadout, ...]
     shape: tuple[int, int]
-    window: Box | None = None
-    binning: tuple[int, int] = (1, 1)
+    window: Window | None = None
     seconds: float | None = None
     seconds_fault: ReadoutFault | None = None
     keywords: Mapping[str, str] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["Box", "Section", "parse_section"]
+__all__ = ["Box", "Section", "Window", "parse_section"]
 
 _AXIS = r"\s*(?:(\d+)\s*:\s*(\d+)|(:|\*|-\*))\s*"
 _SECTION = re.compile(rf"\s*\[{_AXIS},{_AXIS}\]\s*")
@@ -52,6 +52,28 @@ class Box:
 
     def __str__(self) -> str:
         return f"[{self.x0 + 1}:{self.x1},{self.y0 + 1}:{self.y1}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Which pixels of a detector an image is.
+
+    Parameters
+    ----------
+    box
+        The pixels, counted in the image's binning.
+    binning
+        Rows and columns of the detector that make a pixel.
+    """
+
+    box: Box
+    binning: tuple[int, int]
+
+    @property
+    def section(self) -> str:
+        """The same as FITS writes it, in unbinned pixels."""
+        down, across = self.binning
+        return str(Box(self.box.y0 * down, self.box.y1 * down, self.box.x0 * across, self.box.x1 * across))
 
 
 @dataclass(frozen=True, slots=True)

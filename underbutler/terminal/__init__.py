@@ -13,6 +13,7 @@ from .looks import estimate_text, look_text
 from .problems import Problem, problems_of, problems_text
 from .progress import follow_job, steps
 from .quarantine import each_view, groups_view, held_view, parked_view
+from .raws import raw_lines, raws_table
 from .runs import fields_table, run_facts, runs_table
 from .schedules import coming_table, firings_table, schedules_table
 from .tables import files_table, jobs_table, notice_line, notices_table, steps_table, targets_table
@@ -41,6 +42,8 @@ __all__ = [
     "parked_view",
     "problems_of",
     "problems_text",
+    "raw_lines",
+    "raws_table",
     "run_facts",
     "runs_table",
     "schedules_table",

@@ -131,7 +131,7 @@ def test_another_frame_of_a_counted_exposure_is_refused(repositories: Repositori
 def test_two_frames_of_one_second_are_moved_apart_and_said(
     repositories: Repositories, write_frame: WriteFrame, camera: InstrumentMap
 ) -> None:
-    first, second = write_frame("a.fits", EXPID=None), write_frame("b.fits", EXPID=None, value=7)
+    first, second = write_frame("a_1.fits", EXPID=None), write_frame("a_2.fits", EXPID=None, value=7)
 
     report = ingest_files(repositories, "tiny", [first, second, second])
 

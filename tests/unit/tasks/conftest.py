@@ -33,6 +33,9 @@ class FolderRef:
             return read_raw_frame(self.frames[rest.get("exposure", self.data_id.get("exposure"))])
         return self.masters[name]
 
+    def instrument_map(self) -> None:
+        return None
+
     def put(self, obj: Any, name: str) -> None:
         self.stored[name] = obj
 

@@ -1,0 +1,107 @@
+"""World coordinates of a raw frame: taken where they can be used, and left out, with the reason, where they cannot."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from typing import Any
+
+import numpy as np
+
+__all__ = ["celestial_wcs", "without_position"]
+
+LARGEST_SIP_ORDER = 9
+"""Order of the polynomials, as the SIP convention bounds it (Shupe et al. 2005, ASP 347, 491)."""
+
+_POSITION = re.compile(
+    r"WCSAXES|C(TYPE|RVAL|RPIX|UNIT|DELT|ROTA|NAME|RDER|SYER)\d|(CD|PC)\d_\d|L(ON|AT)POLE|RADESYS|PV\d_\d+|PS\d_\d+"
+)
+_DISTORTION = re.compile(r"[AB]P?_(ORDER|DMAX|\d+_\d+)")
+_SOURCE_LINE = re.compile(r"ERROR \d+ in \w+\(\) at line \d+ of file \S+ ")
+_CELESTIAL = re.compile(r"(RA--|DEC-|[GESH]?LON|[GESH]?LAT|.{2}L[NT])", re.IGNORECASE)
+
+
+def celestial_wcs(header: Any) -> tuple[Any, str | None]:
+    """Return the celestial WCS of a header, or None and why it cannot be used.
+
+    Parameters
+    ----------
+    header
+        The frame's header. A frame that says nothing of the sky has neither a WCS nor a reason.
+
+    Returns
+    -------
+    wcs, reason
+        A WCS of two axes that places the frame's reference pixel on the sky, or None; and a reason, or None.
+    """
+    types = [str(header.get(f"CTYPE{axis}") or "").strip() for axis in (1, 2)]
+    celestial = [bool(_CELESTIAL.match(one)) for one in types]
+    if not any(celestial):
+        return None, None
+    if not all(celestial):
+        return None, f"only one of the axes is of the sky: CTYPE1={types[0]!r}, CTYPE2={types[1]!r}"
+    reason = _unusable_cards(header)
+    if reason is not None:
+        return None, reason
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            return _tried(header)
+    except (ValueError, TypeError, LookupError, AssertionError, AttributeError, ArithmeticError, OSError) as error:
+        return None, _words(error)
+
+
+def without_position(header: Any, wcs: Any) -> Any:
+    """Return a header without the cards of a WCS that is used: trimming moves the WCS, and would not move them."""
+    cards = header.copy()
+    patterns = [_POSITION] + ([_DISTORTION] if wcs.sip is not None else [])
+    for keyword in [word for word in cards if any(pattern.fullmatch(word) for pattern in patterns)]:
+        cards.remove(keyword, ignore_missing=True)
+    return cards
+
+
+def _words(error: Exception) -> str:
+    """Return what a library says, without the places in its own source."""
+    text = _SOURCE_LINE.sub("", " ".join(str(error).split())).strip(" .")
+    return text[:200] or type(error).__name__
+
+
+def _unusable_cards(header: Any) -> str | None:
+    """Return what is wrong with single cards; some of these the WCS library takes for good, or takes memory for."""
+    for keyword in ("CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2", "CDELT1", "CDELT2"):
+        value = header.get(keyword)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            return f"{keyword}={value!r} is not a number"
+    for keyword in ("A_ORDER", "B_ORDER", "AP_ORDER", "BP_ORDER"):
+        order = header.get(keyword)
+        if order is not None and (not isinstance(order, int) or not 0 <= order <= LARGEST_SIP_ORDER):
+            return f"{keyword}={order!r} is not the order of a SIP polynomial"
+    axes = header.get("WCSAXES", 2)
+    if not isinstance(axes, int) or not 2 <= axes <= 4:
+        return f"WCSAXES={axes!r} is not a number of axes of an image"
+    return None
+
+
+def _tried(header: Any) -> tuple[Any, str | None]:
+    """Return the WCS if it maps the reference pixel to the sky and back."""
+    from astropy.wcs import WCS
+
+    wcs = WCS(header)
+    if not wcs.has_celestial:
+        return None, "its axes are not a longitude and a latitude of one system"
+    wcs = wcs if wcs.naxis == 2 else wcs.celestial
+    latitude = float(wcs.wcs.crval[wcs.wcs.lat])
+    if not np.isfinite(wcs.wcs.crval).all() or abs(latitude) > 90.0:
+        return None, f"the latitude {latitude:g} deg of its reference pixel is beyond the pole"
+    matrix = wcs.pixel_scale_matrix
+    if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-30:
+        return None, "its matrix is singular: both axes of the image run along one direction of the sky, or along none"
+    near = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]) + np.where(np.isfinite(wcs.wcs.crpix), wcs.wcs.crpix, np.nan)
+    sky = wcs.all_pix2world(near, 1)
+    if not np.isfinite(sky).all():
+        return None, "it gives no coordinates at its reference pixel"
+    back = wcs.wcs_world2pix(wcs.wcs_pix2world(near, 1), 1)
+    if not np.allclose(back, near, atol=0.01):
+        return None, "it does not map its reference pixel to the sky and back"
+    wcs.to_header(relax=True)
+    return wcs, None
