@@ -16,6 +16,8 @@ from underbutler.errors import UnknownNameError, UsageError
 from underbutler.instruments.header_values import filter_name
 from underbutler.model.dataref import DataIdValue
 
+from .users_queries import check_length, faulty_query_told, parts_that_fit
+
 if TYPE_CHECKING:
     from lsst.daf.butler import Butler, DataCoordinate, DimensionUniverse
 
@@ -113,7 +115,7 @@ def cast_value(universe: DimensionUniverse, name: str, value: DataIdValue) -> Da
     if name == "physical_filter" and isinstance(value, str):
         value = filter_name(value)
     if expected is str and isinstance(value, int | str) and not isinstance(value, bool) and value != "":
-        return str(value)
+        return _storable(name, str(value))
     if expected is int and not isinstance(value, bool):
         try:
             number = int(value)
@@ -173,7 +175,7 @@ def find_data_ids(
     collections
         Collections that are searched for `dataset_type`.
     where
-        A Butler query expression that selects further.
+        A Butler query expression that selects further. A bare time in ISO form (``T'2026-11-20 22:00'``) is UTC.
     limit
         Return the first so many; None returns all.
 
@@ -192,10 +194,12 @@ def find_data_ids(
     if "instrument" in joined.names and "instrument" not in {*given, *_WORD.findall(where)}:
         given["instrument"] = _only_instrument(butler)
     searched = dataset_type if _is_input(butler, dataset_type) else None
+    check_length(where)
     rows = [
         row
         for one in _one_instrument_each(given)
-        for row in _query(butler, joined, one, where, searched=(searched, tuple(collections)))
+        for part in parts_that_fit(one, Range)
+        for row in _query(butler, joined, part, where, searched=(searched, tuple(collections)))
     ]
     ordered = sorted(rows, key=_order(given, wanted.required))
     distinct = dict.fromkeys(tuple(row[name] for name in wanted.required) for row in ordered)
@@ -215,6 +219,12 @@ def required_values(coordinate: DataCoordinate) -> dict[str, DataIdValue]:
 
 _WORD = re.compile(r"\w+")
 _EXAMPLE = {int: "an integer, for example 0", str: "a text"}
+
+
+def _storable(name: str, text: str) -> str:
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise UsageError(f"Dimension {name}: the value {text!r} holds what no database takes.", dimension=name)
+    return text
 
 
 def _within_64_bits(name: str, number: int) -> int:
@@ -275,13 +285,12 @@ def _query(
     *,
     searched: tuple[str | None, tuple[str, ...]],
 ) -> list[dict[str, DataIdValue]]:
-    from lsst.daf.butler import InvalidQueryError, MissingCollectionError
-    from lsst.daf.butler.registry import UserExpressionError
+    from lsst.daf.butler import MissingCollectionError
 
     dataset_type, collections = searched
     names = sorted(group.names)
     try:
-        with butler.query() as query:
+        with faulty_query_told(butler, where), butler.query() as query:
             if dataset_type is not None:
                 query = query.join_dataset_search(dataset_type, collections)  # noqa: PLW2901 - a query is a value
             result = query.data_ids(group)
@@ -293,9 +302,6 @@ def _query(
             return [{name: row[name] for name in names} for row in result]
     except MissingCollectionError as error:
         raise unknown_collection(butler, collections) from error
-    except (InvalidQueryError, UserExpressionError) as error:
-        asked = f" {where!r}" if where else ""
-        raise UsageError(f"The query{asked} cannot be asked: {error}", where=where) from error
 
 
 def unknown_collection(butler: Butler, collections: Sequence[str]) -> UnknownNameError:

@@ -33,7 +33,13 @@ def add_standard_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", metavar="LABEL", help="label of the repository that is read; it comes first")
     data = parser.add_argument_group("data")
     data.add_argument(
-        "-d", "--data-query", dest="query", metavar="QUERY", default="", help="Butler query that selects further"
+        "-d",
+        "--data-query",
+        dest="query",
+        metavar="QUERY",
+        default="",
+        help="Butler query that selects further; a bare time in it, T'2026-11-20 22:00', is UTC; "
+        "T'2026-11-20 22:00/tai' is TAI",
     )
     data.add_argument("--collections", metavar="A,B", help="collections that are searched, in this order")
     data.add_argument("-o", "--output-run", dest="run", metavar="RUN", help="RUN collection; default: the job's own")

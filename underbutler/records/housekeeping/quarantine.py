@@ -24,6 +24,8 @@ from underbutler.sql import database_now, read, write
 __all__ = ["Quarantine", "QuarantineGroup"]
 
 _SHOWN = 5
+_MARKED_AT_ONCE = 5000
+"""Targets that one statement names: SQLite binds 32766 variables."""
 _OF_QUARANTINE = {"kind": "id", "command": "quarantine list"}
 _HELD = Target.state == TargetState.HELD
 _HELD_BY_INDEX = text("target.state = 'held'")  # in the words of the partial index
@@ -188,11 +190,15 @@ class Quarantine(StorePart):
     def mark_replayed(self, targets: Iterable[uuid.UUID], job: uuid.UUID) -> int:
         """Say that ended targets are tried again by a new job; return how many were marked."""
         ids = sorted(set(targets))
-        ended = select(Target.id).where(Target.id.in_(ids), Target.ended_at.is_not(None)).order_by(Target.id)
-        locked: Any = ended.with_for_update(key_share=True).cte("locked")
-        marking = update(Target).where(Target.id.in_(select(locked.c.id))).values(replayed_as=job)
+        marked = 0
         with write(self._engine) as connection:
-            return len(connection.execute(marking.returning(Target.id)).all())
+            for start in range(0, len(ids), _MARKED_AT_ONCE):
+                part = ids[start : start + _MARKED_AT_ONCE]
+                ended = select(Target.id).where(Target.id.in_(part), Target.ended_at.is_not(None)).order_by(Target.id)
+                locked: Any = ended.with_for_update(key_share=True).cte("locked")
+                marking = update(Target).where(Target.id.in_(select(locked.c.id))).values(replayed_as=job)
+                marked += len(connection.execute(marking.returning(Target.id)).all())
+        return marked
 
     def groups(self) -> list[QuarantineGroup]:
         """Return what is in quarantine grouped by reason, the latest first; not what was replayed or discarded."""
