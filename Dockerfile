@@ -17,10 +17,14 @@ FROM builder AS dependencies
 ARG EXTRAS=science,postgres,api,plot,monitoring,tracing,beat
 WORKDIR /build
 COPY deploy/image/requirements.py pyproject.toml ./
+COPY constraints/py*.txt constraints/
+# The versions that CI tests on this Python, files compared with their hashes. A Python without a file has what is newest.
 RUN --mount=type=cache,target=/root/.cache/uv \
     python3 requirements.py pyproject.toml "${EXTRAS}" > requirements.txt \
+    && tested=$(python3 -c 'import sys; print("constraints/py%d%d.txt" % sys.version_info[:2])') \
+    && if [ ! -f "$tested" ]; then echo "There is no $tested: nothing is constrained." >&2; tested=/dev/null; fi \
     && uv venv --quiet --seed --python /usr/local/bin/python3 /opt/underbutler \
-    && uv pip install --quiet --python /opt/underbutler -r requirements.txt
+    && uv pip install --quiet --python /opt/underbutler -r requirements.txt --constraint "$tested"
 # Containers are read-only, and write no bytecode. Tests of libraries are not run: some carry data that is.
 RUN /opt/underbutler/bin/python -m compileall -qq -j 0 -x '/tests?/' /opt/underbutler/lib || true
 
