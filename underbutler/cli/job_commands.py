@@ -250,6 +250,7 @@ def _wait_for_target(context: ServiceContext, target: TargetRow) -> TargetState:
     metavar="A,B",
     help="Run targets in these states again.",
 )
+@click.option("--step", metavar="LABEL", help="Run only targets of this step of JOB again.")
 @click.option(
     "-c",
     "--config",
@@ -268,6 +269,7 @@ def retry(
     ctx: click.Context,
     job: str,
     states: str,
+    step: str | None,
     words: tuple[str, ...],
     rate: float | None,
     wait: bool,
@@ -290,7 +292,7 @@ def retry(
     token = read_access_token(access_token_file, token_lifetime)
     with open_records() as context:
         row = context.jobs.read.job(job)
-        targets = context.jobs.read.targets(row.id, states=wanted)
+        targets = _of_step(row, context.jobs.read.targets(row.id, states=wanted), step)
         free = [target for target in targets if target.replayed_as is None]
         if not free:
             raise _nothing_to_retry(row, targets, states)
@@ -314,6 +316,15 @@ def _states(words: str) -> list[TargetState]:
     if not names:
         raise UsageError(f"--states names none. Known: {', '.join(ended)}.")
     return [TargetState(name) for name in names]
+
+
+def _of_step(row: JobRow, targets: list[TargetRow], label: str | None) -> list[TargetRow]:
+    if label is None:
+        return targets
+    ordinals = {step.label: step.ordinal for step in row.steps}
+    if label not in ordinals:
+        raise UnknownNameError.of(f"step of job {short_id(row.id)}", label, ordinals)
+    return [target for target in targets if target.step == ordinals[label]]
 
 
 def _nothing_to_retry(row: JobRow, targets: list[TargetRow], states: str) -> UsageError:

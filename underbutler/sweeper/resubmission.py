@@ -88,7 +88,7 @@ def run_again(
     progress: Callable[[int], object] | None = None,
     on_unsent: Callable[[int, str], None] | None = None,
 ) -> list[JobRow]:
-    """Run targets again: one new job for each job that they come from, or for each step of it.
+    """Run targets again: one new job for each job that they come from.
 
     Each old target is marked in the transaction that makes its new job: of two who run the same one again, one fails
     and leaves nothing.
@@ -127,16 +127,21 @@ def run_again(
     ConflictError
         If a target was run again in the meantime.
     UsageError
-        If this release's task does not take what is recorded, or the kwargs.
+        If this release's task does not take what is recorded, or the kwargs; or if targets of one job are of several
+        steps: then nothing has been made.
     TransientError
         If records, broker or a repository are away; jobs that were made before stay.
     """
     pace = Pace(per_second)
     tally = _Tally(progress)
     made: list[JobRow] = []
+    of_jobs = [
+        (context.jobs.read.job(job), list(wanted)) for job, wanted in groupby(targets, key=lambda one: one.job_id)
+    ]
+    for row, _ in of_jobs:
+        _refuse_several_steps(row, targets)
     send_to_every_queue(app, context.settings)
-    for (job, _), of_step in groupby(targets, key=lambda target: (target.job_id, target.step)):
-        row, wanted = context.jobs.read.job(job), list(of_step)
+    for row, wanted in of_jobs:
         own = token or _token_of(context, row)
         with (
             delegated(None if own is None else own.secret),
@@ -159,6 +164,20 @@ def run_again(
         made.append(again)
     _send_the_rest(context, app, made, pace, tally, on_unsent)
     return made
+
+
+def _refuse_several_steps(row: JobRow, targets: Sequence[TargetRow]) -> None:
+    """Refuse a job's targets of several steps: a later step would not read the RUN of an earlier one's new job."""
+    ordinals = {target.step for target in targets if target.job_id == row.id}
+    if len(ordinals) > 1:
+        short = short_id(row.id)
+        labels = [step.label for step in row.steps if step.ordinal in ordinals]
+        raise UsageError(
+            f"Targets of job {short} that are to run again are of {len(labels)} steps ({', '.join(labels)}), and a job "
+            f"of several steps cannot be submitted yet. Run those of one again: `underbutler retry {short} --step "
+            f"{labels[0]}`; a later step then reads what the old job wrote.",
+            job=short,
+        )
 
 
 class _Tally:
