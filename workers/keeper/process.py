@@ -193,6 +193,7 @@ class Keeper:
         if now < self._renew_at:
             return
         self.jobs.workers.mark_alive(self.worker)
+        # A child that is missing renews nothing: should this keeper end too, its claim is over with its lease.
         living = self._wards.living(self._held)
         if living:
             renewed = self.jobs.leases.renew_worker(self.worker.id, living, self.settings.lease_s)
@@ -211,6 +212,7 @@ class Keeper:
             for order in self.orders.read(0):
                 self.take(order)
         for claim in self._held:
+            # In this order: of a child that is gone nothing is asked any more, and one that left its claim is not cut.
             if claim in missing:
                 if self._wards.missing_s(claim) >= self._patience_s(claim):
                     self._end(claim, *self._end_of(claim))

@@ -25,6 +25,7 @@ def backoff_s(tries: int, *, base_s: float, cap_s: float) -> float:
 
 def transient_backoff_s(claim: Claim, settings: Settings) -> float | None:
     """Return how long a target waits whose claim met a service that was away; None when that was its last try."""
+    # The claim was granted with the count of the tries before it: this one is not among them yet.
     if claim.transient_retries >= settings.max_transient_retries:
         return None
     return backoff_s(claim.transient_retries, base_s=settings.retry_base_s, cap_s=settings.retry_cap_s)
@@ -35,5 +36,6 @@ def delivery_backoff_s(claim: Claim, settings: Settings) -> float:
 
     Its claims before were given back: each that ended otherwise is told by another counter.
     """
+    # No column counts what is given back: it is what all the others leave.
     given_back = claim.claim_no - 1 - claim.deaths - claim.worker_deaths - claim.transient_retries
     return backoff_s(max(0, given_back), base_s=settings.retry_base_s, cap_s=settings.retry_cap_s)

@@ -136,6 +136,7 @@ return found
 GIVE_BACK = Script(
     """
 -- KEYS: unacked, unacked_index, queues.  ARGV: tag, when it was booked, message, RPUSH (first in line) or LPUSH (last)
+-- The time tells one booking from a later one under the same tag: another worker may have the message again.
 local booked = redis.call('ZSCORE', KEYS[2], ARGV[1])
 if not booked or tonumber(booked) ~= tonumber(ARGV[2]) or redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then
   return 0  -- it is done, or given back, or another worker's by now

@@ -20,6 +20,9 @@ from underbutler.records.writing.products import PRODUCT, RECORD_PRODUCTS
 
 __all__ = ["ADD_UPLOADS", "BEGIN_DELIVERY", "COMPLETE", "GRANT", "RENEW", "notice_rows", "upload_rows"]
 
+# Of two that claim one target at once the second waits for the row and reads it anew: `lease_until` is set by now, and
+# it gets nothing. A fast worker claims before its sender has marked the message: `sent_at` is set here, and the mark
+# finds nothing to do. Breakers are asked again: one may have opened while the message lay in the broker.
 GRANT: Final = Chain(
     first="""
         UPDATE target SET
@@ -68,6 +71,7 @@ BEGIN_DELIVERY: Final = Chain(
     rows={"products": PRODUCT, "uploads": _UPLOAD},
 )
 
+# It changes nothing of the target: an UPDATE locks the row, so that uploads are written only while the claim holds.
 ADD_UPLOADS: Final = Chain(
     first=f"UPDATE target SET claim_no = claim_no WHERE {HOLDS} RETURNING id, claim_no, {{now}} AS moment",  # noqa: S608
     columns=("id", "claim_no", "moment"),
@@ -77,6 +81,7 @@ ADD_UPLOADS: Final = Chain(
 
 _NOTICE: Final[Mapping[str, Kind]] = {"id": "text", "body": "json", "routing_key": "text"}
 
+# A delivery that another claim resumes brings no figures of its own: `coalesce` keeps those of the claim that measured.
 COMPLETE: Final = Chain(
     first=f"""
         UPDATE target SET

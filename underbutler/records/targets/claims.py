@@ -232,6 +232,7 @@ class Claims(RecordedPart):
         with write(self._engine) as connection:
             row = lock_claimed(connection, claim.target, claim.claim_no)
             if row is not None:
+                # Who gives back is alive: whether the target has killed too often is judged where a dead one is found.
                 unbounded = {"deaths": 0, "worker_deaths": 0, "max_deaths": 1, "max_worker_deaths": 1}
                 state = state_after(end, row.state, cancel_requested=row.cancel_requested, **unbounded)
                 end_locked(

@@ -85,6 +85,7 @@ def lock_claimed(connection: Connection, target: uuid.UUID, claim_no: int) -> An
             database_now().label("now"),
         )
         .where(Target.id == target, Target.claim_no == claim_no, Target.lease_until.is_not(None))
+        # FOR NO KEY UPDATE: rows that refer to the target may be inserted meanwhile.
         .with_for_update(key_share=True)
     ).one_or_none()
 
@@ -125,6 +126,7 @@ def end_locked(
     if state.ended:
         values |= {"ended_at": row.now} | _words_of_end(connection, row, state, reason)
     else:
+        # Its message is gone with the claim: the outbox has to make another one.
         values |= {
             "queued_at": row.now,
             "sent_at": None,

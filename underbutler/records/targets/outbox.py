@@ -55,6 +55,7 @@ class Outbox(StorePart):
                 TO_BE_SENT,
                 _free(Target.send_lease_until),
                 or_(Target.not_before.is_(None), Target.not_before <= now),
+                # What was sent or claimed once has no submitter any more who could be about to send it.
                 or_(Target.send_no > 0, Target.claim_no > 0, Target.queued_at <= now - older_than_s),
             )
             .order_by(Target.queued_at, Target.ordinal)
@@ -90,6 +91,7 @@ class Outbox(StorePart):
             for batch in _batches(sorted(sent)):
                 wanted = select(Target.id).where(
                     tuple_(Target.id, Target.send_no).in_(batch),
+                    # A claim clears the first and sets the second: a message that was faster than its mark.
                     Target.send_lease_until.is_not(None),
                     Target.sent_at.is_(None),
                 )
