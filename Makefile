@@ -23,7 +23,7 @@ quick: lint types ## before a commit: lint, types, unit tests without services a
 	$(BIN)/pytest -q -n $(JOBS) --dist loadgroup -m "not postgres and not machine" --hypothesis-profile=quick tests/unit $(ARGS)
 
 test: $(VENV)/dev.stamp ## the whole test suite; services that are not installed are skipped
-	$(BIN)/pytest -n $(JOBS) --dist loadgroup $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 docker-test: $(VENV)/dev.stamp ## image, docker-compose.yml and workers in containers; needs a Docker daemon
 	$(BIN)/pytest -n $(JOBS) --dist loadgroup -m docker tests/docker $(ARGS)

@@ -25,6 +25,8 @@ from underbutler.embedded.servers import Server, start_redis, start_s3
 from underbutler.errors import UsageError
 from underbutler.settings import Settings
 
+TESTS = Path(__file__).parent
+
 SERVICE_OF = {
     "postgres_url": "postgres",
     "redis_url": "redis",
@@ -33,8 +35,11 @@ SERVICE_OF = {
 }
 """Fixture → marker, so that `-m "not rabbitmq"` works with nothing to write in a test."""
 
-PINNED = {"rabbitmq_url": "rabbitmq", "rabbitmq_node": "rabbitmq", "swift_endpoint": "swift", "site": "site"}
+PINNED = {"rabbitmq_url": "rabbitmq", "rabbitmq_node": "rabbitmq", "swift_endpoint": "swift"}
 """Fixture → group: what takes long to start. With `--dist loadgroup` its tests share one process, and so one server."""
+
+TIERS_OF_MODULES = ("acceptance", "integration")
+"""Where the tests of a module share one process, and so what they start once. Those of a longer group say its name."""
 
 DATABASES = 4096
 """Redis databases: each test has one of its own."""
@@ -57,6 +62,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for service in {SERVICE_OF[name] for name in asked if name in SERVICE_OF}:
             item.add_marker(service)
         groups = [PINNED[name] for name in asked if name in PINNED]
+        if item.path.relative_to(TESTS).parts[0] in TIERS_OF_MODULES:
+            groups.append(item.path.stem)
         if groups and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(groups[0]))
 

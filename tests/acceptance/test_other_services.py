@@ -1,4 +1,4 @@
-"""The same way on servers of a larger site: RabbitMQ, PostgreSQL for records and registry, Swift; other pools."""
+"""The same way on servers of a larger site: RabbitMQ, PostgreSQL for records and registry, Swift."""
 
 from __future__ import annotations
 
@@ -111,25 +111,3 @@ def test_the_whole_way_on_rabbitmq_postgresql_and_swift(
             with (tmp_path / "fetched").open("wb") as file:
                 fetch(context.s3, notice, file)
     assert sorted(arrived) == sorted(notice.id for notice in notices)
-
-
-@pytest.mark.parametrize("pool", ["solo", "threads"])
-def test_other_pools_open_and_close_what_they_need(
-    pool: str, tmp_path: Path, redis_url: str, moto_endpoint: S3Endpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = load_settings(
-        home=tmp_path / "home",
-        broker_url=redis_url,
-        s3_endpoint_url=moto_endpoint.url,
-        s3_access_key_id=moto_endpoint.access_key,
-        s3_secret_access_key=moto_endpoint.secret_key,
-        s3_instance=f"t{uuid.uuid4().hex[:8]}",
-    )
-    settings.home.mkdir(parents=True)
-    with small_site(settings, tmp_path, monkeypatch) as context, worker(settings, tmp_path, "-P", pool, "-c", "2"):
-        job = submitted(settings, "probeWrite", "demo", *NIGHT_ID)
-        eventually(lambda: Phase(context.jobs.read.job(job).phase).ended, 90, "the end of the job")
-        assert context.jobs.read.job(job).phase == Phase.COMPLETED, [
-            t.error_text for t in context.jobs.read.targets(job)
-        ]
-        assert len(context.jobs.read.notices(job)) == 2

@@ -82,7 +82,7 @@ def mortal_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site
         lambda folder: install(folder, "mortal_tasks", {"mortalWrite": "MortalTask"}),
         environment={
             "MORTAL_FOLDER": arms,
-            "UNDERBUTLER_SWEEP_INTERVAL_S": 0.5,
+            "UNDERBUTLER_SWEEP_INTERVAL_S": 1,
             "UNDERBUTLER_OUTBOX_GRACE_S": 1,
             "UNDERBUTLER_RETRY_BASE_S": 0.5,
             "UNDERBUTLER_LEASE_S": 20,

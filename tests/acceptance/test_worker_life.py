@@ -2,150 +2,35 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.acceptance.test_workers_and_celery import events_of
-from tests.support.probes.package import install_probes
 from tests.support.services import eventually
-from tests.support.stack.building import run_site
+from tests.support.stack.own_worker import (
+    FOREVER,
+    Worker,
+    ends,
+    lives,
+    place_without_worker,  # noqa: F401 - a fixture
+    running,
+    targets,
+    worker,
+)
 from tests.support.stack.site import NIGHT_ID, Site
 from underbutler.broker import make_app
-from underbutler.embedded.stack import environment_of
 from underbutler.model.job import Phase, TargetState
-from underbutler.records import JobRow, TargetRow
-from underbutler.submission.sending import send
+from underbutler.records import JobRow
 
 pytestmark = pytest.mark.xdist_group("worker_life")
-
-FOREVER = ("-c", "seconds=600")
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Run broker and S3 with a small night, and no worker: each test has workers of its own."""
-    night = {"n_bias": 1, "n_flat": 1, "n_science": 2, "shape": (100, 110)}
-    with run_site(tmp_path_factory, install_probes, with_worker=False, **night) as made:
-        yield made
-
-
-class Worker:
-    """One ``celery -A workers worker`` and its processes."""
-
-    def __init__(self, site: Site, log: Path, *options: str, **environment: object) -> None:
-        self.log = log
-        self.site = site
-        known = {row.id for row in site.context.jobs.workers.known()}
-        with log.open("w") as file:
-            self.main = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "workers", "worker", "-l", "INFO", *(options or ("-c", "2"))],
-                cwd=log.parent,
-                env={
-                    **os.environ,
-                    **environment_of(site.settings),
-                    "UNDERBUTLER_HOME": str(site.settings.home),
-                    **{name: str(value) for name, value in environment.items()},
-                },
-                stdout=file,
-                stderr=subprocess.STDOUT,
-            )
-        eventually(lambda: " ready." in self.said or self.main.poll() is not None, 90, "a worker that is ready")
-        assert self.main.poll() is None, self.said
-        (self.id,) = eventually(
-            lambda: [row.id for row in site.context.jobs.workers.known() if row.id not in known], 30, "the worker's row"
-        )
-
-    @property
-    def said(self) -> str:
-        """What it has logged."""
-        return self.log.read_text()
-
-    @property
-    def keeper(self) -> int:
-        """Process id of its keeper, as its row tells it."""
-        (row,) = (row for row in self.site.context.jobs.workers.known() if row.id == self.id)
-        return row.keeper_pid
-
-    def processes(self) -> list[psutil.Process]:
-        """Return its main process and all that descends from it."""
-        main = psutil.Process(self.main.pid)
-        return [main, *main.children(recursive=True)]
-
-
-@contextmanager
-def worker(site: Site, tmp_path: Path, *options: str, **environment: object) -> Iterator[Worker]:
-    """Run a worker; whatever a test did to it, no process of it is left in the end."""
-    made = Worker(site, tmp_path / "worker.log", *options, **environment)
-    family = made.processes()
-    try:
-        yield made
-    finally:
-        if made.main.poll() is None:
-            family += made.processes()
-            made.main.terminate()
-            try:
-                made.main.wait(60)
-            except subprocess.TimeoutExpired:
-                made.main.kill()
-                made.main.wait()
-        eventually(lambda: not [p for p in family if _lives(p)], 30, "the end of every process of the worker")
-        _abort_what_is_open(site)
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _abort_what_is_open(site: Site) -> None:
-    for job in site.context.jobs.read.jobs():
-        if not Phase(job.phase).ended:
-            site.context.jobs.cancellation.cancel(job.id)
-
-
-def swept(site: Site, until: Callable[[], object], timeout: float, what: str) -> None:
-    """Wait for something while messages of targets that were given back are sent, as the sweeper does."""
-    app = make_app(site.settings)
-
-    def look() -> object:
-        send(site.context.jobs, app)
-        return until()
-
-    eventually(look, timeout, what)
-
-
-def targets(site: Site, job: JobRow) -> list[TargetRow]:
-    """Return a job's targets."""
-    return site.context.jobs.read.targets(job.id)
-
-
-def running(site: Site, job: JobRow, number: int = 2) -> list[int]:
-    """Wait until so many targets of a job run, and return the process ids of their claims."""
-    eventually(
-        lambda: site.context.jobs.read.counts(job.id).get(TargetState.RUNNING, 0) == number, 60, "targets that run"
-    )
-    return [claim.pid for claim in site.context.jobs.read.claims(job.id)]
-
-
-def ends(site: Site, job: JobRow) -> list[str | None]:
-    """Return how the claims of a job ended."""
-    return [claim.end for claim in site.context.jobs.read.claims(job.id)]
 
 
 def given_back_and_gone(site: Site, job: JobRow, ended: Worker, family: list[psutil.Process]) -> None:
     """Look at what a worker that was asked to end must leave."""
     assert ended.main.wait(60) == 0, ended.said
-    eventually(lambda: not [p for p in family if _lives(p)], 10, "the end of every process")
+    eventually(lambda: not [p for p in family if lives(p)], 10, "the end of every process")
     assert set(ends(site, job)) == {"given_back"}, ended.said
     claimed = {claim.target_id for claim in site.context.jobs.read.claims(job.id)}
     for target in targets(site, job):
@@ -156,35 +41,6 @@ def given_back_and_gone(site: Site, job: JobRow, ended: Worker, family: list[psu
     assert row.ended_at is not None
 
 
-def test_a_killed_target_runs_again_and_a_deadly_one_is_held(place: Site, tmp_path: Path) -> None:
-    single = _one_exposure(place)
-    with worker(place, tmp_path), events_of(place) as seen:
-        once = place.submit("probeDieOnce", "demo", *single, "-c", f"words={tmp_path / 'died'}")
-        swept(place, lambda: Phase(place.context.jobs.read.job(once.id).phase).ended, 60, "the end of the job")
-        assert ends(place, once) == ["died", "done"]
-        (target,) = targets(place, once)
-        assert (target.state, target.deaths, target.worker_deaths) == (TargetState.DONE, 1, 0)
-        (died, _) = place.context.jobs.read.claims(once.id)
-        assert "signal 9 (SIGKILL)" in (died.reason or "")
-        failed = eventually(
-            lambda: [e for e in seen if e["type"] == "task-failed" and e["uuid"] == f"{target.id}.1"], 20, "its event"
-        )
-        assert "signal 9 (SIGKILL)" in failed[0]["exception"]
-        always = place.submit("probeDie", "demo", *single)
-        swept(place, lambda: Phase(place.context.jobs.read.job(always.id).phase).ended, 90, "the end of the job")
-        (target,) = targets(place, always)
-        assert (target.state, target.deaths) == (TargetState.HELD, 3)
-        assert ends(place, always) == ["died"] * 3
-
-
-def _one_exposure(place: Site) -> tuple[str, ...]:
-    """Return the ``--id`` of one science frame."""
-    with place.context.repositories.butler("demo") as butler:
-        where = "exposure.observation_type = 'science'"
-        (first, *_) = butler.query_dimension_records("exposure", instrument="SIMCAM", where=where)
-    return ("--id", "instrument=SIMCAM", "detector=0", f"exposure={first.id}")
-
-
 def test_a_killed_main_process_ends_its_children_and_requeues(place: Site, tmp_path: Path) -> None:
     with worker(place, tmp_path) as made:
         job = place.submit("probeWrite", "demo", *NIGHT_ID, *FOREVER)
@@ -193,51 +49,8 @@ def test_a_killed_main_process_ends_its_children_and_requeues(place: Site, tmp_p
         assert set(pids) <= {process.pid for process in family}
         made.main.kill()
         eventually(lambda: ends(place, job) == ["worker_died"] * 2, 30, "the end of its claims")
-        eventually(lambda: not [p for p in family if _lives(p)], 10, "the end of every process")
+        eventually(lambda: not [p for p in family if lives(p)], 10, "the end of every process")
         assert [(t.state, t.worker_deaths, t.deaths) for t in targets(place, job)] == [(TargetState.QUEUED, 1, 0)] * 2
-
-
-def test_a_killed_keeper_is_replaced_and_nothing_else_happens(place: Site, tmp_path: Path) -> None:
-    with worker(place, tmp_path) as made:
-        job = place.submit("probeWrite", "demo", *NIGHT_ID, "-c", "seconds=4")
-        running(place, job)
-        before = made.keeper
-        os.kill(before, signal.SIGKILL)
-        eventually(lambda: made.keeper != before, 30, "another keeper")
-        place.completed(job)
-        assert ends(place, job) == ["done", "done"]
-        assert len(place.context.jobs.read.notices(job.id)) == 2
-
-
-def test_a_running_target_is_cancelled_and_its_child_replaced(place: Site, tmp_path: Path) -> None:
-    with worker(place, tmp_path) as made, events_of(place) as seen:
-        job = place.submit("probeWrite", "demo", *NIGHT_ID, *FOREVER)
-        children = [psutil.Process(pid) for pid in running(place, job)]
-        assert place.run("cancel", job.id).code == 0
-        ended = place.ended(job, timeout=30)
-        assert ended.phase == Phase.ABORTED
-        assert ends(place, job) == ["aborted"] * 2
-        place.completed(place.submit("probeEmpty", "demo", *NIGHT_ID))
-        eventually(
-            lambda: not [child for child in children if _lives(child)], 10, "the end of the children that ran it"
-        )
-        assert place.context.jobs.read.notices(job.id) == []
-        ids = {f"{target.id}.1" for target in targets(place, job)}
-        eventually(lambda: ids <= {e.get("uuid") for e in seen if e["type"] == "task-revoked"}, 20, "Flower's event")
-        assert "child_lost" not in made.said
-
-
-def test_revoke_of_celery_and_flower_cancels_that_one_target(place: Site, tmp_path: Path) -> None:
-    with worker(place, tmp_path):
-        job = place.submit("probeWrite", "demo", *NIGHT_ID, *FOREVER)
-        running(place, job)
-        (first, second) = targets(place, job)
-        replies = make_app(place.settings).control.revoke(f"{first.id}.1", terminate=True, signal="SIGKILL", reply=True)
-        assert [list(reply.values()) for reply in replies] == [[{"ok": f"targets cancelled: {first.id}"}]]
-        eventually(lambda: targets(place, job)[0].state == TargetState.ABORTED, 30, "the end of the target")
-        assert targets(place, job)[1].state == TargetState.RUNNING
-        place.context.jobs.cancellation.cancel_target(second.id)
-        assert place.ended(job, timeout=30).phase == Phase.ABORTED
 
 
 @pytest.mark.xdist_group("worker_stops")
@@ -257,8 +70,10 @@ def test_a_stopping_worker_gives_back_what_does_not_end_in_time(way: str, place:
 
 @pytest.mark.xdist_group("worker_stops")
 @pytest.mark.parametrize("pool", ["solo", "threads"])
-def test_pools_without_children_end_in_time_too(pool: str, place: Site, tmp_path: Path) -> None:
+def test_pools_without_children_run_targets_and_end_in_time(pool: str, place: Site, tmp_path: Path) -> None:
     with worker(place, tmp_path, "-P", pool, "-c", "2", UNDERBUTLER_SOFT_SHUTDOWN_S=1) as made:
+        done = place.completed(place.submit("probeWrite", "demo", *NIGHT_ID))
+        assert len(place.context.jobs.read.notices(done.id)) == 2
         job = place.submit("probeWrite", "demo", *NIGHT_ID, *FOREVER)
         running(place, job, 1 if pool == "solo" else 2)
         family = made.processes()

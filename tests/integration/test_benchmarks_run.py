@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.warm_processes import run_script
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 
@@ -50,16 +50,10 @@ def test_make_bench_runs_these_and_no_others() -> None:
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_benchmark_prints_its_rows_targets_and_the_machine(name: str, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, FOLDER / f"{name}.py", "--quick", *(["--alone"] if name in ALONE else [])],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=tmp_path,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr + done.stdout
-    lines = done.stdout.splitlines()
+    alone = ["--alone"] if name in ALONE else []
+    done = run_script(FOLDER / f"{name}.py", "--quick", *alone, folder=tmp_path, timeout=120)
+    assert done.code == 0, done.err + done.out
+    lines = done.out.splitlines()
     for row in ROWS[name]:
         assert any(re.fullmatch(re.escape(row) + r"\s+[\d.]+\s+[\d.]+ – [\d.]+\s.*", line) for line in lines), row
     assert name == "catalogue_read" or any(re.match(r"target .*, (NOT )?met", line) for line in lines)

@@ -17,6 +17,7 @@ from lsst.daf.butler import DatasetType
 
 from tests.support.annex_faults import FaultyS3
 from tests.support.dataset_pieces import PIECES, leave
+from tests.support.warm_processes import warm_processes
 from underbutler.butlers import CcdImage, InstrumentMap, Repositories, create_repository, ingest_files
 from underbutler.errors import ConflictError, TransientError, UsageError
 from underbutler.model.dataref import DataRef
@@ -78,9 +79,8 @@ def reference(exposure: int, detector: int) -> DataRef:
     return DataRef("shared", data_id, collections=("CAM/raw", "CAM/calib"), run=RUN)
 
 
-def in_processes(start: str, count: int, function: Callable[..., None], *args: Any) -> list[int | None]:
-    context = multiprocessing.get_context(start)
-    children = [context.Process(target=function, args=args) for _ in range(count)]
+def in_processes(count: int, function: Callable[..., None], *args: Any) -> list[int | None]:
+    children = [warm_processes().Process(target=function, args=args) for _ in range(count)]
     for child in children:
         child.start()
     for child in children:
@@ -96,7 +96,7 @@ def ingest_elsewhere(settings: Settings, files: list[Path]) -> None:
 
 def test_processes_that_ingest_the_same_night_make_it_once(on_postgres: Settings, tmp_path: Path) -> None:
     files = [frame(tmp_path, exposure, detector) for exposure in range(3) for detector in range(2)]
-    assert in_processes("spawn", 3, ingest_elsewhere, on_postgres, files) == [0, 0, 0]
+    assert in_processes(3, ingest_elsewhere, on_postgres, files) == [0, 0, 0]
     with Repositories(on_postgres) as repositories, repositories.butler("shared") as butler:
         assert len(butler.query_datasets("raw", ["CAM/raw"])) == 6
         assert len(ingest_files(repositories, "shared", files).skipped) == 6
@@ -105,7 +105,7 @@ def test_processes_that_ingest_the_same_night_make_it_once(on_postgres: Settings
 def test_processes_that_ingest_one_night_make_it_once(settings: Settings, tmp_path: Path) -> None:
     create_repository(tmp_path / "repo", "shared", settings, [CAMERA])
     files = [frame(tmp_path, exposure, detector) for exposure in range(3) for detector in range(2)]
-    assert in_processes("spawn", 3, ingest_elsewhere, settings, files) == [0, 0, 0]
+    assert in_processes(3, ingest_elsewhere, settings, files) == [0, 0, 0]
     with Repositories(settings) as repositories:
         assert len(ingest_files(repositories, "shared", files).skipped) == 6
 
@@ -128,7 +128,7 @@ def test_an_open_factory_sees_new_detectors_and_filters(on_postgres: Settings, t
         with repositories.open(reference(1, 0)) as bound:
             bound.put(image(1), "calexp")
         new = [frame(tmp_path, 2, 7, filter_name="V"), frame(tmp_path, 3, 8, filter_name="V")]
-        assert in_processes("spawn", 1, ingest_elsewhere, on_postgres, new) == [0]
+        assert in_processes(1, ingest_elsewhere, on_postgres, new) == [0]
         with repositories.open(reference(2, 7)) as bound:
             assert bound.get("raw").data[0, 0] == 27
             assert bound.put(image(2), "calexp")
@@ -176,7 +176,7 @@ def test_two_claims_of_one_output_leave_one_whole_dataset(on_postgres: Settings,
     with Repositories(on_postgres) as repositories:
         ingest_files(repositories, "shared", [frame(tmp_path, 1, 0)])
         register_outputs(repositories)
-        assert in_processes("spawn", 2, put_elsewhere, on_postgres) == [0, 0]
+        assert in_processes(2, put_elsewhere, on_postgres) == [0, 0]
         with repositories.open(reference(1, 0)) as bound:
             bound.put(image(7), "calexp")
             assert bound.get("calexp").image[0, 0] == 7

@@ -92,11 +92,19 @@ def test_a_signal_stops_everything_and_leaves_no_process(up: Callable[[], Up], n
     parts = running.wait_until_up()
     assert set(parts) == {"guard", "redis", "s3", "worker", "beat"}
     assert len(session_members(parts["worker"])) >= 2, "the worker has a child"
+    each_line_of_a_part_has_its_name_in_front(running)
     running.process.send_signal(number)
     assert running.process.wait(timeout=60) == 0
     assert [part for part, pid in parts.items() if session_members(pid)] == []
     assert not (running.home / STACK_FILE).exists()
     assert running.said.rstrip().endswith("Everything is stopped.")
+
+
+def each_line_of_a_part_has_its_name_in_front(running: Up) -> None:
+    prefixed = set(re.findall(r"^(\w+) *\| ", running.said, flags=re.MULTILINE))
+    assert prefixed == {"redis", "s3", "worker", "beat"}
+    assert f"export UNDERBUTLER_HOME={running.home}" in running.said
+    assert "beat     sweeps every 5 s" in running.said
 
 
 def test_ctrl_c_before_all_parts_answer_leaves_no_process(up: Callable[[], Up]) -> None:
@@ -127,12 +135,3 @@ def test_a_second_up_is_refused_and_a_killed_one_leaves_none(up: Callable[[], Up
     first.process.kill()
     first.process.wait()
     eventually(lambda: not any(map(session_members, parts.values())), what="the end of the killed stack's processes")
-
-
-def test_every_line_of_a_part_has_its_name_in_front(up: Callable[[], Up]) -> None:
-    running = up()
-    running.wait_until_up()
-    prefixed = set(re.findall(r"^(\w+) *\| ", running.said, flags=re.MULTILINE))
-    assert prefixed == {"redis", "s3", "worker", "beat"}
-    assert f"export UNDERBUTLER_HOME={running.home}" in running.said
-    assert "beat     sweeps every 5 s" in running.said

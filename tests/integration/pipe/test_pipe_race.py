@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.pipe_site import LevelTask, make_site
+from tests.support.warm_processes import warm_processes
 from underbutler.butlers import Repositories
 from underbutler.errors import UnderbutlerError
 from underbutler.settings import Settings
@@ -34,7 +34,7 @@ def prepare(settings: Settings, words: list[str], run: str, barrier: Any, answer
 
 
 def race(site: Repositories, words: tuple[list[str], list[str]], run: str) -> dict[int, set[str]]:
-    context = multiprocessing.get_context("spawn")
+    context = warm_processes()
     barrier, answers = context.Barrier(2), context.Queue()
     racers = [context.Process(target=prepare, args=(site.settings, own, run, barrier, answers)) for own in words]
     for racer in racers:

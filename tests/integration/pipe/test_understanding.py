@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.support.pipe_site import CAMERA, ExposureTask, FactorTask, LevelTask, make_site
+from tests.support.pipe_site import CAMERA, ExposureTask, FactorTask, LevelTask
 from underbutler.butlers import Repositories
 from underbutler.errors import UnknownNameError
 from underbutler.model.message import encode_element
@@ -21,12 +20,6 @@ from underbutler.schedules.entries import Definition
 from underbutler.schedules.submitting import request_of
 
 TASKS = {"level": LevelTask, "factor": FactorTask, "exposureLevel": ExposureTask}
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repositories]:
-    with make_site(tmp_path_factory.mktemp("understanding")) as repositories:
-        yield repositories
 
 
 @pytest.fixture(autouse=True)

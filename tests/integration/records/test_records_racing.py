@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import chain
@@ -13,6 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from tests.support.records.rows import claim_of, new_job, running
+from tests.support.warm_processes import warm_processes
 from underbutler.errors import ConflictError, FencedOutError
 from underbutler.migrations import is_current, upgrade
 from underbutler.model.job import Phase, TargetState
@@ -51,7 +51,7 @@ class Racers:
 
 @pytest.fixture(scope="module")
 def racers() -> Iterator[Racers]:
-    context = multiprocessing.get_context("spawn")
+    context = warm_processes()
     barrier = context.Barrier(RACERS)
     with ProcessPoolExecutor(RACERS, mp_context=context, initializer=_get_ready, initargs=(barrier,)) as pool:
         yield Racers(pool)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import stat
 from typing import Any
 
@@ -13,6 +12,7 @@ from tests.support.records.tokens import (  # noqa: F401 - fixtures
     token_engine,
     token_store,
 )
+from tests.support.warm_processes import warm_processes
 from underbutler.records import JobStore
 from underbutler.settings import Settings
 from underbutler.sql import open_engine
@@ -27,7 +27,7 @@ def _keep(settings: Settings, barrier: Any, handles: Any) -> None:
 
 
 def test_processes_that_race_for_the_key_agree_on_a_private_one(jobs: JobStore, settings: Settings) -> None:
-    start = multiprocessing.get_context("spawn")
+    start = warm_processes()
     barrier, handles = start.Barrier(4), start.Queue()
     processes = [start.Process(target=_keep, args=(settings, barrier, handles)) for _ in range(4)]
     for process in processes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
 
@@ -33,12 +33,20 @@ class Death:
         Whether it dies after the event instead of before: after a commit its answer is lost.
     committed
         Whether anything had been committed by then.
+    commits
+        The events that were commits.
     """
 
     number: int
     after: bool
     committed: bool = False
     seen: int = 0
+    commits: list[int] = field(default_factory=list)
+
+    def commit(self) -> None:
+        """Remember that what is done now cannot be taken back."""
+        self.committed = True
+        self.commits.append(self.seen)
 
     def before(self, connection: Connection | None) -> None:
         """Die before an event, if it is time."""
@@ -58,6 +66,10 @@ class Death:
         raise Died
 
 
+NEVER = -1
+"""An event that does not come."""
+
+
 @contextmanager
 def death(engine: Engine, number: int, *, after: bool) -> Iterator[Death]:
     """Let whoever works on this engine inside the block die at one event; `Died` comes out, if there were so many."""
@@ -68,14 +80,15 @@ def death(engine: Engine, number: int, *, after: bool) -> Iterator[Death]:
 
     def after_statement(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
         alone = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
-        when.committed |= alone and not statement.startswith("SELECT")
+        if alone and not statement.startswith("SELECT"):
+            when.commit()
         when.done(connection)
 
     really_commit = engine.dialect.do_commit
 
     def commit(connection: Any) -> None:
         really_commit(connection)
-        when.committed = True
+        when.commit()
         when.done(None)
 
     listeners = {

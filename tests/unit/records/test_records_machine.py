@@ -30,13 +30,13 @@ def run(machine: type[RecordsMachine], engine: Engine, examples: int) -> None:
 @pytest.mark.machine
 @ON_BOTH
 def test_any_order_of_events_leaves_the_records_true(engine: Engine) -> None:
-    run(RecordsMachine, engine, 45)
+    run(RecordsMachine, engine, 24)
 
 
 @pytest.mark.machine
 @ON_BOTH
 def test_deaths_between_statements_leave_the_records_true(engine: Engine) -> None:
-    run(MortalMachine, engine, 45)
+    run(MortalMachine, engine, 30)
 
 
 @pytest.mark.parametrize("table", metadata.sorted_tables, ids=lambda table: table.name)

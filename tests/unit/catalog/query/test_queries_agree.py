@@ -16,7 +16,7 @@ from underbutler.catalog.query.questions import parse
 
 
 @ON_BOTH
-@settings(max_examples=examples(100), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(runs=RUNS, queries=ASKED)
 def test_a_database_finds_what_a_look_at_documents_finds(
     engine: Engine, runs: list[Any], queries: list[dict[str, Any]]
