@@ -7,13 +7,8 @@ import json
 import os
 import pickle
 import secrets
-import sys
-import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +18,11 @@ import redis
 from sqlalchemy import Engine, inspect, text, update
 
 from tests.support.probes.package import install
-from tests.support.services import eventually, missing
+from tests.support.secret_places import DATATABLE, events_of, files_with, flower, holds, values_of
+from tests.support.services import eventually
 from tests.support.stack.building import run_site
 from tests.support.stack.site import Site
 from underbutler.broker import make_app
-from underbutler.embedded.process import Guard, Process, free_port
 from underbutler.model.job import Phase, TargetState
 from underbutler.records import JobRow, JobStore, NewJob
 from underbutler.records.tables.service import Token
@@ -39,11 +34,6 @@ pytestmark = pytest.mark.xdist_group("secrets")
 
 IDS = ("--id", "instrument=SIMCAM", "detector=0", "-d", "exposure.observation_type = 'science'")
 TARGETS = 2
-DATATABLE = (
-    "/tasks/datatable?draw=1&start=0&length=100&search[value]=&order[0][column]=0&order[0][dir]=asc"
-    "&columns[0][data]=name"
-)
-"""What fills Flower's list of tasks."""
 
 
 @dataclass
@@ -113,103 +103,6 @@ def ran(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Ran:
         paths += [f"/{kind}/{one}" for one in ids for kind in ("task", "api/task/info")]
         pages = {path: fetch(path) for path in paths}
     return Ran(site, token, marker, good, bad, died, events, pages, "\n".join(said))
-
-
-@contextmanager
-def flower(site: Site, folder: Path) -> Iterator[Any]:
-    """Run Flower as a person would; yield what fetches one of its pages."""
-    try:
-        import flower as installed
-    except ImportError:
-        missing("Flower", "pip install flower")
-    del installed
-    port = free_port()
-    environment = {**os.environ, "UNDERBUTLER_HOME": str(site.stack.home), "FLOWER_UNAUTHENTICATED_API": "true"}
-    words = ["-m", "celery", "-A", "workers.celery", "flower", "--address=127.0.0.1", f"--port={port}"]
-
-    def fetch(path: str) -> bytes:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as answer:
-                body: bytes = answer.read()
-        except urllib.error.HTTPError as refusal:
-            return refusal.read()  # a page too, with a traceback perhaps
-        return body
-
-    def answers() -> bool:
-        try:
-            return fetch("/healthcheck") == b"OK"
-        except OSError:
-            return False
-
-    with Guard() as guard:
-        program = [sys.executable, *words]
-        process = Process("flower", program, environment=environment, directory=folder, guard=guard)
-        process.wait_until(answers, 60)
-        try:
-            yield fetch
-        finally:
-            process.stop()
-
-
-@contextmanager
-def events_of(site: Site) -> Iterator[list[dict[str, Any]]]:
-    """Collect Celery's events, those of sending too."""
-    seen: list[dict[str, Any]] = []
-    listening, done = threading.Event(), threading.Event()
-
-    def listen() -> None:
-        app = make_app(site.settings)
-        while not done.is_set():
-            with app.connection() as connection:
-                receiver = app.events.Receiver(connection, handlers={"*": seen.append})
-                try:
-                    with receiver.consumer_context():
-                        listening.set()
-                        for _ in receiver.consume(limit=None, timeout=0.5, safety_interval=0.1):
-                            if done.is_set():
-                                return
-                except TimeoutError:
-                    continue
-
-    thread = threading.Thread(target=listen, daemon=True)
-    thread.start()
-    assert listening.wait(20)
-    try:
-        yield seen
-    finally:
-        done.set()
-        thread.join(10)
-
-
-def spellings(word: str) -> list[bytes]:
-    """Return a word as it is, and as it stands at the three places that it may have in base64."""
-    raw = word.encode()
-    inside = [base64.b64encode(b"\0" * shift + raw) for shift in range(3)]
-    return [raw, *(text[4 : len(text) - 4] for text in inside)]
-
-
-def holds(data: bytes, word: str) -> bool:
-    """Tell whether data hold a word."""
-    return any(spelling in data for spelling in spellings(word))
-
-
-def files_with(folder: Path, word: str) -> list[str]:
-    """Return the files of a folder that hold a word: databases, logs, append-only files, datasets."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    return [str(path.relative_to(folder)) for path in files if holds(path.read_bytes(), word)]
-
-
-def values_of(client: Any, key: bytes) -> Any:
-    """Return all that a Redis key holds, raw."""
-    reads = {
-        b"string": client.get,
-        b"list": lambda name: client.lrange(name, 0, -1),
-        b"hash": client.hgetall,
-        b"set": client.smembers,
-        b"zset": lambda name: client.zrange(name, 0, -1, withscores=True),
-        b"stream": client.xrange,
-    }
-    return reads[client.type(key)](key)
 
 
 def test_the_jobs_ended_as_planned_and_the_token_was_used(ran: Ran) -> None:

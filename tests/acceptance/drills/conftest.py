@@ -12,8 +12,9 @@ import pytest
 
 from tests.support.drills.rival import Rival
 from tests.support.drills.services import DrillRedis
-from tests.support.drills.site import DrillSite, install_tasks
+from tests.support.drills.site import DrillSite
 from tests.support.drills.table import FULL, PROPERTY, SMALL, Row, Scale, Table, as_text
+from tests.support.drills.tasks import install_tasks
 from tests.support.services import PostgresServer, RabbitServer, S3Endpoint, fresh_database, postgres_node
 from underbutler.embedded.process import Guard
 

@@ -9,8 +9,8 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,7 +19,6 @@ import redis
 from tests.support.annex_faults import FaultyS3
 from tests.support.drills.facts import Facts, Heard, facts_of
 from tests.support.drills.worker import DrillWorker
-from tests.support.probes.package import install
 from tests.support.services import S3Endpoint, eventually
 from underbutler.annex import NoticeConsumer, bucket_for, make_client
 from underbutler.broker import make_app
@@ -32,7 +31,7 @@ from underbutler.records import ClaimRow, JobRow
 from underbutler.settings import Settings
 from underbutler.submission.sending import send
 
-__all__ = ["DrillSite", "install_tasks"]
+__all__ = ["DrillSite"]
 
 PROGRAM = Path(sys.executable).parent / "underbutler"
 FIRST = 2026112000001
@@ -393,25 +392,3 @@ class DrillSite:
 
 
 SITES: Iterator[int] = iter(range(1, 1000))
-
-
-def install_tasks(folder: Path) -> None:
-    """Install the drills' tasks as a distribution of their own, found by its entry points."""
-    names = {
-        "drillDie": "DieTask",
-        "drillEmpty": "EmptyTask",
-        "drillLimited": "LimitedTask",
-        "drillWrite": "WriteTask",
-    }
-    install(folder, "drill_tasks", names)
-
-
-@contextmanager
-def meanwhile(work: Callable[[], object]) -> Iterator[None]:
-    """Run something in a thread beside the block."""
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()

@@ -21,13 +21,6 @@ def site(settings: Settings, rabbitmq_url: str) -> Settings:
     return settings.model_copy(update={"broker_url": rabbitmq_url})
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "said"
-    made.mkdir()
-    return made
-
-
 def depth(site: Settings) -> Depth:
     with connection(site) as opened:
         return queue_depth(opened, site, site.queue)

@@ -26,13 +26,6 @@ def site(settings: Settings, redis_url: str) -> Settings:
     return settings.model_copy(update={"broker_url": redis_url, "visibility_timeout_s": SHORT_TIMEOUT_S})
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "said"
-    made.mkdir()
-    return made
-
-
 def test_workers_that_are_killed_lose_nothing(site: Settings, folder: Path) -> None:
     send_words(site, folder, range(500), seconds=0.005)
     for number in range(4):
