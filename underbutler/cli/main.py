@@ -35,7 +35,7 @@ _COMMANDS = {
     "quarantine": ".quarantine_commands:quarantine",
     "raw": ".raw_commands:raw",
     "repo": ".repository_commands:repo",
-    "retry": ".job_commands:retry",
+    "retry": ".retry_command:retry",
     "run": ".run_command:run",
     "runs": ".runs.commands:runs",
     "schedule": ".schedule_commands:schedule",
