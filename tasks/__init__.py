@@ -6,9 +6,10 @@ The science is that of ccdproc, astroscrappy, sep and scipy; here it is put into
     planes    the bit planes of a mask
     isr       overscan, trim, gain, variance, bias, dark, flat
     repair    bad pixels bridged, cosmic rays found and replaced
-    detect    background, detection, deblending
-    measure   point-spread function, aperture and Kron photometry, the source table
-    preview   the picture for people
+    detect, extraction          background, detection, deblending
+    measure   positions, aperture and Kron photometry; psf, growth, shapes, flags and source_table are its parts
+    preview   the picture for people; stretch, orientation and preview_marks are its parts
+    calexp_header               what a reduced image says of itself
     combine   sigma-clipped masters, and the bad pixels that they show
     validity  over which days a master is certified
     make_calib, process_ccd     the tasks

@@ -8,13 +8,19 @@ import numpy as np
 from lsst.pex.config import Config, RangeField
 from lsst.pipe.base import Struct, Task
 
+from tasks.flags import blends_of, source_flags, with_aperture
+from tasks.growth import Growth, growth_of_stars
 from tasks.planes import has
 from tasks.psf import MAX_STARS, fwhm_of_stars
+from tasks.shapes import GAUSSIAN_FWHM, concentration, windowed_shapes
+from tasks.source_table import source_table
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-    from astropy.table import Table
+    from collections.abc import Mapping
 
+    import numpy.typing as npt
+
+    from tasks.detect import Background
     from underbutler.butlers import CcdImage
 
     FloatArray: TypeAlias = npt.NDArray[np.float64]
@@ -22,10 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MeasureConfig", "MeasureTask"]
 
-GAUSSIAN_FWHM = 2.3548  # FWHM of a Gaussian over its standard deviation
 KRON_SCALE = 2.5  # Kron 1980, ApJS 43, 305, as SExtractor's MAG_AUTO
 KRON_MIN_RADIUS = 1.75
-SEP_TRUNCATED, SEP_BLENDED = 0x2, 0x1
 
 
 class MeasureConfig(Config):
@@ -33,7 +37,7 @@ class MeasureConfig(Config):
 
     aperture = RangeField[float]("Radius of the aperture, in FWHM.", default=1.5, min=0.2)
     wideAperture = RangeField[float](
-        "Radius that holds all light, in FWHM: ends the curve of growth.", default=3.0, min=1
+        "Radius to which the curve of growth is measured, in FWHM; a profile carries it on.", default=5.0, min=1
     )
     defaultFwhm = RangeField[float]("FWHM in px that apertures assume when no star shows it.", default=4.0, min=0.5)
     minSnr = RangeField[float]("Least S/N of a star that shows the point-spread function.", default=30.0, min=1.0)
@@ -46,7 +50,16 @@ class MeasureTask(Task):
     ConfigClass = MeasureConfig
     _DefaultName = "measure"
 
-    def run(self, exposure: CcdImage, objects: Any, segments: npt.NDArray[np.int32]) -> Struct:
+    def run(
+        self,
+        exposure: CcdImage,
+        objects: Any,
+        segments: npt.NDArray[np.int32],
+        background: Background | None = None,
+        *,
+        seconds: float | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> Struct:
         """Measure sources on a background-subtracted image.
 
         Parameters
@@ -57,34 +70,43 @@ class MeasureTask(Task):
             What `DetectTask` found, length ``n``.
         segments
             Number of each pixel's source counted from 1, else 0.
+        background
+            What was subtracted, for the sky under each source.
+        seconds
+            Exposure time, for magnitudes; None if it is unknown.
+        meta
+            What the table's metadata say of the frame.
 
         Returns
         -------
         struct
-            ``sources``: table of ``n`` rows, brightest first, see `_table`; ``fwhm_px``, None when no star shows it;
-            ``aperture_correction``, 1 when too few stars show it; ``n_stars``, how many showed it.
+            ``sources``: table of ``n`` rows, brightest first, with the columns of `tasks.source_table.DESCRIPTIONS`;
+            ``fwhm_px``, None when no star shows it; ``aperture_correction``, 1 when too few stars show it; ``growth``,
+            the fit behind it, or None; ``n_stars``, how many showed the point-spread function.
         """
         import sep
 
-        flags = _flags(exposure, objects, segments)
         x, y = np.asarray(objects["x"], float), np.asarray(objects["y"], float)
         a, b = np.maximum(objects["a"], 0.3), np.maximum(objects["b"], 0.3)
         error = np.sqrt(exposure.variance)
-        hidden = has(exposure.mask, "NO_DATA")
+        holes = has(exposure.mask, "NO_DATA")
+        hidden = holes if holes.any() else None
         guess = GAUSSIAN_FWHM * float(np.median(np.sqrt(a * b))) if len(x) else self.config.defaultFwhm
         guess = max(guess, 1.0)
         x, y = _windowed(exposure.image, x, y, guess, hidden)
-        first, first_error, _ = sep.sum_circle(exposure.image, x, y, 1.5 * guess, err=error, mask=hidden)
-        stars = self._stars(first, first_error, a, b, flags)
+        first, first_error, state = sep.sum_circle(exposure.image, x, y, 1.5 * guess, err=error, mask=hidden)
+        flags = source_flags(exposure, objects, segments)
+        stars = self._stars(first, first_error, a, b, with_aperture(flags, state))
         fwhm = fwhm_of_stars(exposure.image, x[stars], y[stars], first[stars], guess)
         if fwhm is not None:
             x, y = _windowed(exposure.image, x, y, fwhm, hidden)
         width = fwhm or self.config.defaultFwhm
         radius = self.config.aperture * width
-        flux, flux_error, _ = sep.sum_circle(exposure.image, x, y, radius, err=error, mask=hidden)
-        wide, _, _ = sep.sum_circle(exposure.image, x, y, self.config.wideAperture * width, mask=hidden)
-        correction = self._correction(wide[stars], flux[stars])
-        kron = _kron(exposure.image, x, y, a, b, objects["theta"], error, hidden)
+        flux, flux_error, state = sep.sum_circle(exposure.image, x, y, radius, err=error, mask=hidden)
+        growth = None
+        if fwhm is not None:
+            growth = self._growth(exposure, segments, x, y, flux, stars[:MAX_STARS], fwhm, background, hidden)
+        correction = growth.correction if growth is not None else 1.0
         columns = {
             "x": x,
             "y": y,
@@ -93,19 +115,49 @@ class MeasureTask(Task):
             "snr": np.divide(flux, flux_error, out=np.zeros_like(flux), where=flux_error > 0),
             "flux_aperture": flux,
             "aperture_radius": np.full(len(x), radius),
-            **kron,
+            **_kron(exposure.image, x, y, a, b, objects["theta"], error, hidden),
+            **windowed_shapes(exposure, segments, x, y, width, hidden),
+            "extendedness": concentration(exposure, x, y, flux, flux_error, stars, width, hidden),
             "peak": np.asarray(objects["peak"], float),
             "a": a,
             "b": b,
             "theta": np.degrees(objects["theta"]),
             "n_pixels": np.asarray(objects["npix"], np.int32),
-            **flags,
+            **with_aperture(flags, state),
         }
-        return Struct(
-            sources=_table(columns, exposure.wcs),
-            fwhm_px=fwhm,
-            aperture_correction=correction,
-            n_stars=len(stars),
+        if background is not None:
+            columns["background"] = _under(background.model, x, y)
+        sources = source_table(
+            columns, blends=blends_of(segments, len(x)), wcs=exposure.wcs, seconds=seconds, meta=meta or {}
+        )
+        return Struct(sources=sources, fwhm_px=fwhm, aperture_correction=correction, growth=growth, n_stars=len(stars))
+
+    def _growth(
+        self,
+        exposure: CcdImage,
+        segments: npt.NDArray[np.int32],
+        x: FloatArray,
+        y: FloatArray,
+        flux: FloatArray,
+        stars: npt.NDArray[np.intp],
+        fwhm: float,
+        background: Background | None,
+        hidden: FlagArray | None,
+    ) -> Growth | None:
+        """Return the curve of growth of the brightest stars, which neighbours and sky touch the least."""
+        return growth_of_stars(
+            exposure,
+            segments,
+            x=x,
+            y=y,
+            flux=flux,
+            stars=stars,
+            fwhm=fwhm,
+            radius=self.config.aperture * fwhm,
+            reach=self.config.wideAperture,
+            rms=float(np.sqrt(np.median(exposure.variance[::8, ::8]))) if background is None else background.rms,
+            hidden=hidden,
+            least=self.config.minStars,
         )
 
     def _stars(
@@ -120,16 +172,9 @@ class MeasureTask(Task):
         bright: npt.NDArray[np.intp] = order[clean[order]]
         return bright
 
-    def _correction(self, wide: FloatArray, flux: FloatArray) -> float:
-        wide, flux = wide[:MAX_STARS], flux[:MAX_STARS]  # the brightest: the least touched by neighbours and sky
-        good = (wide > 0) & (flux > 0)
-        if np.count_nonzero(good) < self.config.minStars:
-            return 1.0
-        return float(np.median(wide[good] / flux[good]))
-
 
 def _windowed(
-    image: npt.NDArray[np.float32], x: FloatArray, y: FloatArray, fwhm: float, hidden: FlagArray
+    image: npt.NDArray[np.float32], x: FloatArray, y: FloatArray, fwhm: float, hidden: FlagArray | None
 ) -> tuple[FloatArray, FloatArray]:
     """Return Gaussian-windowed centroids; where they wander off by more than a FWHM, what was given."""
     import sep
@@ -149,7 +194,7 @@ def _kron(
     b: FloatArray,
     theta: FloatArray,
     error: npt.NDArray[np.float32],
-    hidden: FlagArray,
+    hidden: FlagArray | None,
 ) -> dict[str, FloatArray]:
     """Return Kron fluxes in an ellipse of 2.5 Kron radii, in a small circle where that is tiny."""
     import sep
@@ -168,60 +213,9 @@ def _kron(
     return {"flux_kron": flux, "flux_kron_error": flux_error, "kron_radius": radius}
 
 
-def _flags(exposure: CcdImage, objects: Any, segments: npt.NDArray[np.int32]) -> dict[str, FlagArray]:
-    """Return for each plane whether a source has such a pixel, and what detection says; each of shape ``(n,)``."""
-    n = len(objects)
-    flags: dict[str, FlagArray] = {}
-    for name, plane in (("bad", "BAD"), ("saturated", "SAT"), ("cosmic_ray", "CR"), ("edge", "EDGE")):
-        owners = segments[has(exposure.mask, plane)]
-        flags[f"flag_{name}"] = np.bincount(owners, minlength=n + 1)[1 : n + 1] > 0
-    flags["flag_edge"] |= (objects["flag"] & SEP_TRUNCATED) != 0
-    flags["flag_blended"] = (objects["flag"] & SEP_BLENDED) != 0
-    return flags
-
-
-DESCRIPTIONS: dict[str, tuple[str | None, str]] = {
-    "id": (None, "Number of the source, from 1, the brightest first"),
-    "x": ("pix", "Windowed centroid, column, 0-based"),
-    "y": ("pix", "Windowed centroid, row, 0-based"),
-    "ra": ("deg", "Right ascension"),
-    "dec": ("deg", "Declination"),
-    "flux": ("electron", "Aperture flux, corrected to all light"),
-    "flux_error": ("electron", "Its standard deviation"),
-    "snr": (None, "Aperture flux over its standard deviation"),
-    "flux_aperture": ("electron", "Aperture flux"),
-    "aperture_radius": ("pix", "Radius of the aperture"),
-    "flux_kron": ("electron", "Flux in 2.5 Kron radii"),
-    "flux_kron_error": ("electron", "Its standard deviation"),
-    "kron_radius": (None, "Kron radius in units of a and b"),
-    "peak": ("electron", "Highest pixel"),
-    "a": ("pix", "Standard deviation along the major axis"),
-    "b": ("pix", "Standard deviation along the minor axis"),
-    "theta": ("deg", "Angle of the major axis from +x to +y"),
-    "n_pixels": (None, "Pixels over the threshold"),
-    "flag_bad": (None, "Has a pixel that a calibration calls bad"),
-    "flag_saturated": (None, "Has a saturated pixel"),
-    "flag_cosmic_ray": (None, "Has a pixel that a cosmic ray hit"),
-    "flag_edge": (None, "Touches the border"),
-    "flag_blended": (None, "Was deblended from a neighbour"),
-}
-"""Unit and description of the source table's columns."""
-
-
-def _table(columns: dict[str, Any], wcs: Any) -> Table:
-    """Return the source table, brightest first; with ``ra`` and ``dec`` when the frame has a celestial WCS."""
-    from astropy.table import Table
-
-    order = np.argsort(-columns["flux"], kind="stable")
-    table = Table()
-    table["id"] = np.arange(1, len(order) + 1, dtype=np.int32)
-    for name, values in columns.items():
-        table[name] = np.asarray(values)[order]
-    if wcs is not None and wcs.has_celestial:
-        ra, dec = wcs.celestial.all_pix2world(table["x"], table["y"], 0) if len(order) else (np.empty(0), np.empty(0))
-        table.add_columns([ra, dec], names=["ra", "dec"], indexes=[3, 3])
-    for name, (unit, description) in DESCRIPTIONS.items():
-        if name in table.colnames:
-            table[name].unit = unit
-            table[name].description = description
-    return table
+def _under(model: npt.NDArray[np.float32], x: FloatArray, y: FloatArray) -> FloatArray:
+    """Return the sky's model at the sources' pixels, shape ``(n,)``."""
+    ny, nx = model.shape
+    rows, columns = np.clip(np.rint(y), 0, ny - 1).astype(int), np.clip(np.rint(x), 0, nx - 1).astype(int)
+    under: FloatArray = model[rows, columns].astype(float)
+    return under

@@ -6,20 +6,25 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 from lsst.pex.config import Config, ConfigurableField, Field, ListField
 from lsst.pipe.base import Struct
 
+from tasks.calexp_header import add_measurements, add_origin, frame_metadata
 from tasks.detect import DetectTask
 from tasks.isr import IsrTask
 from tasks.masters import find_master
 from tasks.measure import MeasureTask
+from tasks.pictures.orientation import orientation_of
 from tasks.preview import PreviewTask
 from tasks.repair import CosmicRayTask, bridge
 from underbutler import CmdLineTask, DatasetSpec, TaskRunner
 from underbutler.butlers.many_datasets import exposure_records
+from underbutler.pipe import config_digest
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
     from astropy.nddata import CCDData
 
@@ -94,6 +99,7 @@ class ProcessCcdTask(CmdLineTask):
         "calexp": DatasetSpec(FRAME, "CcdImage", large=True),
         "src": DatasetSpec(FRAME, "ArrowAstropy", large=False),
         "preview": DatasetSpec(FRAME, "PngBytes", large=True),
+        "preview_plain": DatasetSpec(FRAME, "PngBytes", large=False),
         "processCcd_metadata": DatasetSpec(FRAME, "TaskMetadata", large=False),
     }
 
@@ -110,12 +116,13 @@ class ProcessCcdTask(CmdLineTask):
         return look_at_reductions(targets, parsedCmd)
 
     def runDataRef(self, dataRef: DataRef) -> Struct:
-        """Reduce the frame that a reference names, and put ``calexp``, ``src`` and ``preview``.
+        """Reduce the frame that a reference names, and put ``calexp``, ``src``, ``preview`` and ``preview_plain``.
 
         Returns
         -------
         struct
-            What `run` returned, and ``preview``, the bytes of the PNG file.
+            What `run` returned, and ``preview`` and ``preview_plain``, the bytes of the PNG files: with marks and
+            without.
 
         Raises
         ------
@@ -131,14 +138,26 @@ class ProcessCcdTask(CmdLineTask):
         }
         detector = int(dataRef.data_id["detector"])
         result = self.run(dataRef.get("raw"), **masters, instrument=dataRef.instrument_map(), detector=detector)
-        picture = self._picture(dataRef, result)
+        header = result.exposure.header
+        add_origin(
+            header, dataRef, task=self._DefaultName, config_digest=config_digest(self.config), masters=list(masters)
+        )
+        result.sources.meta.update(frame_metadata(header))
+        pictures = self._pictures(dataRef, result)
         dataRef.put(result.exposure, "calexp")
         dataRef.put(result.sources, "src")
-        dataRef.put(picture, "preview")
+        dataRef.put(pictures.marked, "preview")
+        dataRef.put(pictures.plain, "preview_plain")
         for name, value in result.scalars.items():
             self.metadata[name] = value
         self.log.info("%d sources over a sky of %.1f e-", len(result.sources), result.scalars["background_e"])
-        return Struct(exposure=result.exposure, sources=result.sources, scalars=result.scalars, preview=picture)
+        return Struct(
+            exposure=result.exposure,
+            sources=result.sources,
+            scalars=result.scalars,
+            preview=pictures.marked,
+            preview_plain=pictures.plain,
+        )
 
     def run(
         self,
@@ -167,7 +186,7 @@ class ProcessCcdTask(CmdLineTask):
         -------
         struct
             ``exposure`` (`CcdImage` in electrons), ``sources`` (table), ``background``, ``scalars`` (what tables show:
-            numbers by name; what could not be measured is absent).
+            numbers by name; what could not be measured is absent), ``orientation`` (how it lies on the sky).
         """
         isr = self.isr.run(
             raw,
@@ -184,12 +203,17 @@ class ProcessCcdTask(CmdLineTask):
             hits = self.cosmicRay.run(exposure, isr.nominal_read_noise_e)
         bridge(exposure)
         found = self.detect.run(exposure)
-        measured = self.measure.run(exposure, found.objects, found.segments)
+        measured = self.measure.run(
+            exposure, found.objects, found.segments, found.background, seconds=isr.readout.seconds
+        )
         if not self.config.doBackground:
             exposure.image += found.background.model
+        orientation = orientation_of(exposure.wcs, exposure.shape, isr.readout, exposure.header)
+        scale = orientation.scale
         scalars = {
             "n_sources": len(measured.sources),
             "fwhm_px": measured.fwhm_px,
+            "fwhm_arcsec": None if scale is None or measured.fwhm_px is None else scale * measured.fwhm_px,
             "background_e": found.background.level,
             "background_rms_e": found.background.rms,
             "read_noise_e": isr.read_noise_e,
@@ -201,30 +225,61 @@ class ProcessCcdTask(CmdLineTask):
             "n_psf_stars": measured.n_stars,
             "aperture_correction": measured.aperture_correction,
         }
+        scalars = {name: value for name, value in scalars.items() if value is not None}
+        add_measurements(exposure.header, self._cards(isr, scalars, scale))
+        measured.sources.meta.update(frame_metadata(exposure.header))
         return Struct(
             exposure=exposure,
             sources=measured.sources,
             background=found.background,
-            scalars={name: value for name, value in scalars.items() if value is not None},
+            scalars=scalars,
+            orientation=orientation,
         )
+
+    def _cards(self, isr: Struct, scalars: Mapping[str, float], scale: float | None) -> dict[str, Any]:
+        """Return what the header says of the readout and of the measurements, by keyword."""
+        amplifiers = isr.readout.amplifiers
+        return {
+            "BUNIT": isr.exposure.unit,
+            "GAIN": 1.0,
+            "RAWGAIN": float(np.mean([one.gain for one in amplifiers])),
+            "RDNOISE": isr.nominal_read_noise_e,
+            "RONMEAS": isr.read_noise_e if self.config.doOverscan else None,
+            "RAWSATUR": float(min(one.saturation for one in amplifiers)),
+            "SATURATE": float(min((one.saturation - (isr.overscan_adu or 0.0)) * one.gain for one in amplifiers)),
+            "EXPTIME": isr.readout.seconds,
+            "PIXSCALE": scale,
+            "FWHM": scalars.get("fwhm_px"),
+            "SEEING": scalars.get("fwhm_arcsec"),
+            "SKYLEVEL": scalars["background_e"],
+            "SKYRMS": scalars["background_rms_e"],
+            "SKYSUB": bool(self.config.doBackground),
+            "NSOURCES": scalars["n_sources"],
+            "NPSFSTAR": scalars["n_psf_stars"],
+            "APCOR": scalars["aperture_correction"],
+            "NSATPIX": scalars["n_saturated_pixels"],
+            "NBADPIX": scalars["n_bad_pixels"],
+            "NCRPIX": scalars["n_cosmic_ray_pixels"],
+        }
 
     def _wants(self, name: str) -> bool:
         return bool(getattr(self.config, f"do{name.capitalize()}"))
 
-    def _picture(self, dataRef: DataRef, result: Struct) -> bytes:
-        data_id, scalars = dataRef.data_id, result.scalars
-        header = result.exposure.header
-        words = [str(header[key]).strip() for key in ("OBJECT", "FILTER") if str(header.get(key, "")).strip()]
-        words += [f"{header['EXPTIME']:g} s"] if isinstance(header.get("EXPTIME"), int | float) else []
+    def _pictures(self, dataRef: DataRef, result: Struct) -> Struct:
+        """Return the PNG files, ``marked`` and ``plain``; what the frame is and what was measured stands on them."""
+        data_id, scalars, header = dataRef.data_id, result.scalars, result.exposure.header
+        what = [str(header[key]).strip() for key in ("OBJECT", "FILTER") if str(header.get(key, "")).strip()]
+        what += [f"{header['EXPTIME']:g} s"] if isinstance(header.get("EXPTIME"), int | float) else []
+        what += [f"{header['DATE-OBS']} UTC"] if header.get("DATE-OBS") else []
         facts = [f"sky {scalars['background_e']:.1f} e-", f"rms {scalars['background_rms_e']:.1f} e-"]
-        facts += [f"FWHM {scalars['fwhm_px']:.2f} px"] if "fwhm_px" in scalars else []
+        arcsec = f" = {scalars['fwhm_arcsec']:.2f} arcsec" if "fwhm_arcsec" in scalars else ""
+        facts += [f"FWHM {scalars['fwhm_px']:.2f} px{arcsec}"] if "fwhm_px" in scalars else []
         facts += [f"read noise {scalars['read_noise_e']:.1f} e-"]
-        picture: bytes = self.preview.run(
+        pictures: Struct = self.preview.run(
             result.exposure,
             result.sources,
-            level=0.0 if self.config.doBackground else result.background.level,
-            rms=result.background.rms,
             title=f"{data_id['instrument']}  {data_id['exposure']}  detector {data_id['detector']}",
-            subtitle="   ".join([*words, *facts]),
+            lines=["   ".join(what), "   ".join(facts)],
+            orientation=result.orientation,
         )
-        return picture
+        return pictures

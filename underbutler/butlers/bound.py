@@ -15,7 +15,7 @@ from underbutler.model.dataref import DataIdValue, DataRef, human_data_id
 from underbutler.telemetry import tracing
 
 from .calibration_cache import CalibrationCache
-from .data_ids import find_data_ids, key_type, unknown_collection
+from .data_ids import find_data_ids, how_to_make, key_type, unknown_collection
 from .lookup import Lookup
 from .raw_frames import choosing_parts
 
@@ -179,6 +179,10 @@ class BoundDataRef(DataRef):
             If none fits; the field ``reason`` says in what the nearest one differs.
         """
         return self._master(name, rest, has_bias=has_bias)
+
+    def origin_of(self, datasetType: str) -> tuple[uuid.UUID, str] | None:
+        """Return UUID and RUN of the dataset of a type that was read last; None if none was."""
+        return next((found for one, _ in self._places() if (found := one.origin_of(datasetType))), None)
 
     def put(self, obj: Any, datasetType: str | None = None, **rest: DataIdValue) -> uuid.UUID:
         """Write a dataset to `run` and return its UUID; `rest` are extra data ID values.
@@ -382,18 +386,9 @@ class BoundDataRef(DataRef):
         words = f"for {human_data_id(data_id)} in {', '.join(searched) or 'no collection'} of {self.repo}"
         if dataset_type is not None and dataset_type.isCalibration():
             because = f": {reason}" if reason else ""
-            text = f"No {name} is valid {words}{because}. {_how_to_make(name, self.repo, dataset_type, data_id)}"
+            text = f"No {name} is valid {words}{because}. {how_to_make(name, self.repo, dataset_type, data_id)}"
         elif dataset_type is None:
             text = f"No {name} {words}: no dataset type of that name is registered. Run the task that makes it first."
         else:
             text = f"No {name} {words}. Ingest it, run the task that makes it, or search other --collections."
         return LostDatasetError(text, dataset_type=name, data_id=dict(data_id), collections=searched, reason=reason)
-
-
-def _how_to_make(name: str, repo: str, dataset_type: DatasetType, data_id: Mapping[str, DataIdValue]) -> str:
-    keys = " ".join(f"{key}={data_id[key]}" for key in sorted(dataset_type.dimensions.required) if key in data_id)
-    capital = name[:1].upper() + name[1:]
-    return (
-        f"Make it with `underbutler submit make{capital} {repo} --id {keys} --inputId exposure=…`, or switch it off "
-        f"with `-c do{capital}=false` if the task has that field."
-    )

@@ -19,7 +19,7 @@ from underbutler.model.dataref import DataIdValue
 from .users_queries import check_length, faulty_query_told, parts_that_fit
 
 if TYPE_CHECKING:
-    from lsst.daf.butler import Butler, DataCoordinate, DimensionUniverse
+    from lsst.daf.butler import Butler, DataCoordinate, DatasetType, DimensionUniverse
 
 __all__ = [
     "Constraint",
@@ -357,3 +357,13 @@ def _missing(
     present = {tuple(row[name] for name in explicit) for row in rows}
     combinations = dict.fromkeys(itertools.product(*explicit.values()))
     return [dict(zip(explicit, values, strict=True)) for values in combinations if values not in present]
+
+
+def how_to_make(name: str, repo: str, dataset_type: DatasetType, data_id: Mapping[str, DataIdValue]) -> str:
+    """Return the sentence that says how a calibration that is missing is made, or done without."""
+    keys = " ".join(f"{key}={data_id[key]}" for key in sorted(dataset_type.dimensions.required) if key in data_id)
+    capital = name[:1].upper() + name[1:]
+    return (
+        f"Make it with `underbutler submit make{capital} {repo} --id {keys} --inputId exposure=…`, or switch it off "
+        f"with `-c do{capital}=false` if the task has that field."
+    )

@@ -7,6 +7,7 @@ stay invisible to it otherwise.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -57,6 +58,7 @@ class Lookup:
         self.label = label
         self._cache = cache
         self._on_missing_record = on_missing_record
+        self._last_read: dict[str, DatasetRef] = {}
         self._refreshed = False
         self._types: dict[str, DatasetType] = {}
         self._coordinates: dict[tuple[tuple[str, DataIdValue], ...], DataCoordinate] = {}
@@ -198,6 +200,11 @@ class Lookup:
         raw = self.find("raw", data_id, collections)
         return chosen_for(masters, name, frame, raw, instrument, has_bias=has_bias)
 
+    def origin_of(self, name: str) -> tuple[uuid.UUID, str] | None:
+        """Return UUID and RUN of the dataset of a type that was read last, or None."""
+        ref = self._last_read.get(name)
+        return None if ref is None else (ref.id, ref.run)
+
     def read(self, ref: DatasetRef) -> Any:
         """Read a dataset; a calibration through the cache.
 
@@ -206,6 +213,7 @@ class Lookup:
         LostDatasetError
             If its artifact is gone.
         """
+        self._last_read[ref.datasetType.name] = ref
         if self._cache is None or not ref.datasetType.isCalibration():
             return self._read(ref)
         return self._cache.get(ref.id, lambda: self._read(ref), ref.datasetType.component() or "")

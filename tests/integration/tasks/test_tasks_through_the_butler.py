@@ -19,6 +19,7 @@ from underbutler import TaskError
 from underbutler.butlers import Repositories, ingest_files
 from underbutler.errors import LostDatasetError, UsageError
 from underbutler.model.message import decode_element, encode_element
+from underbutler.pipe import config_digest
 from underbutler.testing.night import Night
 
 NIGHT = "2026-11-20T12:00:00..2026-11-21T12:00:00"
@@ -73,6 +74,14 @@ def test_masters_are_made_certified_and_used_without_options(site: Repositories,
     assert calexp.shape == (128, 160)
     assert calexp.unit == "electron"
     assert calexp.wcs is not None
+    header = calexp.header
+    assert header["UBRUN"] == done.parsedCmd.run
+    assert header["UBCONFIG"] == config_digest(ProcessCcdTask.ConfigClass())[:32]
+    ((_, bias_run, _), *_) = [one for one in certified(site, "bias") if one[0]["detector"] == 0]
+    assert header["BIASUSED"] == bias_run == bias.parsedCmd.run
+    assert header["BIASUUID"] == str(bias.resultList[0].result.dataset)
+    assert header["FLATUSED"] == flat.parsedCmd.run
+    assert header["DARKUSED"] == "none"
     assert src["flux"].unit == "electron"
     assert src["flux"].description
     assert Image.open(io.BytesIO(picture)).format == "PNG"
