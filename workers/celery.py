@@ -25,6 +25,7 @@ from .intake.messaging import messaging_settings
 from .liveness_file import LivenessFile
 from .shutdown import Ending
 from .target.celery_task import make_target_task
+from .transport.compression import refuse_compressed
 
 __all__ = ["app"]
 
@@ -59,6 +60,7 @@ def build(settings: Settings) -> celery.Celery:
     application = make_app(settings, "workers")
     application.conf.update(worker_settings(settings) | messaging_settings(settings))
     _refuse_a_strangers_tasks()
+    refuse_compressed()
     import_module("underbutler.catalog.database.insertion")  # before the fork: once, not in each child
     for entry in known_tasks():
         if entry.task_class is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import uuid
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,20 @@ BODY = json.dumps([[], {}, {}])
 NOT_THREE = "[args, kwargs, embed]"
 FORMS: dict[str, tuple[Any, dict[str, Any] | None, dict[str, Any], str, str]] = {
     "an unregistered task": (BODY, task_headers("nobodysTask"), {}, "foreign", "no 'underbutler' header"),
+    "a compressed body": (
+        base64.b64encode(zlib.compress(BODY.encode())).decode(),
+        task_headers() | {"compression": "application/x-gzip"},
+        {},
+        "undecodable",
+        "is compressed",
+    ),
+    "a body that is too large": (
+        json.dumps([["x" * 600_000], {}, {}]),
+        task_headers(),
+        {},
+        "arguments",
+        "524288 are the most",
+    ),
     "a body of broken JSON": ('[[], {}, {"a"', task_headers(), {}, "undecodable", "does not decode"),
     "content type pickle": (
         b"\x80\x04.",

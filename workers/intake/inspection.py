@@ -13,10 +13,13 @@ from typing import Any, NoReturn
 
 from underbutler.errors import MessageError
 from underbutler.model.dataref import READABLE_VERSIONS
-from underbutler.model.message import HEADER, Envelope, decode_element, digest_of
+from underbutler.model.message import HEADER, SIZE_LIMIT_BYTES, Envelope, decode_element, digest_of
 from workers.transport.scripts import POISON_HEADER, POISON_TYPE
 
 __all__ = ["Park", "Wait", "headers_of", "judged", "raw_bytes"]
+
+LARGEST_BYTES = 2 * SIZE_LIMIT_BYTES
+"""Of a body: its arguments, and what Celery writes beside them; any letter may be written as an escape."""
 
 SUBMIT = "Submit with `underbutler submit`."
 NOT_ASKED = {
@@ -106,6 +109,11 @@ def _look_at(message: Any, known: Mapping[str, Any]) -> None:
     name = headers.get("task")
     if not isinstance(name, str):
         _park("foreign", "The message names no Celery task: Underbutler did not send it.")
+    if headers.get("compression"):
+        _park("undecodable", f"The message for {name!r} is compressed, which no message of ours is: it is not inflated.")
+    size = len(message.body or b"")
+    if size > LARGEST_BYTES:
+        _park("arguments", f"The body of the message for {name!r} has {size} bytes; {LARGEST_BYTES} are the most.")
     match message.decode():
         case [list() as args, dict() as kwargs, dict() | None as embedded]:
             pass
