@@ -18,6 +18,7 @@ from underbutler.telemetry.logs import get_logger
 
 from .bound import BoundDataRef, PutJournal, bind
 from .calibration_cache import CalibrationCache
+from .hot_journal import roll_back
 from .index import RepositoryIndex
 from .kept_maps import KeptMaps
 from .translation import translate_butler_errors
@@ -274,6 +275,7 @@ class Repositories:
     def _create(self, label: str, writeable: bool, access_token: str | None) -> Butler:
         uri = self.uri(label)
         with _opening(label, uri):
+            roll_back(uri)
             return self._factory(label, uri, writeable).create_butler(
                 label, access_token=access_token or _access_token.get()
             )

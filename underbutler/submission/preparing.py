@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from underbutler.butlers.repositories import delegated
+from underbutler.butlers.translation import translate_butler_errors
 from underbutler.errors import UsageError
 from underbutler.model.identity import new_id
 from underbutler.model.message import Element, describe, digest_of, encode_element
@@ -65,7 +66,8 @@ class Prepared:
 def look_before(prepared: Prepared) -> Look:
     """Return what the targets of a submission lack, as far as their task says what it needs. Nothing is written."""
     task_class = prepared.runner.TaskClass
-    return task_class.lookBefore(prepared.elements, prepared.command.parsed_cmd)
+    with translate_butler_errors(prepared.command.repo):
+        return task_class.lookBefore(prepared.elements, prepared.command.parsed_cmd)
 
 
 @contextmanager
@@ -161,9 +163,12 @@ def prepare_request(
     from underbutler.pipe.understanding import understand
 
     with delegated(access_token):
-        command = understand(request, repositories, identity, local=local, log=log)
+        with translate_butler_errors(request.repo):
+            command = understand(request, repositories, identity, local=local, log=log)
         with command.resources:
-            yield _with_targets(command)
+            with translate_butler_errors(command.repo):
+                prepared = _with_targets(command)
+            yield prepared
 
 
 def _with_targets(command: JobCommand) -> Prepared:

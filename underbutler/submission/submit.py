@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from underbutler.broker import connection, translate_broker_errors
+from underbutler.butlers.translation import translate_butler_errors
 from underbutler.errors import ConflictError, RecordsUnavailableError, TransientError, UsageError
 from underbutler.pipe.precall import remove_run
 from underbutler.records import JobRow, JobStore, NewJob, NewStep, Submission
@@ -177,7 +178,7 @@ def _submitted(
         )
 
     try:
-        with tracing.span("precall", repo=command.out):
+        with tracing.span("precall", repo=command.out), translate_butler_errors(command.out):
             prepared.runner.precall_or_raise(command.parsed_cmd)
         with tracing.span("record"):
             row = _recorded(record, jobs, prepared.job, settings.database_wait_s)

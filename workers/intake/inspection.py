@@ -110,7 +110,7 @@ def _look_at(message: Any, known: Mapping[str, Any]) -> None:
     if not isinstance(name, str):
         _park("foreign", "The message names no Celery task: Underbutler did not send it.")
     if headers.get("compression"):
-        _park("undecodable", f"The message for {name!r} is compressed, which no message of ours is: it is not inflated.")
+        _park("undecodable", f"The message for {name!r} is compressed, which none of ours is: it is not inflated.")
     size = len(message.body or b"")
     if size > LARGEST_BYTES:
         _park("arguments", f"The body of the message for {name!r} has {size} bytes; {LARGEST_BYTES} are the most.")
