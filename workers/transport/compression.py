@@ -12,8 +12,8 @@ __all__ = ["refuse_compressed"]
 def refuse_compressed() -> None:
     """Have this process refuse every body that says it is compressed; its own messages never are."""
     for content_type in compression.encoders():
-        encoder, _ = compression.get_encoder(content_type)
-        compression.register(encoder, _refuse, content_type)
+        encoder: Any = compression.get_encoder(content_type)  # a pair, whatever its stub says
+        compression.register(encoder[0], _refuse, content_type)
 
 
 def _refuse(_body: Any) -> NoReturn:
