@@ -57,6 +57,7 @@ PRIVATE_NAMES = (
     PrivateName(_QOS, "_quick_ack", "counts a message as acknowledged without booking it again"),
     PrivateName(_TRANSPORT, "_callbacks", "which queues have a consumer"),
     PrivateName(_TRANSPORT, "_deliver", "hands a message to its consumer"),
+    PrivateName("kombu.transport.redis:SentinelChannel", "_sentinel_managed_pool", "addresses of another scheme"),
     PrivateName("kombu.transport.redis", "_socket_readable", "whether a silent connection is closed"),
     PrivateName("redis.connection:AbstractConnection", "_sock", "the file descriptor that the event loop watches"),
     # underbutler.butlers

@@ -15,7 +15,7 @@ from kombu import Connection, Exchange, Queue
 
 from tests.support.programs.transport_app import QUEUES
 from tests.support.services import eventually
-from underbutler.broker import connection, make_app, transport_options
+from underbutler.broker import CONSUMER_URL, connection, make_app, transport_options
 from underbutler.embedded.process import Guard, Process
 from underbutler.embedded.stack import environment_of
 from underbutler.settings import Settings
@@ -27,10 +27,10 @@ ROOT = Path(__file__).parents[2]
 @contextmanager
 def atomic(settings: Settings, **options: Any) -> Iterator[Connection]:
     """Open a connection by the atomic transport."""
-    name = worker_transport(settings)["broker_transport"]
-    with Connection(
-        settings.broker_url, transport=name, transport_options=transport_options(settings) | options
-    ) as opened:
+    chosen = worker_transport(settings)
+    url = chosen.get(CONSUMER_URL, settings.broker_url)
+    own = transport_options(settings) | options
+    with Connection(url, transport=chosen.get("broker_transport"), transport_options=own) as opened:
         yield opened
 
 

@@ -4,13 +4,14 @@ Submitters, workers, beat, Flower and consumers of notices build theirs here, so
 never differ.
 """
 
-from .app import CONSUMER_TIMEOUT_MS, celery_settings, make_app, send_to_every_queue, task_queue
+from .app import CONSUMER_TIMEOUT_MS, CONSUMER_URL, celery_settings, make_app, send_to_every_queue, task_queue
 from .connecting import connection, is_redis, transport_options
 from .depth import Depth, queue_depth
 from .refusals import translate_broker_errors
 
 __all__ = [
     "CONSUMER_TIMEOUT_MS",
+    "CONSUMER_URL",
     "Depth",
     "celery_settings",
     "connection",

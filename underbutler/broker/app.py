@@ -15,13 +15,15 @@ from .connecting import is_redis, transport_options
 if TYPE_CHECKING:
     from celery import Celery
 
-__all__ = ["CONSUMER_TIMEOUT_MS", "celery_settings", "make_app", "send_to_every_queue", "task_queue"]
+__all__ = ["CONSUMER_TIMEOUT_MS", "CONSUMER_URL", "celery_settings", "make_app", "send_to_every_queue", "task_queue"]
 
 CONSUMER_TIMEOUT_MS = 30 * 86_400_000
 """How long RabbitMQ (3.12 and newer) lets a message of the task queue be out, in ms: longer than any target runs.
 
 The same for everybody, because RabbitMQ refuses a queue that is declared in two ways.
 """
+CONSUMER_URL = "broker_consumer_url"
+"""Key of an app's configuration: where a worker consumes from, if that is written otherwise than for everybody else."""
 DELIVERY_LIMIT = 1_000_000
 """How often a quorum queue delivers a message before it drops it: in effect, never dropped.
 
@@ -107,11 +109,8 @@ def _app_class() -> type[Celery]:
     from celery import Celery
 
     class App(Celery):
-        consumer_url: str | None = None
-        """Where a worker consumes from, if that is written in another way than for everybody else."""
-
         def connection_for_read(self, url: str | None = None, **options: Any) -> Any:
-            own = self.consumer_url or self.conf.get("broker_url")
+            own = self.conf.get(CONSUMER_URL) or self.conf.get("broker_url")
             return super().connection_for_read(own if url in _of_environment() else url, **options)
 
         def connection_for_write(self, url: str | None = None, **options: Any) -> Any:

@@ -72,6 +72,12 @@ _MEANINGS = (
         ("OOM command not allowed",),
     ),
     _Meaning(
+        BrokerRefusesError,
+        "The sentinels at {where} refuse the user or the password that they are told ({found}). Correct "
+        "UNDERBUTLER_BROKER_SENTINEL_PASSWORD; the broker's own stands in {variable}.",
+        words=("- auth:AuthenticationError", "- response:Authentication"),
+    ),
+    _Meaning(
         BrokerUnavailableError,
         "No sentinel at {where} knows a master ({found}). Look at UNDERBUTLER_BROKER_MASTER_NAME={master!r}, at "
         "UNDERBUTLER_BROKER_SENTINEL_PASSWORD, and at the sentinels.",
@@ -131,7 +137,7 @@ def broker_error(error: BaseException, settings: Settings) -> BrokerUnavailableE
         if found is not None:
             text = meaning.text.format(
                 where=where,
-                found=found,
+                found=str(found).partition(" : <")[0],  # redis-py goes on with the whole of each client
                 variable=variable_of("broker_url"),
                 master=settings.broker_master_name,
             )

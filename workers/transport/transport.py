@@ -12,18 +12,26 @@ from typing import Any
 
 from kombu.transport import TRANSPORT_ALIASES, redis
 
-from underbutler.broker import transport_options
+from underbutler.broker import CONSUMER_URL, transport_options
 from underbutler.settings import Settings
 from underbutler.telemetry.logs import get_logger
 
 from .channel import Channel
+from .sentinels import SentinelChannel
 
-__all__ = ["SecureTransport", "Transport", "worker_transport"]
+__all__ = ["SecureTransport", "SentinelTransport", "Transport", "consumer_url", "worker_transport"]
 
 log = get_logger(__name__)
 
-ALIASES = {"redis": "underbutler-redis", "rediss": "underbutler-rediss"}
+ALIASES = {"redis": "underbutler-redis", "rediss": "underbutler-rediss", "sentinel": "underbutler-sentinel"}
 """URL scheme → the name under which kombu knows the transport."""
+CLASSES = {
+    "underbutler-redis": "Transport",
+    "underbutler-rediss": "SecureTransport",
+    "underbutler-sentinel": "SentinelTransport",
+}
+"""kombu's name of a transport → its class here."""
+SOCKET = "redis+socket"
 PATIENCE_S = 10
 """A call that Redis does not answer for so long is given up: a worker's event loop waits for some of them."""
 
@@ -31,20 +39,32 @@ PATIENCE_S = 10
 def worker_transport(settings: Settings) -> dict[str, Any]:
     """Return the Celery settings by which a worker consumes with this transport; empty where stock kombu's is used."""
     scheme = settings.broker_url.partition("://")[0]
-    if settings.redis_transport == "stock" or not scheme.startswith(("redis", "sentinel")):
+    if settings.redis_transport == "stock" or scheme not in (*ALIASES, SOCKET):
         return {}
-    if scheme not in ALIASES or ";" in settings.broker_url:
+    if ";" in settings.broker_url and scheme != "sentinel":
         log.warning(
             "stock_redis_transport",
-            scheme=scheme,
-            reason="sentinels, sockets and several servers are reached by kombu's own transport, which can lose a "
-            "message when a worker is killed; the sweeper finds and sends it again",
+            reason="several servers are reached by kombu's own transport, which can lose a message when a worker is "
+            "killed; the sweeper finds and sends it again. Sentinels know which of several servers is the master",
         )
         return {}
-    TRANSPORT_ALIASES[ALIASES["redis"]] = f"{__name__}:Transport"
-    TRANSPORT_ALIASES[ALIASES["rediss"]] = f"{__name__}:SecureTransport"
-    options = transport_options(settings) | {"socket_timeout": PATIENCE_S}
-    return {"broker_transport": ALIASES[scheme], "broker_transport_options": options}
+    for name, transport in CLASSES.items():
+        TRANSPORT_ALIASES[name] = f"{__name__}:{transport}"
+    url = consumer_url(settings)
+    chosen = {"broker_transport": ALIASES[scheme]} if url is None else {CONSUMER_URL: url}
+    return chosen | {"broker_transport_options": transport_options(settings) | {"socket_timeout": PATIENCE_S}}
+
+
+def consumer_url(settings: Settings) -> str | None:
+    """Return the broker's URL as a worker consumes by it, if that is another one than everybody else's.
+
+    Of a socket, and of several addresses, kombu takes the transport from the URL, whatever stands beside it.
+    """
+    scheme = settings.broker_url.partition("://")[0]
+    if settings.redis_transport == "stock" or scheme not in {SOCKET, "sentinel"}:
+        return None
+    known = scheme.partition("+")[0]
+    return ";".join(ALIASES[known] + part.removeprefix(known) for part in settings.broker_url.split(";"))
 
 
 class Poller(redis.MultiChannelPoller):
@@ -102,6 +122,12 @@ class Transport(redis.Transport):
         """Let an event loop watch the connections."""
         super().register_with_event_loop(connection, loop)
         self.in_event_loop = True
+
+
+class SentinelTransport(Transport):
+    """The same at whichever server the sentinels name as the master (``sentinel://``)."""
+
+    Channel = SentinelChannel
 
 
 class SecureTransport(Transport):

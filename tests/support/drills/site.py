@@ -76,6 +76,8 @@ class DrillSite:
         The repository's registry; default a SQLite file.
     packages
         Folder in which the drills' tasks are installed.
+    **settings
+        More settings of Underbutler, by field name.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class DrillSite:
         database_url: str | None = None,
         registry_url: str | None = None,
         exposures: int = 60,
+        **settings: object,
     ) -> None:
         self.home = home
         self.store = store
@@ -101,6 +104,7 @@ class DrillSite:
         self._registry_url = registry_url
         self._packages = packages
         self._exposures = exposures
+        self._more = settings
         self._sweepers: list[Process] = []
         self._numbers = iter(range(1, 10**6))
         self._closing = threading.Event()
@@ -118,6 +122,7 @@ class DrillSite:
             "s3_access_key_id": self.store.access_key,
             "s3_secret_access_key": self.store.secret_key,
             "s3_instance": f"d{os.getpid()}{next(SITES)}",
+            **self._more,
         }
         self.variables = {
             f"UNDERBUTLER_{name.upper()}": str(value) for name, value in given.items() if value is not None

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from tests.support.redis_forms import redis_at_socket
 from tests.support.services import eventually, missing
 from tests.support.transport_consumers import consumer, drain
 from tests.support.transport_site import Store, atomic, put, stock
@@ -29,7 +30,7 @@ from underbutler.embedded.servers import find_redis, start_redis
 from underbutler.errors import UsageError
 from underbutler.settings import Settings
 from workers.transport.scripts import POISON_HEADER, POISON_TYPE
-from workers.transport.transport import worker_transport
+from workers.transport.transport import Transport, worker_transport
 
 NO_MESSAGES = {
     b"this is not JSON": "not JSON",
@@ -149,6 +150,18 @@ def test_priorities_are_refused_with_the_cure(site: Settings) -> None:
         atomic(site, queue_order_strategy="sorted") as opened,
     ):
         opened.connect()
+
+
+def test_redis_over_a_socket_with_a_user_of_its_own(settings: Settings) -> None:
+    with Guard() as guard, redis_at_socket(guard, "--user", *["ann", "on", ">secret", "~*", "&*", "+@all"]) as path:
+        site = settings.model_copy(update={"broker_url": f"redis+socket://ann:secret@{path}?virtual_host=3"})
+        put(site, "a", "by the socket")
+        got: list[Any] = []
+        with atomic(site) as opened:
+            consumer(opened, got, "a")
+            drain(opened, got, 1)
+            assert isinstance(opened.transport, Transport)
+            assert queue_depth(opened, site, "a").unacked == 1
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from underbutler.settings import Settings
 from workers.intake.messaging import check_broker, messaging_settings
+from workers.transport.transport import consumer_url
 
 
 def broker(**properties: str) -> Any:
@@ -46,9 +47,24 @@ def test_other_brokers_have_no_such_timeout(settings: Settings) -> None:
     assert said == []
 
 
-def test_sentinels_are_left_to_stock_kombu_and_it_is_said(settings: Settings) -> None:
+def test_several_servers_are_left_to_stock_kombu_and_it_is_said(settings: Settings) -> None:
     with capture_logs() as said:
-        configured = messaging_settings(settings.model_copy(update={"broker_url": "sentinel://a:1;sentinel://b:1"}))
-    assert "broker_transport" not in configured
+        configured = messaging_settings(settings.model_copy(update={"broker_url": "redis://a:1;redis://b:1"}))
+    assert "broker_transport_options" not in configured
     assert configured["worker_consumer"] == "workers.intake.consumer:Consumer"
     assert [line["event"] for line in said] == ["stock_redis_transport"]
+
+
+@pytest.mark.parametrize(
+    ("url", "consumed"),
+    [
+        ("redis://h/1", None),
+        ("redis+socket:///run/r.sock?virtual_host=1", "underbutler-redis+socket:///run/r.sock?virtual_host=1"),
+        ("sentinel://:p@a:1;sentinel://:p@b:1", "underbutler-sentinel://:p@a:1;underbutler-sentinel://:p@b:1"),
+        ("amqp://h", None),
+    ],
+)
+def test_a_worker_takes_the_transport_from_the_url_where_kombu_does(
+    settings: Settings, url: str, consumed: str | None
+) -> None:
+    assert consumer_url(settings.model_copy(update={"broker_url": url})) == consumed
