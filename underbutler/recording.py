@@ -236,9 +236,10 @@ def _resource(product: Product, repository: str) -> dict[str, Any]:
     uid = str(product.dataset_id)
     spec = spec_of(str(product.url))
     if spec is None:  # no handler reads such files from the annex: the Butler does
-        path, facts = f"butler://{repository}/{uid}", {}
+        path, facts = f"butler://{repository}/{uid}", dict[str, Any]()
     else:
-        path, facts = str(product.url), {"dataset": uid, "size": product.byte_size, "sha256": product.sha256}
+        path = str(product.url)
+        facts = {"dataset": uid, "size": product.byte_size, "sha256": product.sha256, "etag": product.etag}
     return {
         "uid": uid,
         "spec": spec or BUTLER,

@@ -318,6 +318,33 @@ def test_an_object_replaced_while_it_is_read_is_not_mixed(store: Store, calexp: 
     np.testing.assert_array_equal(handler(), other.image, "it is opened anew")
 
 
+@pytest.mark.parametrize("handler", [FitsSection, ParquetTable, PngPicture])
+def test_an_object_cut_to_nothing_is_a_wrong_file(store: Store, handler: type[Any]) -> None:
+    """A store answers a range of an empty object with all of it: that is no fault of a proxy."""
+    url = f"s3://{store.bucket}/{KEY}"
+    store.client.put_object(Bucket=store.bucket, Key=KEY, Body=b"")
+    for etag in (None, "0" * 32):
+        with pytest.raises(WrongFileError, match="has 0 bytes, and its resource says 2880"):
+            handler(url, size=2880, sha256="0" * 64, etag=etag, settings=store.settings)()
+
+
+def test_an_object_replaced_after_its_notice_is_noticed(store: Store, calexp: CcdImage) -> None:
+    content, other = calexp.to_bytes(), ccd_image(1).to_bytes()
+    assert len(content) == len(other)
+    told = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest(), "settings": store.settings}
+    url = store.put(content)
+    etag = store.client.head_object(Bucket=store.bucket, Key=KEY)["ETag"].strip('"')
+    assert FitsSection(url, etag=etag, **told)(section=[[0, 1], [0, 2]]).size == 2
+
+    assert FitsSection(url, etag="0" * 32, **told)(section=[[0, 1], [0, 2]]).size == 2, "the same bytes, delivered anew"
+
+    store.put(other)
+    with pytest.raises(WrongFileError, match=r"SHA-256 .* its bytes have changed"):
+        FitsSection(url, etag=etag, **told)(section=[[0, 1], [0, 2]])
+    with pytest.raises(WrongFileError, match=rf"replaced after it was announced with the ETag {etag}"):
+        FitsSection(url, etag=etag, settings=store.settings)(section=[[0, 1], [0, 2]])
+
+
 @pytest.mark.parametrize("length", [0, 1, 2880, BLOCK_BYTES, BLOCK_BYTES + 1])
 def test_an_object_that_is_no_fits_file_is_refused(store: Store, length: int) -> None:
     url = store.put(b"x" * length)

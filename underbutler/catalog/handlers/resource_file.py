@@ -18,7 +18,7 @@ from underbutler.errors import LostDatasetError, UsageError, suggest
 from underbutler.model.naming import parse_s3_url
 from underbutler.settings import Settings, load_settings
 
-from .s3_file import S3File
+from .s3_file import ReplacedObjectError, S3File
 
 __all__ = [
     "FileHandler",
@@ -61,6 +61,8 @@ class ResourceFile:
         How many bytes it should have; None if that is not known.
     sha256
         SHA-256 of its content, hexadecimal; None if that is not known.
+    etag
+        ETag of the object in S3 when it was announced; None if that is not known.
     dataset
         UUID of the dataset that it is a copy of, in the Butler; None if that is not known.
     settings
@@ -70,6 +72,7 @@ class ResourceFile:
     url: str
     size: int | None = None
     sha256: str | None = None
+    etag: str | None = None
     dataset: str | None = None
     settings: Settings | None = None
 
@@ -93,12 +96,14 @@ class ResourceFile:
         AnnexUnavailableError
             If the store does not answer.
         WrongFileError
-            If it has not the size that it should have.
+            If it has not the size that it should have, or is an object of S3 that was replaced by other bytes.
         """
         with self.being_read():
-            file = self._opened_object(from_end) if self.is_remote else Path(self.url).open("rb")  # noqa: SIM115 - the caller's
+            if self.is_remote:
+                return self._announced_object(from_end)
+            file = Path(self.url).open("rb")  # noqa: SIM115 - the caller's
             try:
-                self._check_size(file.size if isinstance(file, S3File) else os.fstat(file.fileno()).st_size)
+                self._check_size(os.fstat(file.fileno()).st_size)
             except BaseException:
                 file.close()
                 raise
@@ -125,10 +130,8 @@ class ResourceFile:
         WrongFileError
             If it is another.
         """
-        digest = hashlib.sha256()
         with self.open() as file, self.being_read():
-            while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
+            digest = _digest_of(file)
         self._check_digest(digest)
 
     @contextmanager
@@ -155,11 +158,37 @@ class ResourceFile:
                 dataset=self.dataset,
             ) from error
 
-    def _opened_object(self, from_end: bool) -> S3File:
+    def _announced_object(self, from_end: bool) -> S3File:
+        """Open the object that was announced; one of another ETag is it too if all its bytes are the same.
+
+        An object has another ETag after it was copied to another store, or delivered again in parts of another size.
+        """
+        try:
+            return self._object(from_end, self.etag)
+        except ReplacedObjectError as error:
+            with self._object(False, None) as there:
+                self._check_size(there.size)
+                if self.sha256 is None:
+                    raise WrongFileError(
+                        f"{self.url} was replaced after it was announced with the ETag {self.etag}, and nothing says "
+                        "whether its bytes are the same. Bring the file back that was recorded.",
+                        url=self.url,
+                    ) from error
+                self._check_digest(_digest_of(there))
+            return self._object(from_end, None)
+
+    def _object(self, from_end: bool, etag: str | None) -> S3File:
         from underbutler.s3 import shared_client
 
         bucket, key = parse_s3_url(self.url)
-        return S3File(shared_client(self.settings or load_settings()), bucket, key, from_end=from_end)
+        client = shared_client(self.settings or load_settings())
+        file = S3File(client, bucket, key, from_end=from_end, etag=etag)
+        try:
+            self._check_size(file.size)
+        except BaseException:
+            file.close()
+            raise
+        return file
 
     def _check_size(self, found: int) -> None:
         if self.size is not None and found != self.size:
@@ -189,8 +218,9 @@ class FileHandler:
     ----------
     path
         ``s3://bucket/key``, a path, or a ``file://`` URL; the root is joined to it already.
-    size, sha256
-        What the file should be. The size is compared whenever the file is opened, the SHA-256 when all of it is read.
+    size, sha256, etag
+        What the file should be. The size is compared whenever the file is opened, an object's ETag at each request, the
+        SHA-256 when all of it is read, and when the ETag is another one.
     dataset
         UUID of its dataset in the Butler, told when the file is gone.
     verify
@@ -218,14 +248,16 @@ class FileHandler:
         *,
         size: int | None = None,
         sha256: str | None = None,
+        etag: str | None = None,
         dataset: str | None = None,
         verify: bool = False,
         settings: Settings | None = None,
         **unknown: Any,
     ) -> None:
-        known = (*self.resource_arguments, "dataset", "sha256", "size", "verify")
+        known = (*self.resource_arguments, "dataset", "etag", "sha256", "size", "verify")
         refuse_unknown(self.spec, "resource_kwargs", unknown, known)
         check_argument(self.spec, "size", size, int, "a number of bytes")
+        check_argument(self.spec, "etag", etag, str, "the ETag of an object, without quotes")
         check_argument(self.spec, "verify", verify, bool, "true or false")
         check_argument(self.spec, "settings", settings, Settings, "an object of this process: no document holds it")
         if sha256 is not None and not (isinstance(sha256, str) and _SHA256.fullmatch(sha256)):
@@ -234,7 +266,9 @@ class FileHandler:
                 "instance with transforms={'resource': …}.",
                 spec=self.spec,
             )
-        self.file = ResourceFile(url=_place(path), size=size, sha256=sha256, dataset=dataset, settings=settings)
+        self.file = ResourceFile(
+            url=_place(path), size=size, sha256=sha256, etag=etag, dataset=dataset, settings=settings
+        )
         self._unverified = verify
         self._lock = threading.RLock()
 
@@ -292,6 +326,13 @@ class FileHandler:
 
     def _unreadable(self, what: str, reason: object) -> UnreadableFileError:
         return UnreadableFileError(f"{self.url} is not a readable {what}: {reason}", url=self.url, spec=self.spec)
+
+
+def _digest_of(file: io.BufferedIOBase) -> Any:
+    digest = hashlib.sha256()
+    while chunk := file.read(_CHUNK_BYTES):
+        digest.update(chunk)
+    return digest
 
 
 def refuse_unknown(spec: str, where: str, given: Mapping[str, Any], known: Iterable[str]) -> None:

@@ -27,7 +27,7 @@ _RANGE = re.compile(r"bytes (?P<begin>\d+)-\d+/(?P<size>\d+)")
 
 
 class ReplacedObjectError(TransientError):
-    """An object was replaced while it was read: read it again."""
+    """An object is not the one any more that was announced, or of which bytes were read before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,8 @@ class S3File(io.BufferedIOBase):
         Whether the first request fetches the object's end, where the footer of a table is, and not its begin.
     block_bytes
         Least that one request fetches.
+    etag
+        ETag that the object should have; whichever it has if None. Each request asks for no other (``If-Match``).
 
     Raises
     ------
@@ -71,7 +73,14 @@ class S3File(io.BufferedIOBase):
     """
 
     def __init__(
-        self, client: S3Client, bucket: str, key: str, *, from_end: bool = False, block_bytes: int = BLOCK_BYTES
+        self,
+        client: S3Client,
+        bucket: str,
+        key: str,
+        *,
+        from_end: bool = False,
+        block_bytes: int = BLOCK_BYTES,
+        etag: str | None = None,
     ) -> None:
         self.name = f"s3://{bucket}/{key}"
         self._client = client
@@ -80,7 +89,7 @@ class S3File(io.BufferedIOBase):
         self._block_bytes = self._ahead = block_bytes
         self._position = 0
         self._size: int | None = None
-        self._etag = ""
+        self._etag = f'"{etag}"' if etag else ""
         self._blocks: deque[_Block] = deque()
         self._last_end = 0
 
@@ -171,6 +180,9 @@ class S3File(io.BufferedIOBase):
         if answer is None:
             return 0
         begin, size = self._range(answer)
+        if self._etag and answer.get("ETag", self._etag) != self._etag:  # a store that does not look at If-Match
+            answer["Body"].close()
+            raise self._replaced()
         self._etag = answer.get("ETag", "")
         end = size if self._from_end else min(self._block_bytes, size)
         data, _ = self._received(answer["Body"], end - begin)
@@ -187,7 +199,7 @@ class S3File(io.BufferedIOBase):
         while begin < end:
             answer = self._get(f"bytes={begin}-{end - 1}")
             if answer is None or (answer.get("ETag", ""), self._range(answer)) != (self._etag, (begin, self._size)):
-                raise ReplacedObjectError(f"{self.name} was replaced while it was read. Read it again.", url=self.name)
+                raise self._replaced()
             data, error = self._received(answer["Body"], end - begin)
             breaks = 0 if data else breaks + 1
             if breaks == _BREAKS:
@@ -198,6 +210,10 @@ class S3File(io.BufferedIOBase):
             begin += len(data)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
+    def _replaced(self) -> ReplacedObjectError:
+        when = "after it was announced" if self._size is None else "while it was read. Read it again"
+        return ReplacedObjectError(f"{self.name} was replaced {when}.", url=self.name)
+
     def _get(self, wanted: str) -> dict[str, Any] | None:
         """Return the store's answer to a request for a range, or None if the object has no such bytes."""
         from botocore.exceptions import ClientError
@@ -205,12 +221,15 @@ class S3File(io.BufferedIOBase):
         from underbutler.s3 import error_code, translate_s3_errors
 
         bucket, key = self._place["Bucket"], self._place["Key"]
+        same = {"IfMatch": self._etag} if self._etag else {}
         with translate_s3_errors(self._client, bucket=bucket, key=key):
             try:
-                answer: dict[str, Any] = self._client.get_object(**self._place, Range=wanted)
+                answer: dict[str, Any] = self._client.get_object(**self._place, **same, Range=wanted)
             except ClientError as error:
                 if error_code(error) in {"InvalidRange", "416"}:
                     return None
+                if error_code(error) in {"PreconditionFailed", "412"}:
+                    raise self._replaced() from error
                 if error_code(error) == "NoSuchBucket":
                     raise LostDatasetError(
                         f"There is no bucket {bucket!r} at {self._client.meta.endpoint_url}.", bucket=bucket
@@ -221,6 +240,8 @@ class S3File(io.BufferedIOBase):
     def _range(self, answer: dict[str, Any]) -> tuple[int, int]:
         """Return at which byte an answer begins, and the size of the object."""
         found = _RANGE.fullmatch(answer.get("ContentRange", ""))
+        if found is None and answer.get("ContentLength") == 0:  # the whole of an empty object is every part of it
+            return 0, 0
         if found is None:
             answer["Body"].close()
             raise UsageError(
