@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANNEX_OF_A_TARGET",
+    "BROKER_OF_A_WORKER",
     "BROKER_OF_NOTICES",
     "FIRING",
     "RECORDS_OF_A_SUBMISSION",
@@ -88,6 +89,8 @@ RECORDS_OF_QUARANTINE: Final = Waits(0.5, 15.0)
 """A worker notes a message that it cannot use: until it ends."""
 ANNEX_OF_A_TARGET: Final = Waits(1.0, 3.0, factor=3.0)
 """A child delivers one object: with few tries, then the target waits in the records."""
+BROKER_OF_A_WORKER: Final = Waits(1.0, 30.0)
+"""A worker whose broker let it in and threw it out again, before it connects once more: for ever."""
 BROKER_OF_NOTICES: Final = Waits(1.0, 1.0)
 """A reader of notices looks for its broker: for a minute."""
 RUN_BEING_REGISTERED: Final = Waits(0.1, 0.1)

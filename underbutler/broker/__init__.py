@@ -7,12 +7,13 @@ never differ.
 from .app import CONSUMER_TIMEOUT_MS, CONSUMER_URL, celery_settings, make_app, send_to_every_queue, task_queue
 from .connecting import connection, is_redis, transport_options
 from .depth import Depth, queue_depth
-from .refusals import translate_broker_errors
+from .refusals import broker_error, translate_broker_errors
 
 __all__ = [
     "CONSUMER_TIMEOUT_MS",
     "CONSUMER_URL",
     "Depth",
+    "broker_error",
     "celery_settings",
     "connection",
     "is_redis",

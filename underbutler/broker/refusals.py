@@ -48,8 +48,8 @@ _MEANINGS = (
     ),
     _Meaning(
         BrokerRefusesError,
-        "The broker at {where} lacks a right for the user in {variable} ({found}). Grant it: all rights that are "
-        f"needed stand in {RIGHTS_PAGE}.",
+        "The broker at {where} lacks a right for the user in {variable} ({found}). Grant it; `ACL LOG` names it "
+        f"there, and all that are needed stand in {RIGHTS_PAGE}.",
         (redis_errors.NoPermissionError,),
         ("NOPERM",),
     ),

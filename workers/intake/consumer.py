@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -10,7 +11,9 @@ from celery.utils.log import get_logger as get_celery_logger
 from celery.worker import state
 from celery.worker.consumer import Consumer as _CeleryConsumer
 
+from underbutler.broker import broker_error
 from underbutler.context import ServiceContext
+from underbutler.errors import BrokerRefusesError
 from underbutler.records import JobStore, Parked
 from underbutler.settings import load_settings
 from underbutler.telemetry.logs import get_logger
@@ -19,6 +22,7 @@ from workers.log_bindings import about
 from .inspection import Park, Wait, headers_of, judged, raw_bytes
 from .messaging import check_broker
 from .quarantine_writer import Case, QuarantineWriter
+from .thrown_out import ThrownOut
 
 __all__ = ["Consumer"]
 
@@ -46,6 +50,7 @@ class Consumer(CeleryConsumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.settings = load_settings()
+        self.thrown_out = ThrownOut()
         self.clerk = QuarantineWriter(self._records, self.settings.unknown_wait_s)
         unwanted = {"without_gossip": True, "without_mingle": True}
         kwargs["worker_options"] = {**(kwargs.get("worker_options") or {}), **unwanted}
@@ -90,6 +95,22 @@ class Consumer(CeleryConsumer):
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ARG002 - Celery's
         """Have a message parked that Celery refuses."""
         self._refused(message, exc)
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Say what the broker's error means, and wait before the worker connects again, longer each time.
+
+        The first time it connects at once: then the broker was restarted, most likely. What throws it out again and
+        again, such as a right that is missing, does so in milliseconds.
+        """
+        super().on_connection_error_after_connected(exc)
+        meaning = broker_error(exc, self.settings)
+        wait_s = self.thrown_out.wait_s(time.monotonic())
+        event = "broker_refuses" if isinstance(meaning, BrokerRefusesError) else "broker_lost"
+        log.error(event, reason=str(meaning), again_in_s=wait_s)
+        until = time.monotonic() + wait_s
+        while time.monotonic() < until:
+            state.maybe_shutdown()
+            time.sleep(0.1)
 
     def on_ready(self) -> None:
         """Look at the broker when the worker first consumes."""
