@@ -27,7 +27,7 @@ _COMMANDS = {
     "annex": ".annex_commands:annex",
     "cancel": ".job_commands:cancel",
     "db": ".database_commands:db",
-    "destroy": ".job_commands:destroy",
+    "destroy": ".destroy_command:destroy",
     "ingest": ".repository_commands:ingest",
     "logs": ".logs_command:logs",
     "metrics": ".metrics_command:metrics",

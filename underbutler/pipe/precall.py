@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from lsst.daf.butler import Butler
 
-__all__ = ["Written", "prepare_run", "remove_run", "undo"]
+__all__ = ["Written", "prepare_run", "refuse_chained", "remove_run", "undo"]
 
 
 class _Runner(Protocol):
@@ -75,15 +75,55 @@ def undo(parsedCmd: argparse.Namespace, written: Written) -> None:
         remove_run(parsedCmd.butler, written.run)
 
 
-def remove_run(butler: Butler, run: str) -> bool:
-    """Remove a RUN collection, and those below it, with all that is in them; return False if there is none."""
-    from lsst.daf.butler import CollectionType
+def remove_run(butler: Butler, run: str, *, unlink: bool = False) -> bool:
+    """Remove a RUN collection with all that is in it; return False if there is none.
 
-    known = butler.collections.query(f"{run}*", CollectionType.RUN)
-    found = [name for name in known if name == run or name.startswith(f"{run}/")]
-    if found:
-        butler.removeRuns(found)
-    return bool(found)
+    Parameters
+    ----------
+    butler
+        Writeable.
+    run
+        The RUN collection.
+    unlink
+        Whether it is taken out of the CHAINED collections that hold it.
+
+    Raises
+    ------
+    UsageError
+        If a CHAINED collection holds it and it is not to be unlinked: then nothing is removed.
+    """
+    from lsst.daf.butler import MissingCollectionError
+
+    try:
+        if not unlink:
+            refuse_chained(butler, run)
+        butler.removeRuns([run], unlink_from_chains=unlink)
+    except MissingCollectionError:
+        return False
+    return True
+
+
+def refuse_chained(butler: Butler, run: str) -> None:
+    """Refuse to remove a RUN that a CHAINED collection holds: the Butler removes its datasets first, and then fails.
+
+    Raises
+    ------
+    UsageError
+        If there is such a collection, naming each.
+    """
+    from lsst.daf.butler import MissingCollectionError
+
+    try:
+        chains = sorted(butler.collections.get_info(run, include_parents=True).parents or ())
+    except MissingCollectionError:
+        return
+    if chains:
+        raise UsageError(
+            f"The RUN collection {run} is in {' and '.join(chains)}: nothing is removed. Take it out of there, or have "
+            "that done with --unlink.",
+            run=run,
+            chains=chains,
+        )
 
 
 def _open_output(parsedCmd: argparse.Namespace) -> Butler:

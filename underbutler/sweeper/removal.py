@@ -52,8 +52,15 @@ def has_own_run(context: ServiceContext, job: JobRow) -> bool:
     return not context.jobs.deliveries.shares_run(job.id)
 
 
-def remove_datasets(context: ServiceContext, job: JobRow) -> int | None:
+def remove_datasets(context: ServiceContext, job: JobRow, *, unlink: bool = False) -> int | None:
     """Remove a job's datasets from the Butler: its RUN collection; of a RUN that others write to only what is its own.
+
+    Parameters
+    ----------
+    context, job
+        What is open, and the ended job.
+    unlink
+        Whether its RUN is taken out of the CHAINED collections that hold it.
 
     Returns
     -------
@@ -63,13 +70,13 @@ def remove_datasets(context: ServiceContext, job: JobRow) -> int | None:
     Raises
     ------
     UsageError
-        If the repository is not known any more.
+        If the repository is not known any more, or a CHAINED collection holds the RUN and it is not to be unlinked.
     TransientError
         If its database is away.
     """
     with context.repositories.butler(job.out, writeable=True) as butler:
         if has_own_run(context, job):
-            remove_run(butler, job.run)
+            remove_run(butler, job.run, unlink=unlink)
             log.info("run_removed", job=str(job.id), run=job.run)
             return None
         made = context.jobs.read.products(job.id)

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from lsst.daf.butler import CollectionType
 from sqlalchemy import delete, select, update
 
 from tests.support.command_line import CommandLine, environment_of
@@ -329,3 +330,25 @@ def test_destroy_spares_other_jobs_in_the_same_run(site: TargetSite, command: Co
         assert own.run not in butler.collections.query("u/*")
     for key in keys:
         assert site.s3.list_objects_v2(Bucket=key["Bucket"], Prefix=key["Key"])["KeyCount"] == 0
+
+
+def test_destroy_removes_nothing_of_a_run_in_a_chain(site: TargetSite, command: CommandLine) -> None:
+    own, messages = site.submitted("onePicture")
+    for one in messages:
+        site.run(one)
+    site.context.jobs.sweep.mark_checked([target_of(one) for one in messages])
+    products = pictures(site, site.context.jobs.read.job(own.id))
+    with site.context.repositories.butler("demo", writeable=True) as butler:
+        butler.collections.register("night/good", type=CollectionType.CHAINED)
+        butler.collections.prepend_chain("night/good", own.run)
+    said = command("destroy", own.id, "--datasets", "--objects", "--yes")
+    assert said.code == 2
+    assert f"The RUN collection {own.run} is in night/good: nothing is removed." in said.err
+    assert all(site.s3.head_object(**place(product)) for product in products)
+    with site.context.repositories.butler("demo") as butler:
+        assert all(butler.get_dataset(product.dataset_id) for product in products)
+    said = command("destroy", own.id, "--datasets", "--objects", "--unlink", "--yes")
+    assert said.code == 0, said.err
+    with site.context.repositories.butler("demo") as butler:
+        assert own.run not in butler.collections.query("u/*")
+        assert butler.collections.get_info("night/good").children == ()
