@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from underbutler.errors import UsageError
 from underbutler.settings import load_settings
 from underbutler.terminal import stderr_console, steps
 
@@ -96,9 +97,9 @@ def upgrade_config(directory: Path) -> None:
     stderr_console().print("Added." if changed else "Nothing to add: it has them already.")
 
 
-@click.command(short_help="Ingest raw frames into a repository.")
+@click.command(short_help="Ingest raw frames into a repository.", context_settings={"ignore_unknown_options": True})
 @click.argument("label")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, type=click.UNPROCESSED)
 @click.option(
     "--instrument-map",
     "map_file",
@@ -106,22 +107,71 @@ def upgrade_config(directory: Path) -> None:
     help="TOML file that says how the headers are read. Default: the map that matches each header.",
 )
 @click.option("--replace", is_flag=True, help="Let a file take the place of another one of its exposure and detector.")
+@click.option(
+    "--watch",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Ingest what comes into this folder, and below it, until Ctrl-C.",
+)
+@click.option("--then", "task", metavar="TASK", help="With --watch: submit each frame to this task, once.")
+@click.option(
+    "--still",
+    "still_s",
+    type=click.FloatRange(min=0, min_open=True),
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --watch: take a file when it has not changed for so long.",
+)
+@click.option(
+    "--poll",
+    is_flag=True,
+    help="With --watch: look through the folder every 2 s instead of being told of changes. Default on network file "
+    "systems.",
+)
 @json_option()
 @click.pass_context
 def ingest(
-    ctx: click.Context, label: str, files: tuple[Path, ...], map_file: Path | None, replace: bool, form: str
+    ctx: click.Context,
+    label: str,
+    files: tuple[str, ...],
+    map_file: Path | None,
+    replace: bool,
+    folder: Path | None,
+    task: str | None,
+    still_s: float,
+    poll: bool,
+    form: str,
 ) -> None:
     """Ingest raw FILES into the repository LABEL; a file that was ingested before is skipped and reported.
 
     An exposure is one, whatever file it comes in: .fits, .fits.gz or .fits.fz. A file of a known exposure whose pixels
     or keywords are others is refused, with what differs.
 
+    With --watch no FILES are named: what comes into the folder is taken when it is whole. Options of the task of --then
+    follow its name, those that are also options of this command after `--`.
+
     \b
     Examples:
       underbutler ingest demo night/*.fits
       underbutler ingest demo frame.fits --instrument-map kast.toml
       underbutler ingest demo corrected.fits --replace
+      underbutler ingest demo --watch /data/tonight
+      underbutler ingest demo --watch /data/tonight --then processCcd -c doDark=true
     """
+    if folder is not None:
+        if replace:
+            raise UsageError("--replace goes with the FILES that are meant, not with --watch.")
+        from .hot_folder import watch_folder
+
+        watch_folder(folder, label, then=task, words=files, map_file=map_file, still_s=still_s, poll=poll)
+        return
+    if task is not None:
+        raise UsageError(
+            f"--then {task} needs --watch DIR. For frames that are there: underbutler submit {task}."
+        )
+    _refuse_no_files(ctx, files)
     from underbutler.butlers import Repositories, ingest_files, load_instrument_map
 
     with Repositories(load_settings()) as repositories, steps("ingesting", len(files)) as step:
@@ -145,6 +195,15 @@ def ingest(
         click.echo(f"{len(report.ingested)} ingested, {len(report.skipped)} skipped, {len(report.failed)} failed")
     if report.failed:
         ctx.exit(2)
+
+
+def _refuse_no_files(ctx: click.Context, files: tuple[str, ...]) -> None:
+    """Refuse what click would, if the words were not passed on to a task."""
+    option = next((word for word in files if word.startswith("-") and not Path(word).exists()), None)
+    if option is not None:
+        raise click.NoSuchOption(option, ctx=ctx)
+    if not files:
+        raise click.MissingParameter(ctx=ctx, param_hint="FILES...", param_type="argument")
 
 
 def _make_buckets(instruments: list[str]) -> None:

@@ -133,6 +133,27 @@ class Reading(StorePart):
             )
         return TargetRow(**row._mapping)
 
+    def submitted_data_ids(self, task: str, repo: str, tag: tuple[str, str]) -> list[dict[str, Any]]:
+        """Return the data IDs of all targets of a task whose jobs carry a tag, whatever became of them.
+
+        Parameters
+        ----------
+        task
+            Registered name of the task.
+        repo
+            Label of the repository that the jobs read.
+        tag
+            Name and text of the tag, as `JobRequest.tags` has them.
+        """
+        name, text = tag
+        wanted = (
+            select(Target.data_id)
+            .join(Job, Job.id == Target.job_id)
+            .where(Job.repo == repo, Target.task == task, Job.request[("tags", name)].as_string() == text)
+        )
+        with read(self._engine) as connection:
+            return list(connection.execute(wanted).scalars())
+
     def claims(self, of: uuid.UUID) -> list[ClaimRow]:
         """Return the claims of a target, or of all targets of a job, in order."""
         wanted = (
