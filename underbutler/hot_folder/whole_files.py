@@ -26,7 +26,7 @@ def is_frame_name(name: str) -> bool:
 
 
 def what_is_missing(path: Path) -> str:
-    """Return what a file lacks to be a whole FITS file; empty if it is whole.
+    """Return what a file lacks to be a whole FITS file with an image; empty if it is whole.
 
     Every header is read, and what it promises is counted; pixels are not looked at. The fill bytes after the last of
     them may be missing: some cameras never write them.
@@ -61,15 +61,15 @@ def what_is_missing(path: Path) -> str:
 def _missing(stream: BinaryIO) -> str:
     from astropy.io.fits import Header
 
-    number = 0
+    number, images = 0, 0
     while True:
         first = stream.read(_BLOCK)
         if not first.strip(b"\0 "):
-            return "" if number else "it is empty"
+            return "" if images else "it holds no image" if number else "it is empty"
         if number == 0 and not first.startswith(b"SIMPLE"):
             return "it does not begin as a FITS file"
         if number and not first.startswith(b"XTENSION"):
-            return ""  # after the last image anything may follow
+            return "" if images else "it holds no image"  # after the last image anything may follow
         blocks = [first]
         while not _ends(blocks[-1]):
             block = stream.read(_BLOCK)
@@ -83,6 +83,7 @@ def _missing(stream: BinaryIO) -> str:
             return f"image {number} has {there} of {size} bytes"
         _skip(stream, -size % _BLOCK)
         number += 1
+        images += size > 0
 
 
 def _ends(block: bytes) -> bool:

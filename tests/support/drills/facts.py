@@ -119,10 +119,9 @@ def _products(site: DrillSite, job: JobRow) -> tuple[list[str], list[str]]:
     recorded = {row.dataset_id for row in rows}
     lost: list[str] = []
     doubled: list[str] = []
-    with site.context.repositories.butler("demo", collections=[job.run]) as butler:
-        there = [
-            ref for ref in butler.query_all_datasets(job.run) if ref.datasetType.name in {"drillTable", "drillPicture"}
-        ]
+    kinds = {"drillTable", "drillPicture", *(row.dataset_type for row in rows)}
+    with site.context.repositories.butler(job.out, collections=[job.run]) as butler:
+        there = [ref for ref in butler.query_all_datasets(job.run) if ref.datasetType.name in kinds]
         lost += [f"dataset {row.dataset_id} is recorded and not in the Butler" for row in rows if row.dataset_id not in
                  {ref.id for ref in there}]  # fmt: skip
         lost += [f"dataset {ref.id} has no file" for ref in there if not butler.stored(ref)]
