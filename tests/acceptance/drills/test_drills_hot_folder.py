@@ -24,7 +24,7 @@ LABEL = "hot"
 
 def test_a_watcher_is_killed_while_frames_come_in(site: DrillSite, scale: Scale, table: Table, tmp_path: Path) -> None:
     """Every frame is one exposure and has one calexp, whenever the watcher died."""
-    frames, kills = (200, 5) if scale.full else (14, 3)
+    frames, kills = (200, 5) if scale.full else (8, 2)
     night = simulate_night(tmp_path / "camera", n_bias=0, n_flat=0, n_science=frames, shape=(96, 96), detectors=(0,))
     folder = tmp_path / "in"
     folder.mkdir()
