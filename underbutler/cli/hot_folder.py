@@ -28,7 +28,7 @@ def watch_folder(
     still_s: float,
     poll: bool,
 ) -> None:
-    """Watch a folder until the process is asked to end, and say then what was done.
+    """Watch a folder until Ctrl-C or SIGTERM, and say then what was done.
 
     Raises
     ------

@@ -168,9 +168,7 @@ def ingest(
         watch_folder(folder, label, then=task, words=files, map_file=map_file, still_s=still_s, poll=poll)
         return
     if task is not None:
-        raise UsageError(
-            f"--then {task} needs --watch DIR. For frames that are there: underbutler submit {task}."
-        )
+        raise UsageError(f"--then {task} needs --watch DIR. For frames that are there: underbutler submit {task}.")
     _refuse_no_files(ctx, files)
     from underbutler.butlers import Repositories, ingest_files, load_instrument_map
 
