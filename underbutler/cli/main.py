@@ -29,6 +29,7 @@ _COMMANDS = {
     "db": ".database_commands:db",
     "destroy": ".destroy_command:destroy",
     "ingest": ".repository_commands:ingest",
+    "instrument": ".instrument.commands:instrument",
     "logs": ".logs_command:logs",
     "metrics": ".metrics_command:metrics",
     "notices": ".watch_command:notices",

@@ -35,9 +35,9 @@ NOT_A = re.compile(r"(?<!there )\bis no (?!longer\b|more\b)[a-z]", re.IGNORECASE
 """`X is no Y`, which is written `X is not a Y`."""
 
 IMPERATIVE = {
-    "Add", "Cancel", "Check", "Compare", "Create", "Discard", "Export", "Fire", "Import", "Ingest", "List", "Load",
-    "Manage", "Pause", "Plot", "Print", "Remove", "Replay", "Resume", "Run", "Search", "Serve", "Show", "Submit",
-    "Upgrade",
+    "Add", "Cancel", "Check", "Compare", "Create", "Describe", "Discard", "Draft", "Export", "Fire", "Import", "Ingest",
+    "List", "Load", "Manage", "Measure", "Pause", "Plot", "Print", "Remove", "Replay", "Resume", "Run", "Search",
+    "Serve", "Show", "Submit", "Upgrade",
 }  # fmt: skip
 """First words of the one-line helps."""
 
