@@ -80,6 +80,7 @@ def assemble(readout: Readout, images: Mapping[int, FloatArray]) -> Assembled:
             counts = counts - _levels_of(image, amplifier)
         else:
             spreads.append(amplifier.read_noise)
+            counts = counts + np.float32(amplifier.pedestal)
         electrons[place] = _turned(counts * np.float32(amplifier.gain), amplifier)
         noise[place] = amplifier.read_noise
     return Assembled(

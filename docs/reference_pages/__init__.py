@@ -1,7 +1,7 @@
-"""Writes the reference from the program itself: settings, commands, Python names, JSON, rooms. A Sphinx extension.
+"""Writes the reference from the program: settings, maps, commands, Python names, JSON, rooms. A Sphinx extension.
 
-What it writes goes to ``docs/reference`` and is not kept in git, but for the page of settings: the README sends people
-there, and a test compares it with the program. ``python docs/reference_pages`` writes all of it.
+What it writes goes to ``docs/reference`` and is not kept in git, but for the pages of settings and of instrument maps:
+people are sent there, and a test compares them with the program. ``python docs/reference_pages`` writes all of it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .commands import command_pages
+from .instrument_map import instrument_map_page
 from .python_names import python_pages
 from .rooms import room_pages
 from .schemas import schema_pages
@@ -20,7 +21,7 @@ __all__ = ["setup", "write_pages"]
 
 def write_pages(reference: Path) -> list[Path]:
     """Write the pages that differ from what stands there; return them."""
-    pages = {"settings.md": settings_page()}
+    pages = {"settings.md": settings_page(), "instrument-map.md": instrument_map_page()}
     for make in (command_pages, python_pages, schema_pages, room_pages):
         pages |= make()
     return [reference / name for name, text in pages.items() if _is_written(reference / name, text)]

@@ -31,7 +31,7 @@ _NAME_VALUES: Final = "Name many values with --id: exposure=1^2^3, exposure=1..9
 
 
 def check_length(where: str) -> None:
-    """Refuse a query that is too long, or is no text.
+    """Refuse a query that is too long, or is not text.
 
     Raises
     ------

@@ -78,12 +78,15 @@ class Amplifier(Table):
     """
 
     name: str = Field(min_length=1, max_length=32)
+    """Its name."""
     detector: int | None = Field(None, ge=0)
     """Detector that it reads; default every one."""
     extension: str | int | None = None
     """Image that holds it, by EXTNAME or number; default every image of the detector."""
     frame: FrameRule = FrameRule()
+    """Its keywords."""
     constants: Constants = Constants()
+    """What headers do not say of it."""
 
 
 class Extensions(Table):

@@ -176,6 +176,7 @@ def _amplifier(values: _Values, *, several: bool) -> Placed | None:
         gain=gain,
         read_noise=noise,
         saturation=saturation,
+        pedestal=values.pedestal(),
     )
     return Placed(amplifier=amplifier, place=place)
 
@@ -269,6 +270,13 @@ class _Values:
             )
             return None
         return value
+
+    def pedestal(self) -> float:
+        """Return what is added to every pixel in ADU; 0 where no number says it."""
+        rules = [] if self.rule is None else [self.rule.frame]
+        rules += [] if self.instrument is None else [self.instrument.frame]
+        said = [number_of(value_of(self.part.header, one.pedestal)) for one in rules if one.pedestal is not None]
+        return next((value for value in said if math.isfinite(value)), 0.0)
 
     def section(self, name: str) -> Section | None:
         """Return a section inside of the image; None if there is none, with a fault if there should be one."""

@@ -87,6 +87,8 @@ class AmplifierReadout:
         In e-.
     saturation
         Level in ADU, at and over which a raw pixel is saturated.
+    pedestal
+        What is added to every pixel, in ADU, to have counts that begin at zero; an overscan makes it needless.
     """
 
     name: str
@@ -99,6 +101,7 @@ class AmplifierReadout:
     gain: float
     read_noise: float
     saturation: float
+    pedestal: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

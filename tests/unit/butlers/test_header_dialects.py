@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from astropy.io import fits
 
+from tasks.amplifiers import assemble
 from underbutler.butlers import Repositories, create_repository, ingest_files
 from underbutler.butlers.frame_headers import frame_headers, raw_refs
 from underbutler.errors import UsageError
@@ -82,6 +84,15 @@ def test_the_gain_is_of_egain_and_the_setting_of_gain(dialect: str, night: list[
     assert amplifier.overscan is None
     setup = read_setup(header, instrument)
     assert (setup.gain, setup.offset) == ((None, None) if dialect == "MAXIM" else ("100", "50"))
+
+
+def test_the_pedestal_is_taken_off_where_no_overscan_is() -> None:
+    header = fits.Header({"INSTRUME": "Cam", "SWCREATE": "MaxIm DL 6", "EGAIN": 2.0, "PEDESTAL": -100, "EXPTIME": 1.0})
+    maxim = choose_map(header, shipped_dialects())
+    known = maxim.model_copy(update={"constants": maxim.constants.model_copy(update={"read_noise": 3.0})})
+    readout = readout_of([FramePart(number=0, name="", shape=(4, 5), header=header)], known)
+    assembled = assemble(readout, {0: np.full((4, 5), 150.0, dtype=np.float32)})
+    np.testing.assert_allclose(assembled.electrons, 100.0)  # (150 - 100) ADU at 2 e-/ADU
 
 
 def test_a_gain_without_egain_is_no_gain(night: list[Any]) -> None:

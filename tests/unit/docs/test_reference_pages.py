@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 from reference_pages.commands import command_pages
+from reference_pages.instrument_map import instrument_map_page, tables
 from reference_pages.python_names import PLACES, python_pages
 from reference_pages.rooms import room_pages, sentence_of
 from reference_pages.schemas import schema_pages
@@ -23,6 +24,16 @@ DOCS = Path(__file__).parents[3] / "docs"
 
 def test_the_page_of_settings_is_what_the_program_says() -> None:
     assert (DOCS / "reference" / "settings.md").read_text() == settings_page(), "Run `make reference` and commit."
+
+
+def test_the_page_of_instrument_maps_is_what_the_program_says() -> None:
+    assert (DOCS / "reference" / "instrument-map.md").read_text() == instrument_map_page(), "Run `make reference`."
+
+
+def test_every_field_of_a_map_has_a_description() -> None:
+    for name, table in tables():
+        for field, info in table.model_fields.items():
+            assert (info.description or "").endswith("."), f"{name} {field}"
 
 
 def test_every_setting_is_in_one_group_and_has_a_description() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,7 @@ def new(frames: tuple[Path, ...], output: Path | None) -> None:
     from .frames import frame_parts
 
     parts = [frame_parts(file) for file in frames]
-    first = next((members[0].header for members in parts if members), {})
+    first: Mapping[str, Any] = next((members[0].header for members in parts if members), {})
     base = next((one for one in shipped_dialects() if one.matches(first)), None)
     draft = draft_map(parts, base)
     if output is None:
