@@ -17,6 +17,7 @@ _POSITION = re.compile(
     r"WCSAXES|C(TYPE|RVAL|RPIX|UNIT|DELT|ROTA|NAME|RDER|SYER)\d|(CD|PC)\d_\d|L(ON|AT)POLE|RADESYS|PV\d_\d+|PS\d_\d+"
 )
 _DISTORTION = re.compile(r"[AB]P?_(ORDER|DMAX|\d+_\d+)")
+_LATITUDE = re.compile(r"DEC-|[GESH]?LAT|.{2}LT", re.IGNORECASE)
 _SOURCE_LINE = re.compile(r"ERROR \d+ in \w+\(\) at line \d+ of file \S+ ")
 _CELESTIAL = re.compile(r"(RA--|DEC-|[GESH]?LON|[GESH]?LAT|.{2}L[NT])", re.IGNORECASE)
 
@@ -76,6 +77,11 @@ def _unusable_cards(header: Any) -> str | None:
         order = header.get(keyword)
         if order is not None and (not isinstance(order, int) or not 0 <= order <= LARGEST_SIP_ORDER):
             return f"{keyword}={order!r} is not the order of a SIP polynomial"
+    for axis in (1, 2):
+        latitude = header.get(f"CRVAL{axis}", 0.0)
+        in_degrees = str(header.get(f"CUNIT{axis}") or "deg").strip().lower().startswith("deg")
+        if _LATITUDE.match(str(header.get(f"CTYPE{axis}")).strip()) and in_degrees and abs(latitude) > 90.0:
+            return f"CRVAL{axis}={latitude:g} deg is beyond the pole"
     axes = header.get("WCSAXES", 2)
     if not isinstance(axes, int) or not 2 <= axes <= 4:
         return f"WCSAXES={axes!r} is not a number of axes of an image"
@@ -90,9 +96,8 @@ def _tried(header: Any) -> tuple[Any, str | None]:
     if not wcs.has_celestial:
         return None, "its axes are not a longitude and a latitude of one system"
     wcs = wcs if wcs.naxis == 2 else wcs.celestial
-    latitude = float(wcs.wcs.crval[wcs.wcs.lat])
-    if not np.isfinite(wcs.wcs.crval).all() or abs(latitude) > 90.0:
-        return None, f"the latitude {latitude:g} deg of its reference pixel is beyond the pole"
+    if not np.isfinite(wcs.wcs.crval).all() or abs(wcs.wcs.crval[wcs.wcs.lat]) > 90.0:
+        return None, f"its reference coordinates {wcs.wcs.crval.tolist()} are not on the sky"
     matrix = wcs.pixel_scale_matrix
     if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-30:
         return None, "its matrix is singular: both axes of the image run along one direction of the sky, or along none"

@@ -104,7 +104,7 @@ class ExposureRecords:
 
     def _obs_id(self, seen: Observation, exposure: int) -> str:
         """Return the file's stem; with the exposure if a camera has used that file name before."""
-        stem = seen.stem[:64]
+        stem = seen.stem[:64].replace("%", "_")  # in the name of a file, %23 would be read as another character
         others = self.butler.query_dimension_records(
             "exposure",
             instrument=seen.instrument,
@@ -112,7 +112,7 @@ class ExposureRecords:
             bind={"stem": stem},
             explain=False,
         )
-        return stem if not others else f"{seen.stem[: 63 - len(str(exposure))]}-{exposure}"
+        return stem if not others else f"{stem[: 63 - len(str(exposure))]}-{exposure}"
 
 
 def record_differences(record: Any, seen: Observation) -> list[str]:

@@ -11,6 +11,8 @@ from typing import Any
 
 from underbutler.errors import UsageError
 
+from .places import place_of
+
 __all__ = ["RepositoryIndex"]
 
 
@@ -71,9 +73,7 @@ class RepositoryIndex:
         )
 
     def _local_path(self) -> Path | None:
-        from lsst.resources import ResourcePath
-
-        uri = ResourcePath(self.uri, forceAbsolute=True)
+        uri = place_of(self.uri)
         return Path(uri.ospath) if uri.isLocal else None
 
     def _version(self) -> object:
@@ -85,9 +85,8 @@ class RepositoryIndex:
 
     def _load(self) -> dict[str, str]:
         import yaml
-        from lsst.resources import ResourcePath
 
-        resource = ResourcePath(self.uri, forceAbsolute=True)
+        resource = place_of(self.uri)
         try:
             content: Any = yaml.safe_load(resource.read()) or {}
         except FileNotFoundError:

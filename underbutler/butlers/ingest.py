@@ -220,7 +220,7 @@ class _Frames:
 
     def _register(self, instrument: InstrumentMap) -> None:
         if instrument.name not in self._registered:
-            register_instrument(self.butler, instrument)
+            self.records.has_new |= register_instrument(self.butler, instrument)
             keep_map(self.root, instrument)
             self._registered.add(instrument.name)
 

@@ -114,7 +114,8 @@ class RawFile:
             if len(shape) > 2:
                 self.notes.append(f"image {number} has {len(shape)} axes: its one plane is taken")
             header = self._primary if number == 0 else self._merged(hdu.header)
-            yield FramePart(number=number, name=str(hdu.name or ""), shape=(shape[-2], shape[-1]), header=header)
+            name = str(hdu.header.get("EXTNAME") or "").strip()
+            yield FramePart(number=number, name=name, shape=(shape[-2], shape[-1]), header=header)
 
     def _merged(self, header: fits.Header) -> fits.Header:
         merged = self._primary.copy()

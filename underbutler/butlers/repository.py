@@ -17,6 +17,7 @@ from underbutler.instruments.header_values import filter_name
 from underbutler.instruments.instrument_map import InstrumentMap, shipped_dialects, shipped_maps
 
 from .index import RepositoryIndex
+from .places import place_of
 from .translation import translate_butler_errors
 
 if TYPE_CHECKING:
@@ -79,11 +80,9 @@ def create_repository(
     TransientError
         If the registry's database does not answer.
     """
-    from lsst.resources import ResourcePath
-
     index = RepositoryIndex(settings.index_uri)
     _check_label(label, index)
-    target = ResourcePath(str(root), forceAbsolute=True, forceDirectory=True)
+    target = place_of(root, is_folder=True)
     maps = list(instrument_maps) or shipped_maps()
     making = _made_locally if target.isLocal else _made_remotely
     if not target.isLocal and registry_url is None:
@@ -92,7 +91,8 @@ def create_repository(
         )
     with making(target) as folder:
         _fill(folder, label, maps, registry_url)
-    uri: str = target.ospath.rstrip("/") if target.isLocal else target.geturl()
+    is_plain = target.isLocal and not {"%", "#"} & set(target.ospath)  # a path that the Butler reads as it is written
+    uri: str = target.ospath.rstrip("/") if is_plain else target.geturl()
     try:
         index.add(label, uri)
     except UsageError:
@@ -102,8 +102,13 @@ def create_repository(
     return uri
 
 
-def register_instrument(butler: Butler, instrument: InstrumentMap) -> None:
+def register_instrument(butler: Butler, instrument: InstrumentMap) -> bool:
     """Register an instrument, its detectors and known filters, dataset type and collections. What exists stays.
+
+    Returns
+    -------
+    bool
+        Whether records are new, which butlers that are open do not see.
 
     Raises
     ------
@@ -117,14 +122,16 @@ def register_instrument(butler: Butler, instrument: InstrumentMap) -> None:
     limits = {"detector_max": _LARGEST_ID, "exposure_max": _LARGEST_ID, "visit_max": _LARGEST_ID}
     name = instrument.name
     try:
-        registry.syncDimensionData("instrument", {"name": name, "class_name": "lsst.pipe.base.Instrument"} | limits)
+        new = registry.syncDimensionData(
+            "instrument", {"name": name, "class_name": "lsst.pipe.base.Instrument"} | limits
+        )
         for one in instrument.detectors:
             record = {"instrument": name, "id": one.id, "full_name": one.name, "purpose": one.purpose}
-            registry.syncDimensionData("detector", record)
+            new = bool(registry.syncDimensionData("detector", record)) or new
         for physical_filter in ("unknown", *instrument.observation.bands):
             band = instrument.band(physical_filter)
             record = {"instrument": name, "name": filter_name(physical_filter), "band": band}
-            registry.syncDimensionData("physical_filter", record)
+            new = bool(registry.syncDimensionData("physical_filter", record)) or new
     except ConflictingDefinitionError as error:
         raise ConflictError(
             f"The repository knows the instrument {name!r} with other detectors or filters than this map says: {error} "
@@ -134,6 +141,7 @@ def register_instrument(butler: Butler, instrument: InstrumentMap) -> None:
     registry.registerDatasetType(DatasetType(RAW, RAW_DIMENSIONS, "RawFrame", universe=butler.dimensions))
     butler.collections.register(instrument.raw_collection, CollectionType.RUN)
     butler.collections.register(instrument.calib_collection, CollectionType.CALIBRATION)
+    return bool(new)
 
 
 def upgrade_config(root: str | Path) -> list[str]:
@@ -155,9 +163,8 @@ def upgrade_config(root: str | Path) -> list[str]:
         If there is no repository.
     """
     from lsst.daf.butler import Config
-    from lsst.resources import ResourcePath
 
-    file = ResourcePath(str(root), forceAbsolute=True, forceDirectory=True).join("butler.yaml")
+    file = place_of(root, is_folder=True).join("butler.yaml")
     if not file.exists():
         raise UsageError(f"There is no Butler repository at {root}: it has no butler.yaml.", root=str(root))
     present, ours = Config(file), _our_config()
@@ -208,15 +215,13 @@ def _check_label(label: str, index: RepositoryIndex) -> None:
 @contextlib.contextmanager
 def _made_locally(target: ResourcePath) -> Iterator[ResourcePath]:
     """Give a folder beside the target, and move it there when it is filled."""
-    from lsst.resources import ResourcePath
-
     path = Path(target.ospath)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UsageError(f"{path} is not empty: a repository is made in a new or an empty folder.", root=str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=path.parent, prefix="repository-"))  # a dot would be taken for a format
     try:
-        yield ResourcePath(str(partial), forceDirectory=True)
+        yield place_of(partial, is_folder=True)
         partial.chmod(0o755)
         partial.replace(path)
     except BaseException:
@@ -284,9 +289,7 @@ def _our_config() -> Config:
 
 
 def _maps_folder(root: str) -> ResourcePath:
-    from lsst.resources import ResourcePath
-
-    return ResourcePath(root, forceAbsolute=True, forceDirectory=True).join(MAPS_FOLDER, forceDirectory=True)
+    return place_of(root, is_folder=True).join(MAPS_FOLDER, forceDirectory=True)
 
 
 def _write(file: ResourcePath, text: str) -> None:
