@@ -48,7 +48,7 @@ def list_frames(label: str, instrument: str | None, detector: int | None, day_ob
       underbutler raw list demo --day-obs 20261120 --detector 0
     """
     from underbutler.butlers import Repositories
-    from underbutler.butlers.raw_listing import list_raws
+    from underbutler.butlers.raws.listing import list_raws
 
     with Repositories(load_settings()) as repositories:
         rows = list_raws(repositories, label, instrument=instrument, detector=detector, day_obs=day_obs)
@@ -74,7 +74,7 @@ def show_frame(label: str, exposure: int, instrument: str | None, detector: int 
       underbutler raw show demo 2026112000001 --detector 1 --format json
     """
     from underbutler.butlers import Repositories
-    from underbutler.butlers.raw_listing import show_raw
+    from underbutler.butlers.raws.listing import show_raw
 
     with Repositories(load_settings()) as repositories:
         rows = _found(repositories, label, [exposure], instrument, detector)
@@ -104,7 +104,7 @@ def remove_frames(
       underbutler raw remove demo 2026112000001 2026112000002 --detector 0 --yes
     """
     from underbutler.butlers import Repositories
-    from underbutler.butlers.raw_listing import remove_raws
+    from underbutler.butlers.raws.listing import remove_raws
 
     with Repositories(load_settings()) as repositories:
         rows = _found(repositories, label, exposures, instrument, detector)
@@ -115,7 +115,7 @@ def remove_frames(
 
 
 def _found(repositories: Any, label: str, exposures: Any, instrument: str | None, detector: int | None) -> list[Any]:
-    from underbutler.butlers.raw_listing import list_raws
+    from underbutler.butlers.raws.listing import list_raws
     from underbutler.errors import UsageError
 
     rows = list_raws(repositories, label, instrument=instrument, exposures=list(exposures), detector=detector)

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from underbutler.butlers.raw_listing import RawRow
+    from underbutler.butlers.raws.listing import RawRow
 
 __all__ = ["raw_lines", "raws_table"]
 

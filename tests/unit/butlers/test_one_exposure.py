@@ -14,7 +14,7 @@ from astropy.io import fits
 from tests.support.camera_frames import camera, cards, counts, write, write_amplifiers
 from underbutler.butlers import InstrumentMap, Repositories, create_repository, find_data_ids, ingest_files
 from underbutler.butlers.ingest import FileOutcome
-from underbutler.butlers.raw_listing import list_raws, remove_raws, show_raw
+from underbutler.butlers.raws.listing import list_raws, remove_raws, show_raw
 from underbutler.settings import load_settings
 
 CAMERA = camera()

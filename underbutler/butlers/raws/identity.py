@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from underbutler.butlers.raw_frames import RawFrame
 from underbutler.instruments.frame_rules import FrameRule
 from underbutler.instruments.header_values import value_of
 from underbutler.instruments.instrument_map import InstrumentMap
 from underbutler.instruments.layout import USUAL_KEYWORDS
-
-from .raw_frames import RawFrame
 
 __all__ = ["OwnIdentity", "frame_differences", "own_identity", "stem_of"]
 

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from underbutler.butlers.pruning import prune_datasets
+from underbutler.butlers.raw_frames import RawFrame, choosing_parts
+from underbutler.butlers.repositories import Repositories
+from underbutler.butlers.repository import RAW
 from underbutler.errors import LostDatasetError, UsageError
 from underbutler.instruments.extensions import parts_of_detector
 from underbutler.instruments.layout import readout_of
 from underbutler.instruments.readout import IncompleteReadoutError
-
-from .pruning import prune_datasets
-from .raw_frames import RawFrame, choosing_parts
-from .repositories import Repositories
-from .repository import RAW
 
 if TYPE_CHECKING:
     from lsst.daf.butler import Butler, DatasetRef
