@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import time
 import uuid
@@ -16,13 +15,14 @@ import click
 
 from underbutler.errors import UnknownNameError, UsageError
 from underbutler.model.fingerprint import fingerprint_of
-from underbutler.model.identity import SHORTEST_END, is_named, short_id
+from underbutler.model.identity import short_id
 from underbutler.model.job import Phase, TargetState
 from underbutler.telemetry import claim_log_file as black_box
 from underbutler.terminal import LEVELS, attempt_text, log_lines, stderr_console, target_text
 from underbutler.wording import visible
 
 from .session import open_records
+from .target_names import is_data_id, named_targets
 
 if TYPE_CHECKING:
     from underbutler.context import ServiceContext
@@ -140,7 +140,7 @@ class _Show:
         """Show each attempt as it goes on and ends, until every target that was asked for has ended."""
         said: dict[tuple[uuid.UUID, int], int] = {}
         over: set[tuple[uuid.UUID, int]] = set()
-        wanted = {one.id for one in _named(self.context.jobs.read.targets(self.job.id), self.job, words)}
+        wanted = {one.id for one in named_targets(self.context.jobs.read.targets(self.job.id), self.job, words)}
         while True:
             targets = [one for one in self.context.jobs.read.targets(self.job.id) if one.id in wanted]
             for target in targets:
@@ -188,12 +188,12 @@ class _Show:
 
 def _chosen(context: ServiceContext, job: JobRow, words: Sequence[str]) -> list[_Chosen]:
     """Return the targets that are shown: those that were named; of many one for each kind of failure."""
-    if words and not _is_data_id(words):
-        return [_Chosen(one) for one in _named(context.jobs.read.targets(job.id), job, words)]
-    bad = _named(context.jobs.read.targets(job.id, states=BAD), job, words, may_be_none=True)
+    if words and not is_data_id(words):
+        return [_Chosen(one) for one in named_targets(context.jobs.read.targets(job.id), job, words)]
+    bad = named_targets(context.jobs.read.targets(job.id, states=BAD), job, words, may_be_none=True)
     if bad:
         return _one_of_each_kind(bad)
-    found = _named(context.jobs.read.targets(job.id), job, words)
+    found = named_targets(context.jobs.read.targets(job.id), job, words)
     if len(found) > SHOWN:
         say = f"None of these {len(found)} targets has failed; the first {SHOWN} are shown. Name others by data ID."
         stderr_console().print(say, soft_wrap=True)
@@ -210,57 +210,6 @@ def _one_of_each_kind(bad: Sequence[TargetRow]) -> list[_Chosen]:
             f"{len(bad)} targets failed in {len(largest)} ways; the {KINDS} most frequent are shown."
         )
     return [_Chosen(alike[0], len(alike) - 1) for alike in largest[:KINDS]]
-
-
-def _named(
-    targets: Sequence[TargetRow], job: JobRow, words: Sequence[str], *, may_be_none: bool = False
-) -> list[TargetRow]:
-    """Return the targets that words name.
-
-    Raises
-    ------
-    UnknownNameError
-        If they name none.
-    UsageError
-        If a part of an id is that of several.
-    """
-    if not words:
-        return list(targets)
-    found = _by_data_id(targets, words) if _is_data_id(words) else _by_name(targets, words)
-    if not found and not may_be_none:
-        raise UnknownNameError(
-            f"Job {short_id(job.id)} has no target {' '.join(words)!r}. List its {job.n_targets}: `underbutler status "
-            f"{short_id(job.id)} -v`.",
-            name=" ".join(words),
-        )
-    return found
-
-
-def _is_data_id(words: Sequence[str]) -> bool:
-    return all("=" in word for word in words)
-
-
-def _by_data_id(targets: Sequence[TargetRow], words: Sequence[str]) -> list[TargetRow]:
-    pairs = [word.partition("=")[::2] for word in words]
-    return [one for one in targets if all(str(one.data_id.get(key)) == value.strip("'\"") for key, value in pairs)]
-
-
-def _by_name(targets: Sequence[TargetRow], words: Sequence[str]) -> list[TargetRow]:
-    if len(words) > 1:
-        raise UsageError(
-            f"{' '.join(words)!r} is not a target: say its place, its id, or KEY=VALUE words of its data ID."
-        )
-    name = words[0].strip().lower().removeprefix("#")
-    if re.fullmatch(r"\d{1,7}", name):
-        place = [one for one in targets if one.ordinal + 1 == int(name)]
-        if place or len(name) < 4:
-            return place
-    found = [one for one in targets if len(name) >= SHORTEST_END and is_named(one.id, name)]
-    if len(found) > 1:
-        raise UsageError(
-            f"{len(found)} targets have ids that begin or end with {name!r}. Give more characters.", name=name
-        )
-    return found
 
 
 def _document(target: TargetRow, claim: ClaimRow | None, log: str | None, level: str) -> dict[str, Any]:

@@ -27,6 +27,7 @@ _COMMANDS = {
     "annex": ".annex_commands:annex",
     "cancel": ".job_commands:cancel",
     "db": ".database_commands:db",
+    "debug": ".debug_command:debug",
     "destroy": ".destroy_command:destroy",
     "ingest": ".repository_commands:ingest",
     "instrument": ".instrument.commands:instrument",

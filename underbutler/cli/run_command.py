@@ -12,13 +12,10 @@ from underbutler.redaction import redacted_error, redacted_text
 from underbutler.wording import counted, visible
 
 from .main import task_words
+from .run_summary import RunSummary
 
 if TYPE_CHECKING:
-    import argparse
-
-    from underbutler.butlers.outputs import WrittenFiles
-    from underbutler.pipe import TaskRunner
-    from underbutler.pipe.running.target_ending import TargetEnding
+    pass
 
 __all__ = ["run"]
 
@@ -60,11 +57,11 @@ def run(ctx: click.Context, show_help: bool, task: str | None, args: tuple[str, 
         ctx.exit(_dry_run(task, [word for word in args if word != DRY_RUN]))
     words = [word for word in args if word != "--pdb"]
     debugs = debugs or len(words) < len(args)
-    with _Summary() as summary:
+    with RunSummary() as summary:
         _run(task, [*words, "--doraise", "-j", "1"] if debugs else words, summary, debugs=debugs)
 
 
-def _run(task: str, words: list[str], summary: _Summary, *, debugs: bool) -> None:
+def _run(task: str, words: list[str], summary: RunSummary, *, debugs: bool) -> None:
     from lsst.pipe.base import NoWorkFound
 
     from underbutler.pipe import load_task
@@ -103,45 +100,6 @@ def _run(task: str, words: list[str], summary: _Summary, *, debugs: bool) -> Non
 
             pdb.post_mortem(error.__traceback__)
         sys.exit(1)
-
-
-class _Summary:
-    """What is printed when a run is over, however it ends."""
-
-    def __init__(self) -> None:
-        self.endings: list[TargetEnding] = []
-        self._run = ""
-        self._files: list[WrittenFiles] = []
-
-    def __enter__(self) -> _Summary:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if not self.endings:
-            return
-        from underbutler.terminal import files_table, stdout_console, targets_table
-
-        console = stdout_console()
-        console.print(targets_table(self.endings))
-        console.print(f"RUN {self._run}", soft_wrap=True)
-        if self._files:
-            console.print(files_table(self._files), soft_wrap=True)
-
-    @property
-    def n_bad(self) -> int:
-        """Number of targets that failed or did not end, as an exit code."""
-        from underbutler.pipe.cmdline_task import EXIT_LIMIT
-
-        bad = sum(one.state in (TargetState.FAILED, TargetState.ABORTED) for one in self.endings)
-        return min(bad, EXIT_LIMIT)
-
-    def take(self, parsed_cmd: argparse.Namespace, runner: TaskRunner) -> None:
-        """Keep what there is to say, while the butlers are open."""
-        from underbutler.butlers.outputs import written_files
-
-        self.endings, self._run = list(runner.endings), parsed_cmd.run
-        if self.endings:
-            self._files = written_files(parsed_cmd.butler, parsed_cmd.run, runner.TaskClass.datasetTypes)
 
 
 def _dry_run(task: str, words: list[str]) -> int:
