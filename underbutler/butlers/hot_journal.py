@@ -22,7 +22,7 @@ _log = get_logger(__name__)
 def roll_back(uri: str) -> bool:
     """Have SQLite undo a commit that was cut short, which it refuses to whoever opened the file to read.
 
-    A journal of a commit that goes on is left alone by SQLite itself.
+    A journal of a commit that goes on is not touched by SQLite itself.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def roll_back(uri: str) -> bool:
     Returns
     -------
     bool
-        Whether there was one, and is none any more.
+        Whether there was one, which is gone now.
     """
     path = _file_of(uri)
     journal = None if path is None else path.with_name(f"{path.name}-journal")

@@ -69,7 +69,7 @@ def test_of_two_that_fit_the_nearest_temperature_wins() -> None:
     assert chosen("bias", master("far", temperature=-9.2), master("near", temperature=-10.1)) == "near"
 
 
-def test_a_master_that_says_its_setting_wins_over_one_that_does_not() -> None:
+def test_a_master_that_says_its_setting_wins() -> None:
     assert chosen("bias", master("silent", shape=None, gain=None), master("said")) == "said"
 
 

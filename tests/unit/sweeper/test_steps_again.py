@@ -27,7 +27,7 @@ def job(settings: Settings) -> JobRow:
         return context.jobs.read.job(made.id)
 
 
-def test_targets_of_two_steps_are_refused_before_any_job_is_made(job: JobRow, settings: Settings) -> None:
+def test_targets_of_two_steps_are_refused_before_a_job_is_made(job: JobRow, settings: Settings) -> None:
     with ServiceContext(settings) as context:
         targets = context.jobs.read.targets(job.id)
         with pytest.raises(UsageError, match=r"2 steps \(isr, stack\).*--step isr"):

@@ -64,7 +64,5 @@ def test_several_servers_are_left_to_stock_kombu_and_it_is_said(settings: Settin
         ("amqp://h", None),
     ],
 )
-def test_a_worker_takes_the_transport_from_the_url_where_kombu_does(
-    settings: Settings, url: str, consumed: str | None
-) -> None:
+def test_a_worker_takes_the_transport_from_where_kombu_does(settings: Settings, url: str, consumed: str | None) -> None:
     assert consumer_url(settings.model_copy(update={"broker_url": url})) == consumed
