@@ -84,6 +84,7 @@ def _on_worker_start(sender: Any, **_: Any) -> None:
     keeper_link.set_current(
         keeper_link.KeeperLink(
             identity,
+            lease_s=settings.lease_s,
             name=str(sender.hostname),
             queue=",".join(sorted(queues)),
             concurrency=sender.concurrency if isinstance(sender.concurrency, int) else 0,

@@ -16,6 +16,7 @@ from celery import bootsteps
 from underbutler.settings import Settings, load_settings
 from underbutler.telemetry.logs import get_logger
 from workers.keeper import link as keeper_link
+from workers.keeper import renewals
 
 __all__ = ["Fitness", "Unfit", "admit", "judge_children_by_present_memory", "memory_problem", "scratch_problem"]
 
@@ -48,7 +49,7 @@ def admit(settings: Settings) -> None:
     Unfit
         If not.
     """
-    reason = scratch_problem(settings) or memory_problem(settings)
+    reason = scratch_problem(settings) or memory_problem(settings) or keeper_problem(settings)
     if reason is not None:
         raise Unfit(reason)
 
@@ -80,6 +81,17 @@ def memory_problem(settings: Settings) -> str | None:
     return (
         f"process {psutil.Process().pid} holds {used // MIB} MiB of memory and may hold "
         f"{settings.rss_limit_bytes // MIB} MiB; start it again, or set UNDERBUTLER_RSS_LIMIT_BYTES"
+    )
+
+
+def keeper_problem(settings: Settings) -> str | None:
+    """Say that nobody renews the leases of this worker's claims, or None."""
+    silent_s = renewals.unrenewed_s(settings.lease_s)
+    if silent_s is None:
+        return None
+    return (
+        f"its keeper has renewed no lease for {silent_s:.0f} s: it is stopped or hangs, which is mended by itself, or "
+        "the records are away"
     )
 
 
@@ -117,7 +129,7 @@ class Fitness(bootsteps.StartStopStep):
     def _look(self, consumer: Any) -> None:
         if self._entry is None or not consumer.task_consumer:
             return
-        reason = scratch_problem(self._settings)
+        reason = scratch_problem(self._settings) or keeper_problem(self._settings)
         if reason is None and not consumer.pool.uses_semaphore:  # the main process runs its targets itself
             reason = memory_problem(self._settings)
         if reason is not None and not self._paused:

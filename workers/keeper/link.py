@@ -1,4 +1,4 @@
-"""The main process' side of its keeper: starts it, tells it, hears it, and starts another when it dies.
+"""The main process' side of its keeper: starts it, tells it, hears it, and starts another when it dies or hangs.
 
 Nothing here waits for the keeper: a line is written into a pipe that never blocks, and a thread hears what it answers.
 """
@@ -19,6 +19,9 @@ from typing import Any, Final
 
 from underbutler.telemetry.logs import get_logger
 
+from . import renewals
+from .renewals import Renewals
+
 __all__ = ["KeeperLink", "current", "set_current"]
 
 log = get_logger(__name__)
@@ -30,6 +33,12 @@ REMEMBERED: Final = 200
 HASTE_S: Final = 5.0
 """A keeper that lived shorter than this is followed by the next one only after a pause, which grows to `LONGEST_S`."""
 LONGEST_S: Final = 30.0
+HANGS_S: Final = 25.0
+"""A keeper that said nothing for half a lease, and for so long, hangs: it waits for no database longer than that."""
+LOOK_S: Final = 1.0
+"""So often that is looked at."""
+STOPPED_S: Final = 5.0
+"""Who has not looked for so long was stopped itself, and must listen again first."""
 
 
 class KeeperLink:
@@ -39,12 +48,17 @@ class KeeperLink:
     ----------
     worker
         Identity of the worker.
+    lease_s
+        How long a claim lives that is not renewed, in seconds.
     **start
         What else a keeper must know: ``name``, ``queue``, ``concurrency``, ``level``, ``limits``, ``metrics``.
     """
 
-    def __init__(self, worker: str, **start: Any) -> None:
+    def __init__(self, worker: str, *, lease_s: float = 60.0, **start: Any) -> None:
         self.worker = worker
+        self.renewals = Renewals()
+        self._hangs_s = max(lease_s / 2, HANGS_S)
+        self._looked_at = time.monotonic()
         self._start = {"worker": worker, "pid": os.getpid(), **start}
         self._events: deque[bytes] = deque(maxlen=REMEMBERED)
         self._stop_at: float | None = None
@@ -176,7 +190,7 @@ class KeeperLink:
         pause_s = 0.0
         while True:
             while self._hear(wait=True):
-                pass
+                self._end_if_it_hangs()
             code = self._process.wait()
             if self._closing:
                 return
@@ -195,7 +209,7 @@ class KeeperLink:
         if wait:
             waiting = select.poll()
             waiting.register(pipe, select.POLLIN)
-            waiting.poll()
+            waiting.poll(1000 * LOOK_S)
         with self._hearing:
             try:
                 chunk = os.read(pipe.fileno(), 65536)
@@ -206,9 +220,23 @@ class KeeperLink:
                 self._note(line)
         return bool(chunk)
 
+    def _end_if_it_hangs(self) -> None:
+        """Kill a keeper that is stopped, or waits for ever: the next one takes its place while the leases live."""
+        now, before = time.monotonic(), self._looked_at
+        self._looked_at = now
+        if now - before > STOPPED_S:
+            self.renewals.started()
+        elif self.renewals.silent_s > self._hangs_s and not self._closing:
+            log.error("keeper_hangs", pid=self.pid, silent_s=round(self.renewals.silent_s, 1))
+            self.renewals.started()
+            self._process.kill()
+
     def _note(self, line: bytes) -> None:
         try:
             said = json.loads(line)
+            if "seen" in said:
+                self.renewals.note(float(said["seen"]), said["renewed"])
+                return
             self._cuts[int(said["pid"])] = {name: str(said[name]) for name in ("target", "end", "reason")}
         except (ValueError, KeyError, TypeError):
             log.warning("keeper_not_understood", line=line.decode(errors="replace"))
@@ -254,5 +282,6 @@ def current() -> KeeperLink | None:
 def set_current(link: KeeperLink | None) -> None:
     """Say which keeper this process has."""
     _links.clear()
+    renewals.set_current(None if link is None else link.renewals)
     if link is not None:
         _links[os.getpid()] = link

@@ -8,7 +8,6 @@ because it loads neither Celery nor the science stack.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -34,6 +33,7 @@ from workers.measuring import KeeperMetrics, count_end
 from .child_processes import ChildProcesses
 from .claim_report import about, last_words, tell_trace
 from .orders import Cut, Orders, Said
+from .telling import tell
 
 __all__ = ["Keeper"]
 
@@ -98,6 +98,8 @@ class Keeper:
     _stop_at: float | None = None
     _unfit: tuple[str | None] | None = None
     _renew_at: float = 0.0
+    _renewed: float | None = None
+    _told_at: float = 0.0
     _away_since: float | None = None
 
     def __post_init__(self) -> None:
@@ -131,6 +133,7 @@ class Keeper:
                 self._away_since = None
         if self.measures is not None:
             self.measures.turn(len(self._held))
+        self._say_alive()
         busy = bool(self._cuts) or self._wards.any_missing
         return SOON_S if busy else min(POLL_S, self.settings.lease_s / 4)
 
@@ -198,8 +201,16 @@ class Keeper:
         if living:
             renewed = self.jobs.leases.renew_worker(self.worker.id, living, self.settings.lease_s)
             metrics.LEASE_RENEWALS.count(len(renewed))
+        self._renewed = now
         # Three times a lease: a renewal that fails does not cost it.
         self._renew_at = now + self.settings.lease_s / 3
+
+    def _say_alive(self) -> None:
+        """Tell the main process that this one does not hang, and when it last renewed."""
+        now = time.monotonic()
+        if now >= self._told_at + min(POLL_S, self.settings.lease_s / 4):
+            self._told_at = now
+            self.tell({"seen": now, "renewed": self._renewed})
 
     # What the children do
 
@@ -357,20 +368,12 @@ def main() -> None:
     )
     # One wait for the database must not use up the time in which a lease has to be renewed.
     wait_s = max(1.0, min(settings.database_wait_s, settings.lease_s / 6))
-    jobs = JobStore(open_engine(settings.records_url, wait_s), JobRecorder())
+    jobs = JobStore(open_engine(settings.records_url, wait_s, answer_s=2 * wait_s), JobRecorder())
     measures = KeeperMetrics(settings, start.get("metrics"))
-    keeper = Keeper(jobs, settings, worker, orders, _tell, start["limits"], measures, box)
+    keeper = Keeper(jobs, settings, worker, orders, tell, start["limits"], measures, box)
     for order in others:
         keeper.take(order)
     log.info("keeper_started", worker=worker.id, main=worker.pid)
     keeper.run()
     measures.close()
     tracing.close()
-
-
-def _tell(what: Mapping[str, Any]) -> None:
-    """Tell the main process; one that is gone needs not to know."""
-    try:
-        os.write(sys.stdout.fileno(), json.dumps(what).encode() + b"\n")
-    except OSError as error:
-        log.info("nobody_listens", error=str(error))

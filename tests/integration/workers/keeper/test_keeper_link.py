@@ -25,10 +25,12 @@ import os, sys, time, uuid
 import psutil
 from underbutler.records import JobStore
 from underbutler.sql import open_engine
-from workers.keeper.link import KeeperLink
+from workers.keeper import renewals
+from workers.keeper.link import KeeperLink, set_current
 
 target, digest = uuid.UUID(sys.argv[1]), sys.argv[2]
 link = KeeperLink("w1/1", name="w1", queue="reduce", concurrency=1, level="INFO", limits={})
+set_current(link)
 child = os.fork()
 if child == 0:
     store = JobStore(open_engine(os.environ["UNDERBUTLER_DATABASE_URL"]))
@@ -75,6 +77,12 @@ class Worker:
         assert self.main.stdin is not None
         self.main.stdin.write(statement + "\n")
         self.main.stdin.flush()
+
+    def heard(self, statement: str) -> str:
+        """Let the main process say something."""
+        self.say(statement)
+        assert self.main.stdout is not None
+        return self.main.stdout.readline().strip()
 
     def keepers(self) -> list[psutil.Process]:
         """Return the keepers of the main process."""
@@ -145,6 +153,20 @@ def test_reports_made_without_a_keeper_reach_the_next_one(worker: Worker, store:
     worker.keeper.kill()
     eventually(lambda: store.read.claims(worker.target)[0].end, 30, "the end of the claim")
     assert store.read.target(worker.target).state == TargetState.ABORTED
+
+
+def test_a_keeper_that_is_stopped_is_replaced(worker: Worker, store: JobStore) -> None:
+    eventually(store.workers.known, 30, "a keeper that renews")
+    worker.say("print(renewals.unrenewed_s(1.0), flush=True)")
+    assert worker.main.stdout is not None
+    assert worker.main.stdout.readline() == "None\n"
+    worker.keeper.send_signal(signal.SIGSTOP)
+    worker.say("link.renewals.note(0.0, 0.0); print(renewals.unrenewed_s(1.0) > 100, flush=True)")
+    assert worker.main.stdout.readline() == "True\n"
+    (other,) = eventually(lambda: [k for k in worker.keepers() if k.pid != worker.keeper.pid], 30, "another keeper")
+    eventually(lambda: store.workers.known()[0].keeper_pid == other.pid, 30, "its row")
+    eventually(lambda: worker.heard("print(renewals.unrenewed_s(1.0), flush=True)") == "None", 30, "a renewal")
+    assert store.read.claims(worker.target)[0].end is None
 
 
 def test_a_main_process_that_ends_in_order_waits_for_its_keeper(worker: Worker, store: JobStore) -> None:

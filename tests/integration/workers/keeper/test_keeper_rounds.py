@@ -67,7 +67,12 @@ class House:
         self.children: list[subprocess.Popen[bytes]] = []
         reading, self._writing = os.pipe()
         worker = Worker(id=WORKER, name="w1", host="here", pid=os.getpid(), keeper_pid=1, queue="reduce", concurrency=2)
-        self.keeper = Keeper(store, settings, worker, Orders(reading), self.told.append)
+        self.keeper = Keeper(store, settings, worker, Orders(reading), self.hear)
+
+    def hear(self, said: Any) -> None:
+        """Keep what a main process is told, but for signs of life."""
+        if "seen" not in said:
+            self.told.append(said)
 
     def say(self, **order: Any) -> None:
         """Say something as the main process does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from billiard import pool
 from underbutler.settings import Settings
 from workers.intake import fitness
 from workers.intake.fitness import Fitness, Unfit, admit
+from workers.keeper import renewals
 
 
 def test_a_process_with_space_and_memory_is_fit(settings: Settings) -> None:
@@ -32,6 +34,24 @@ def test_a_scratch_folder_that_is_not_there_is_said(settings: Settings, tmp_path
 def test_a_process_that_has_grown_over_its_limit_is_unfit(settings: Settings) -> None:
     with pytest.raises(Unfit, match="UNDERBUTLER_RSS_LIMIT_BYTES"):
         admit(settings.model_copy(update={"rss_limit_bytes": 1}))
+
+
+def test_a_process_whose_keeper_renews_nothing_is_unfit(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = renewals.Renewals()
+    monkeypatch.setattr(renewals, "_current", [heard])
+    fit = settings.model_copy(update={"scratch_min_bytes": 1, "lease_s": 60.0})
+    admit(fit)
+    now = time.monotonic()
+    heard.note(now, now - 29.0)
+    admit(fit)
+    heard.note(now, now - 31.0)
+    with pytest.raises(Unfit, match="its keeper has renewed no lease for 31 s"):
+        admit(fit)
+    heard.note(now, None)
+    with pytest.raises(Unfit):
+        admit(fit)
+    heard.started()
+    admit(fit)
 
 
 def test_a_child_is_judged_by_what_it_holds_not_by_its_peak(monkeypatch: pytest.MonkeyPatch) -> None:
