@@ -225,6 +225,11 @@ class Settings(BaseSettings):
         return self.scratch or Path(tempfile.gettempdir())
 
     @property
+    def recovery_file(self) -> Path:
+        """Where a running embedded stack says how many objects its annex still lacks."""
+        return self.home / "stack" / "annex.json"
+
+    @property
     def stack_file(self) -> Path:
         """Where a running embedded stack says how it is reached."""
         return self.home / STACK_FILE

@@ -13,15 +13,16 @@ from types import FrameType
 
 import click
 
+from underbutler.redaction import redacted_text
 from underbutler.settings import Settings, default_home, load_settings, usual_home
-from underbutler.wording import visible
+from underbutler.wording import counted, visible
 
 from .process import ProcessFailedError
 from .stack import PARTS, Stack
 
 __all__ = ["up"]
 
-COLOURS = dict(zip(PARTS, ("magenta", "yellow", "cyan", "green"), strict=True))
+COLOURS = dict(zip(PARTS, ("magenta", "yellow", "cyan", "green", "blue"), strict=True))
 WIDTH = max(map(len, PARTS)) + 1
 
 
@@ -100,8 +101,9 @@ def up(home: Path | None, workers: int) -> None:
     lost or left behind, on free ports of 127.0.0.1; the records are a SQLite file. Other terminals find the stack by
     themselves. Ctrl-C stops all of it; targets that run get 20 seconds to end, a second Ctrl-C gives them none.
 
-    The S3 server keeps its objects in memory and forgets them when it stops: this is for trying. The datasets are in
-    the Butler and stay.
+    A broker or an S3 server that the environment names (UNDERBUTLER_BROKER_URL, UNDERBUTLER_S3_ENDPOINT_URL) is used,
+    and none started in its place. The S3 server that is started keeps its objects in memory: this is for trying. The
+    datasets are in the Butler and stay; out of it the objects are brought back at the next start, in the background.
 
     \b
     Examples:
@@ -111,7 +113,7 @@ def up(home: Path | None, workers: int) -> None:
     """
     home = (home or default_home()).expanduser().absolute()
     click.echo(f"Starting in {home} …", err=True)
-    stack = Stack(home, concurrency=workers, on_line=PrefixedLines())
+    stack = Stack(home, concurrency=workers, on_line=PrefixedLines(), use_configured=True)
     stopping = Stopping(stack)
     code = 0
     try:
@@ -144,8 +146,8 @@ def _banner(stack: Stack) -> str:
     lines = [
         "",
         f"Underbutler is up, with {stack.concurrency} worker processes.",
-        f"  broker   {settings.broker_url}",
-        f"  annex    {settings.s3_endpoint_url}  (S3; in memory: its objects are gone when this stops)",
+        f"  broker   {redacted_text(settings.broker_url)}{'' if 'redis' in stack.started else '  (yours)'}",
+        f"  annex    {settings.s3_endpoint_url}  {_about_s3(stack)}",
         f"  records  {_without_password(settings.records_url)}",
         f"  beat     sweeps every {settings.sweep_interval_s:g} s what was lost or left behind",
         f"  index    {settings.index_uri}",
@@ -161,6 +163,17 @@ def _banner(stack: Stack) -> str:
         "",
     ]
     return "\n".join(lines + _contradictions(settings))
+
+
+def _about_s3(stack: Stack) -> str:
+    if "s3" not in stack.started:
+        return "(S3; yours)"
+    if not stack.announced:
+        return "(S3; in memory: its objects are gone when this stops)"
+    return (
+        f"(S3; in memory: {counted(stack.announced, 'announced object is', 'announced objects are')} brought back from "
+        "the Butler now; `underbutler status` counts what is missing)"
+    )
 
 
 def _contradictions(settings: Settings) -> list[str]:

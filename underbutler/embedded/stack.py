@@ -7,8 +7,10 @@ where, so that a command in another terminal finds them.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import secrets
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -31,14 +33,18 @@ __all__ = ["PARTS", "Stack"]
 
 log = get_logger(__name__)
 
-PARTS = ("redis", "s3", "worker", "beat")
-"""Names of the processes, in the order of their start."""
+PARTS = ("redis", "s3", "worker", "beat", "annex")
+"""Names of the processes, in the order of their start; ``annex`` runs only while objects are brought back."""
 
 LOCK_FILE = "stack.lock"
 """File in the home folder that a living stack keeps locked; it holds the process id."""
 
 SHARED = (
     "broker_url",
+    "broker_master_name",
+    "broker_sentinel_username",
+    "broker_sentinel_password",
+    "broker_sentinel_kwargs",
     "broker_prefix",
     "queue",
     "visibility_timeout_s",
@@ -61,6 +67,9 @@ SHARED = (
     "s3_region",
     "s3_access_key_id",
     "s3_secret_access_key",
+    "s3_session_token",
+    "s3_checksums",
+    "s3_addressing_style",
     "annex_layout",
     "notice_exchange",
 )
@@ -86,11 +95,14 @@ class Stack:
         Start a worker, and beat, too.
     with_beat
         Start beat beside the worker: without it nothing is swept.
+    use_configured
+        Use a broker and an S3 server that the environment names, and start none in their place.
 
     Notes
     -----
     The broker's queue is kept in the home folder. The S3 server keeps its objects in memory: they are gone when it
-    stops, so this is for trying, for teaching, and for tests. The datasets themselves are in the Butler.
+    stops, so this is for trying, for teaching, and for tests. The datasets themselves are in the Butler, and out of it
+    the objects are brought back when the stack starts again.
     """
 
     def __init__(
@@ -102,6 +114,7 @@ class Stack:
         patience_s: float = 20.0,
         with_worker: bool = True,
         with_beat: bool = True,
+        use_configured: bool = False,
     ) -> None:
         self.home = home.absolute()
         self.concurrency = concurrency
@@ -109,6 +122,11 @@ class Stack:
         self.processes: list[Process] = []
         self._with_worker = with_worker
         self._with_beat = with_beat and with_worker
+        self._use_configured = use_configured
+        self.started: frozenset[str] = frozenset()
+        """Which of ``redis`` and ``s3`` are this stack's own; the others were configured."""
+        self.announced = 0
+        """How many objects the records know that its own S3 server had forgotten when it started."""
         self._on_line = on_line
         self._settings: Settings | None = None
         self._open = ExitStack()
@@ -177,21 +195,12 @@ class Stack:
 
         self.home.mkdir(parents=True, exist_ok=True)
         self._open.callback(_locked(self.home / LOCK_FILE).close)
-        (self.home / "stack.env").unlink(missing_ok=True)  # of a stack that was killed
+        for left in (self.home / "stack.env", self.home / "stack" / "annex.json"):  # of a stack that was killed
+            left.unlink(missing_ok=True)
         guard = self._open.enter_context(Guard())
         folder = self.home / "stack"
 
-        redis = start_redis(folder / "redis", keep=True, guard=guard, on_line=self._listener("redis"))
-        self._adopt(redis.process)
-        s3 = start_s3(folder / "s3", guard=guard, on_line=self._listener("s3"))
-        self._adopt(s3.process)
-        settings = load_settings(
-            home=self.home,
-            broker_url=redis.url,
-            s3_endpoint_url=s3.url,
-            s3_access_key_id="underbutler",
-            s3_secret_access_key=secrets.token_urlsafe(24),
-        )
+        settings = self._with_services(folder, guard)
         upgrade(settings.records_url)
         make_buckets(settings)
         shared = environment_of(settings)
@@ -212,6 +221,48 @@ class Stack:
         self._settings = settings
         self._open.callback(settings.stack_file.unlink, missing_ok=True)
         write_stack_file(settings.stack_file, shared)
+        if "s3" in self.started:
+            self._bring_back(settings, environment, guard)
+
+    def _with_services(self, folder: Path, guard: Guard) -> Settings:
+        """Start broker and S3 server, or use configured ones; return the settings by which they are reached."""
+        configured = load_settings(home=self.home)
+        named = configured.model_fields_set if self._use_configured else frozenset[str]()
+        own: dict[str, str] = {}
+        if "broker_url" in named:
+            _check_broker(configured)
+        else:
+            redis = start_redis(folder / "redis", keep=True, guard=guard, on_line=self._listener("redis"))
+            self._adopt(redis.process)
+            own["broker_url"] = redis.url
+        if not ("s3_endpoint_url" in named and configured.s3_endpoint_url):
+            s3 = start_s3(folder / "s3", guard=guard, on_line=self._listener("s3"))
+            self._adopt(s3.process)
+            own |= {
+                "s3_endpoint_url": s3.url,
+                "s3_access_key_id": "underbutler",
+                "s3_secret_access_key": secrets.token_urlsafe(24),
+            }
+        self.started = frozenset(process.name for process in self.processes)
+        return load_settings(home=self.home, **own) if own else configured
+
+    def _bring_back(self, settings: Settings, environment: Mapping[str, str], guard: Guard) -> None:
+        """Have objects that the S3 server has forgotten delivered again, beside everything else."""
+        from .recovery import announced_objects
+
+        self.announced = announced_objects(settings)
+        if not self.announced:
+            return
+        self._open.callback(settings.recovery_file.unlink, missing_ok=True)
+        process = Process(
+            "annex",
+            [sys.executable, "-m", "underbutler.embedded.recovery"],
+            environment={**os.environ, **environment},
+            log_file=self.home / "stack" / "annex.log",
+            guard=guard,
+            on_line=self._listener("annex"),
+        )
+        self._open.callback(process.stop, 2.0)
 
     def _adopt(self, process: Process, patience_s: float = 10.0) -> None:
         self.processes.append(process)
@@ -230,6 +281,8 @@ def environment_of(settings: Settings) -> dict[str, str]:
     for name, value in values.items():
         if isinstance(value, SecretStr):
             values[name] = value.get_secret_value()
+        elif isinstance(value, dict):
+            values[name] = json.dumps(value)
     return {f"UNDERBUTLER_{name.upper()}": str(value) for name, value in values.items() if value is not None}
 
 
@@ -245,6 +298,20 @@ def write_stack_file(path: Path, variables: Mapping[str, str]) -> None:
             quoted = quoted.replace("${", "${UNDERBUTLER_NOTHING:-$}{")  # else its reader puts a variable there
             file.write(f"{name}='{quoted}'\n")
     draft.replace(path)
+
+
+def _check_broker(settings: Settings) -> None:
+    """Ask a configured broker whether it is there, before anything is started.
+
+    Raises
+    ------
+    BrokerUnavailableError
+        If it is away or refuses.
+    """
+    from underbutler.broker import connection, translate_broker_errors
+
+    with translate_broker_errors(settings), connection(settings) as link:
+        link.ensure_connection(max_retries=1, timeout=5)
 
 
 def make_buckets(settings: Settings) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -33,7 +35,7 @@ class Problem:
     Parameters
     ----------
     about
-        ``sweeper``, ``workers``, ``worker``, ``repository``, ``quarantine`` or ``waiting``.
+        ``sweeper``, ``workers``, ``worker``, ``repository``, ``annex``, ``quarantine`` or ``waiting``.
     what
         The thing, and what is wrong with it.
     why
@@ -61,6 +63,7 @@ def problems_of(overview: Overview, settings: Settings) -> list[Problem]:
         *_sweeper(overview, settings),
         *_workers(overview, settings),
         *_repositories(overview),
+        *_annex(settings),
         *_quarantine(overview),
         *(_waiting(waiting, overview.now) for waiting in overview.waiting),
     ]
@@ -118,6 +121,34 @@ def _workers(overview: Overview, settings: Settings) -> Iterator[Problem]:
                 why=worker.unfit_reason,
                 since=worker.unfit_since,
             )
+
+
+def _annex(settings: Settings) -> Iterator[Problem]:
+    """Say how many objects an embedded S3 server still lacks that has forgotten them."""
+    try:
+        facts = json.loads(settings.recovery_file.read_text())
+        missing, total, pid = int(facts["missing"]), int(facts["total"]), int(facts["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if missing:
+        verify = "Bring them back from the Butler: `underbutler annex verify --repair`."
+        yield Problem(
+            about="annex",
+            what=f"{missing} of {counted(total, 'announced object')} {'is' if missing == 1 else 'are'} missing in S3.",
+            why="The S3 server of `underbutler up` keeps its objects in memory, and was started anew.",
+            cure="They are being brought back from the Butler." if _lives(pid) else verify,
+            count=missing,
+        )
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _repositories(overview: Overview) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,10 +15,12 @@ from tests.support.command_line import CommandLine, environment_of
 from tests.support.services import S3Endpoint, eventually
 from tests.support.target_site import BOUNDS, TargetSite, open_target_site, target_of
 from underbutler.annex import bucket_for
+from underbutler.embedded.recovery import bring_back
 from underbutler.model.naming import parse_s3_url
 from underbutler.records import JobRow, ProductRow
 from underbutler.records.tables.jobs import Notice
 from underbutler.sql import read, write
+from underbutler.terminal import problems_of
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -102,6 +105,24 @@ def test_a_missing_object_is_delivered_again_under_its_key(site: TargetSite, com
     assert found(command, job, "--deep") == []
     assert site.context.jobs.read.notices(job.id) == notices
     assert site.announced(job) == [PNG + b"hello"] * 2
+
+
+def test_what_an_s3_server_forgot_comes_back_and_is_counted(site: TargetSite, job: JobRow) -> None:
+    """What `up` does beside a stack whose S3 server was started anew; `status` reads the count."""
+    for product in pictures(site, job):
+        site.s3.delete_object(**place(product))
+    gone = pictures(site, job)[0]
+    with site.context.repositories.butler("demo", writeable=True) as butler:
+        (ref,) = (one for one in butler.query_all_datasets(job.run) if one.id == gone.dataset_id)
+        butler.pruneDatasets([ref], disassociate=True, unstore=True, purge=True)
+    said: list[str] = []
+    assert bring_back(site.settings, said.append) >= 1
+    facts = json.loads(site.settings.recovery_file.read_text())
+    assert facts["missing"] == 1
+    assert "could not be brought back. Ask why: `underbutler annex verify`." in said[0]
+    (problem,) = [one for one in problems_of(site.context.jobs.overview.take(), site.settings) if one.about == "annex"]
+    assert problem.what == f"1 of {facts['total']} announced objects is missing in S3."
+    site.settings.recovery_file.unlink()
 
 
 @ON_EACH_STORE

@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.support.services import eventually
+from tests.support.services import S3Endpoint, eventually
 from underbutler.annex import make_client
 from underbutler.butlers import create_repository, shipped_maps
 from underbutler.embedded.guard import session_members
 from underbutler.embedded.process import Guard, ProcessFailedError
 from underbutler.embedded.servers import Server, bundled_valkey, find_redis, start_redis
 from underbutler.embedded.stack import Stack
-from underbutler.errors import ConflictError
+from underbutler.errors import BrokerUnavailableError, ConflictError
 from underbutler.migrations import is_current
 from underbutler.model.naming import bucket_of
 from underbutler.settings import STACK_FILE, load_settings
@@ -60,6 +60,32 @@ def test_two_servers_at_a_time_do_not_meet(tmp_path: Path) -> None:
     ):
         one.set("name", "one")
         assert two.get("name") is None
+
+
+def test_a_stack_uses_what_is_configured_and_leaves_it_running(
+    tmp_path: Path, redis_url: str, moto_endpoint: S3Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in moto_endpoint.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("UNDERBUTLER_BROKER_URL", redis_url)
+    home = tmp_path / "home"
+    with Stack(home, with_worker=False, use_configured=True) as stack:
+        assert (stack.started, stack.processes) == (frozenset(), [])
+        assert stack.settings.broker_url == redis_url
+        monkeypatch.delenv("UNDERBUTLER_BROKER_URL")
+        monkeypatch.delenv("UNDERBUTLER_S3_ENDPOINT_URL")
+        found = load_settings(home=home)
+        assert (found.broker_url, found.s3_endpoint_url) == (redis_url, moto_endpoint.url)
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.ping()
+
+
+def test_a_configured_broker_that_is_away_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERBUTLER_BROKER_URL", "redis://127.0.0.1:1/0")
+    stack = Stack(tmp_path / "home", with_worker=False, use_configured=True)
+    with pytest.raises(BrokerUnavailableError, match=r"Start your Redis at 127\.0\.0\.1:1"):
+        stack.start()
+    assert stack.processes == []
 
 
 def test_a_stack_is_found_by_its_file_and_leaves_nothing(tmp_path: Path) -> None:
