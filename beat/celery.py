@@ -11,7 +11,7 @@ import celery
 from celery import signals
 
 from underbutler.broker import make_app
-from underbutler.settings import Settings, load_settings
+from underbutler.settings import Settings, load_settings, settings_or_exit
 from underbutler.telemetry import logs
 
 from . import measuring
@@ -36,4 +36,4 @@ def _set_up_logging(loglevel: int | str | None = None, **_: Any) -> None:
     logs.configure(level, settings.log_format, settings.log_levels)
 
 
-app = build(load_settings())
+app = build(settings_or_exit())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +23,7 @@ from .addresses import broker_address, check_address
 from .errors import UsageError
 from .redaction import hide, redacted_text
 
-__all__ = ["STACK_FILE", "Settings", "default_home", "load_settings", "usual_home", "variable_of"]
+__all__ = ["STACK_FILE", "Settings", "default_home", "load_settings", "settings_or_exit", "usual_home", "variable_of"]
 
 STACK_FILE = "stack.env"
 """File in the home folder in which a running embedded stack says where it listens."""
@@ -253,6 +254,15 @@ def load_settings(**overrides: object) -> Settings:
         raise UsageError(redacted_text(_what_does_not_fit(error, others))) from None
     hide(*_secrets(settings), always=True)
     return settings
+
+
+def settings_or_exit() -> Settings:
+    """Read the settings of a program that Celery starts: what does not fit is a sentence and exit status 2."""
+    try:
+        return load_settings()
+    except UsageError as error:
+        sys.stderr.write(f"Error: {error}\n")
+        raise SystemExit(2) from None
 
 
 _CREDENTIALS = re.compile(r"://[^;]*@")

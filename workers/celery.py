@@ -15,7 +15,7 @@ from celery import signals
 import tasks
 from underbutler.broker import make_app
 from underbutler.pipe import known_tasks
-from underbutler.settings import Settings, load_settings
+from underbutler.settings import Settings, load_settings, settings_or_exit
 from underbutler.telemetry import logs
 
 from . import process
@@ -97,4 +97,4 @@ def _refuse_a_strangers_tasks() -> None:
         )
 
 
-app = build(load_settings())
+app = build(settings_or_exit())

@@ -142,7 +142,7 @@ def broker_error(error: BaseException, settings: Settings) -> BrokerUnavailableE
                 master=settings.broker_master_name,
             )
             return meaning.kind(text, url=where)
-    said = str(causes[-1] if isinstance(error, OperationalError) else error).strip() or type(error).__name__
+    said = str(error).strip() or type(error).__name__
     return BrokerUnavailableError(f"The broker at {where} does not answer ({said}). {_start(settings)}", url=where)
 
 

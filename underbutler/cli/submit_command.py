@@ -161,8 +161,8 @@ def _make_job(
         )
     for number, reason in left:
         stderr_console().print(
-            f"Job {short_id(row.id)} is recorded. {number} of {row.n_targets} messages were sent, then: {reason} The "
-            "rest is sent when that is over, by beat or by `underbutler sweep`. Do not submit it again.",
+            f"Job {short_id(row.id)} is recorded, {number} of {row.n_targets} sent; the sweeper sends them (beat, or "
+            f"`underbutler sweep`), so do not submit it again. {reason}",
             style="yellow",
             soft_wrap=True,
         )

@@ -16,9 +16,10 @@ from underbutler.context import ServiceContext
 from underbutler.errors import UnderbutlerError
 from underbutler.settings import Settings, load_settings
 from underbutler.sweeper.annex_check import FindingKind, check_annex
+from underbutler.telemetry import logs
 from underbutler.wording import counted
 
-__all__ = ["announced_objects", "bring_back"]
+__all__ = ["announced_objects", "bring_back", "note_missing"]
 
 _GONE = {FindingKind.OBJECT_MISSING, FindingKind.OBJECT_DIFFERS}
 
@@ -57,7 +58,7 @@ def bring_back(settings: Settings, say: Callable[[str], None]) -> int:
         def note(count: int) -> None:
             nonlocal looked
             looked = count
-            _write(settings.recovery_file, total=total, missing=total - looked + len(lost))
+            note_missing(settings.recovery_file, total=total, missing=total - looked + len(lost))
 
         note(0)
         back = 0
@@ -72,15 +73,17 @@ def bring_back(settings: Settings, say: Callable[[str], None]) -> int:
     return len(lost)
 
 
-def _write(path: Path, **facts: int) -> None:
+def note_missing(path: Path, *, total: int, missing: int, pid: int | None = None) -> None:
+    """Note for ``underbutler status`` how many of all announced objects are missing, and who brings them back."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps({"pid": os.getpid(), **facts}))
+    draft.write_text(json.dumps({"pid": pid or os.getpid(), "total": total, "missing": missing}))
     draft.replace(path)
 
 
 def main() -> int:
     """Bring back, in a process of its own; return its exit status."""
+    logs.configure("WARNING")  # one line for all, not one for each object
     try:
         bring_back(load_settings(), lambda text: print(text, flush=True))  # noqa: T201 - its owner reads it
     except UnderbutlerError as error:

@@ -248,7 +248,7 @@ class Stack:
 
     def _bring_back(self, settings: Settings, environment: Mapping[str, str], guard: Guard) -> None:
         """Have objects that the S3 server has forgotten delivered again, beside everything else."""
-        from .recovery import announced_objects
+        from .recovery import announced_objects, note_missing
 
         self.announced = announced_objects(settings)
         if not self.announced:
@@ -263,6 +263,7 @@ class Stack:
             on_line=self._listener("annex"),
         )
         self._open.callback(process.stop, 2.0)
+        note_missing(settings.recovery_file, total=self.announced, missing=self.announced, pid=process.pid)
 
     def _adopt(self, process: Process, patience_s: float = 10.0) -> None:
         self.processes.append(process)
