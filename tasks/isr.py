@@ -13,6 +13,7 @@ from tasks.master_windows import fitted_master
 from tasks.planes import MASK_TYPE, PLANES, Mask, grown_border, has, mark
 from tasks.sky_position import celestial_wcs, without_position
 from underbutler.errors import UsageError
+from underbutler.instruments.extensions import parts_of_detector
 from underbutler.instruments.layout import USUAL_KEYWORDS, readout_of
 from underbutler.instruments.readout import FramePart, Readout, ReadoutOverrides
 
@@ -193,7 +194,8 @@ class IsrTask(Task):
         IncompleteReadoutError
             If something is missing or does not fit: everything is named at once.
         """
-        return readout_of(_parts(raw), instrument, detector, self.config.overrides(overscan=overscan))
+        parts = parts_of_detector(_parts(raw), instrument, detector)
+        return readout_of(parts, instrument, detector, self.config.overrides(overscan=overscan))
 
     def _first_planes(self, whole: Assembled) -> Mask:
         """Return a mask with NO_DATA, SAT and EDGE; refuse a frame that holds little else."""

@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 __all__ = ["celestial_wcs", "without_position"]
+
+FARTHEST_PIXEL = 1e9
+MOST_AXES = 4
+
+WCS_ERRORS = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AssertionError,
+    AttributeError,
+    ArithmeticError,
+    OSError,
+    MemoryError,  # what the library says of tables that it misses
+)
+"""What making and using a WCS of a header raises."""
 
 LARGEST_SIP_ORDER = 9
 """Order of the polynomials, as the SIP convention bounds it (Shupe et al. 2005, ASP 347, 491)."""
@@ -16,10 +33,14 @@ LARGEST_SIP_ORDER = 9
 _POSITION = re.compile(
     r"WCSAXES|C(TYPE|RVAL|RPIX|UNIT|DELT|ROTA|NAME|RDER|SYER)\d|(CD|PC)\d_\d|L(ON|AT)POLE|RADESYS|PV\d_\d+|PS\d_\d+"
 )
+_NUMBER = re.compile(r"C(RVAL|RPIX|DELT|ROTA)[12]|(CD|PC)[12]_[12]|L(ON|AT)POLE|PV[12]_\d+")
+_ORDER = re.compile(r"[AB]P?_ORDER")
+_SCALE = re.compile(r"CDELT[12]|(CD|PC)[12]_[12]")
+_TABLE = re.compile(r"(CPDIS|CQDIS|D2IMDIS)\d")
 _DISTORTION = re.compile(r"[AB]P?_(ORDER|DMAX|\d+_\d+)")
-_LATITUDE = re.compile(r"DEC-|[GESH]?LAT|.{2}LT", re.IGNORECASE)
+_LATITUDE = re.compile(r"DEC-|[GESH]?LAT-|[A-Z]{2}LT-", re.IGNORECASE)
 _SOURCE_LINE = re.compile(r"ERROR \d+ in \w+\(\) at line \d+ of file \S+ ")
-_CELESTIAL = re.compile(r"(RA--|DEC-|[GESH]?LON|[GESH]?LAT|.{2}L[NT])", re.IGNORECASE)
+_CELESTIAL = re.compile(r"RA--|DEC-|[GESH]?L(ON|AT)-|[A-Z]{2}L[NT]-", re.IGNORECASE)
 
 
 def celestial_wcs(header: Any) -> tuple[Any, str | None]:
@@ -41,14 +62,23 @@ def celestial_wcs(header: Any) -> tuple[Any, str | None]:
         return None, None
     if not all(celestial):
         return None, f"only one of the axes is of the sky: CTYPE1={types[0]!r}, CTYPE2={types[1]!r}"
-    reason = _unusable_cards(header)
+    reason = next(chain(_card_faults(header), _position_faults(header)), None)
     if reason is not None:
         return None, reason
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             return _tried(header)
-    except (ValueError, TypeError, LookupError, AssertionError, AttributeError, ArithmeticError, OSError) as error:
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        AssertionError,
+        AttributeError,
+        ArithmeticError,
+        OSError,
+        MemoryError,
+    ) as error:
         return None, _words(error)
 
 
@@ -67,25 +97,37 @@ def _words(error: Exception) -> str:
     return text[:200] or type(error).__name__
 
 
-def _unusable_cards(header: Any) -> str | None:
-    """Return what is wrong with single cards; some of these the WCS library takes for good, or takes memory for."""
-    for keyword in ("CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2", "CDELT1", "CDELT2"):
-        value = header.get(keyword)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-            return f"{keyword}={value!r} is not a number"
-    for keyword in ("A_ORDER", "B_ORDER", "AP_ORDER", "BP_ORDER"):
-        order = header.get(keyword)
-        if order is not None and (not isinstance(order, int) or not 0 <= order <= LARGEST_SIP_ORDER):
-            return f"{keyword}={order!r} is not the order of a SIP polynomial"
-    for axis in (1, 2):
-        latitude = header.get(f"CRVAL{axis}", 0.0)
-        in_degrees = str(header.get(f"CUNIT{axis}") or "deg").strip().lower().startswith("deg")
-        if _LATITUDE.match(str(header.get(f"CTYPE{axis}")).strip()) and in_degrees and abs(latitude) > 90.0:
-            return f"CRVAL{axis}={latitude:g} deg is beyond the pole"
+def _card_faults(header: Any) -> Iterator[str]:
+    """Yield what is wrong with single cards; some of these the WCS library takes for good, or takes memory for."""
+    for keyword in header:
+        value = header[keyword]
+        if _NUMBER.fullmatch(keyword) and (isinstance(value, bool) or not isinstance(value, int | float)):
+            yield f"{keyword}={value!r} is not a number"
+        if _TABLE.fullmatch(keyword) and str(value).strip().upper() == "LOOKUP":
+            yield f"{keyword} asks for lookup tables, which the image does not bring along"
+        if _ORDER.fullmatch(keyword) and (not isinstance(value, int) or not 0 <= value <= LARGEST_SIP_ORDER):
+            yield f"{keyword}={value!r} is not the order of a SIP polynomial"
     axes = header.get("WCSAXES", 2)
-    if not isinstance(axes, int) or not 2 <= axes <= 4:
-        return f"WCSAXES={axes!r} is not a number of axes of an image"
-    return None
+    if not isinstance(axes, int) or not 2 <= axes <= MOST_AXES:
+        yield f"WCSAXES={axes!r} is not a number of axes of an image"
+
+
+def _position_faults(header: Any) -> Iterator[str]:
+    """Yield what is wrong with reference pixel, reference coordinates and scale, whose cards hold numbers."""
+    lacking = [keyword for keyword in ("CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2") if keyword not in header]
+    if lacking:
+        yield f"it has no {' and no '.join(lacking)}"
+    if not any(_SCALE.fullmatch(keyword) for keyword in header):
+        yield "it has no scale: neither CDELT1 and CDELT2 nor a CD or PC matrix"
+    for axis in (1, 2):
+        kind = str(header.get(f"CTYPE{axis}")).strip().upper()
+        if abs(header.get(f"CRPIX{axis}", 0.0)) > FARTHEST_PIXEL:
+            yield f"its reference pixel CRPIX{axis}={header[f'CRPIX{axis}']:g} is out of all reach"
+        if kind.endswith("-TAB"):
+            yield f"CTYPE{axis}={kind} asks for lookup tables, which the image does not bring along"
+        in_degrees = str(header.get(f"CUNIT{axis}") or "deg").strip().lower().startswith("deg")
+        if _LATITUDE.match(kind) and in_degrees and abs(header.get(f"CRVAL{axis}", 0.0)) > 90.0:
+            yield f"CRVAL{axis}={header[f'CRVAL{axis}']:g} deg is beyond the pole"
 
 
 def _tried(header: Any) -> tuple[Any, str | None]:

@@ -124,10 +124,14 @@ def _positions(x: npt.NDArray[Any], y: npt.NDArray[Any], wcs: Any) -> dict[str, 
     if not len(x):
         return {"ra": np.empty(0), "dec": np.empty(0)}
     try:
-        ra, dec = wcs.celestial.all_pix2world(x, y, 0)
+        sky = wcs.celestial
+        if not str(sky.wcs.lngtyp).startswith("RA"):  # galactic, say
+            position = sky.pixel_to_world(x, y).icrs
+            return {"ra": position.ra.deg, "dec": position.dec.deg}
+        world = sky.all_pix2world(x, y, 0)
     except (WcsError, ValueError):  # the sky is lost, and not the source
         return {}
-    return {"ra": ra, "dec": dec}
+    return {"ra": world[sky.wcs.lng], "dec": world[sky.wcs.lat]}
 
 
 def _magnitudes(flux: npt.NDArray[Any], error: npt.NDArray[Any], seconds: float | None) -> dict[str, npt.NDArray[Any]]:

@@ -88,8 +88,8 @@ def _directions(wcs: Any, shape: tuple[int, int], scale: float) -> tuple[Directi
     """Return where declination and right ascension grow in the middle of a frame; None if that cannot be computed."""
     from astropy.wcs import WcsError
 
-    if not str(wcs.wcs.lngtyp).startswith("RA"):
-        return None  # galactic, say: north there is another one
+    if not str(wcs.wcs.lngtyp).startswith("RA") or wcs.wcs.lng != 0:
+        return None  # galactic, say: north there is another one; or declination first
     step = 10.0 * scale / 3600.0
     middle = ((shape[1] - 1) / 2.0, (shape[0] - 1) / 2.0)
     try:

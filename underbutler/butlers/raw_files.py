@@ -39,6 +39,8 @@ BLOCK = 2880
 
 _SLACK_BYTES = 2**24
 _LONGEST_PIXEL = 8
+_LONGEST_HEADER = 2000 * BLOCK
+_OTHER_PACKINGS = (b"PK\x03\x04", b"\x1f\x9d")
 _BOUND = "UNDERBUTLER_MAX_PIXELS sets the bound, which keeps a broken header from taking all memory."
 _INFLATERS: tuple[tuple[bytes, Any], ...] = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ", lzma.open))
 
@@ -142,7 +144,7 @@ class RawFile:
             end = min(end, size)
         if end > size:
             raise ValueError(f"it is cut short: its image {number} ends at byte {end}, and the file at byte {size}.")
-        if size % BLOCK and not any("last block" in note for note in self.notes):
+        if -(-end // BLOCK) * BLOCK > size:
             self.notes.append("the file's last block is not filled up")
 
 
@@ -181,10 +183,12 @@ def _inflated(source: Source, max_pixels: int, stack: contextlib.ExitStack) -> t
     file: Any = stack.enter_context(Path(source).open("rb")) if isinstance(source, str | Path) else source  # noqa: SIM115
     begin = file.read(6)
     file.seek(0)
+    if begin.startswith(_OTHER_PACKINGS):
+        raise ValueError("it is packed by zip or compress: unpack it, or pack it with gzip.")
     opener = next((opener for magic, opener in _INFLATERS if begin.startswith(magic)), None)
     if opener is None:
         size = file.seek(0, io.SEEK_END)
-        file.seek(0)
+        _refuse_endless(file)
         return (source if isinstance(source, str | Path) else file), size
     copy = stack.enter_context(tempfile.NamedTemporaryFile(prefix="raw-", suffix=".fits"))  # noqa: SIM115
     left = limit = max_pixels * _LONGEST_PIXEL + _SLACK_BYTES
@@ -195,7 +199,22 @@ def _inflated(source: Source, max_pixels: int, stack: contextlib.ExitStack) -> t
                 raise ValueError(f"it inflates to more than {limit} bytes. {_BOUND}")
             copy.write(block)
     copy.flush()
-    return copy.name, copy.tell()
+    size = copy.tell()
+    _refuse_endless(copy)
+    return copy.name, size
+
+
+def _refuse_endless(file: Any) -> None:
+    """Refuse a file whose first header does not end: it would be looked for through the whole file."""
+    file.seek(0)
+    for _ in range(_LONGEST_HEADER // BLOCK):
+        block = file.read(BLOCK)
+        cards = [block[begin : begin + 80].rstrip() for begin in range(0, len(block), 80)]
+        if b"END" in cards or len(block) < BLOCK:
+            break
+    else:
+        raise ValueError(f"its first header does not end within {_LONGEST_HEADER} bytes.")
+    file.seek(0)
 
 
 def _as_float(values: Pixels) -> Pixels:

@@ -42,6 +42,9 @@ ELECTRONIC_GAIN = "EGAIN"
 
 SIXTEEN_BITS_FULL = 65535.0
 
+MOST_LIGHT = 0.5
+"""An overscan that is more than this part of the light is refused: stars are not a bias level."""
+
 _MEANINGS = {
     "gain": ("gain in e-/ADU", "isr.gain=…"),
     "read_noise": ("read noise in e-", "isr.readNoise=…"),
@@ -163,6 +166,8 @@ def _amplifier(values: _Values, *, several: bool) -> Placed | None:
     bare = values.constant("overscan") == NO_SECTION and overrides.trim is None and not values.says("trim")
     light = values.section("trim") if trims and not bare else Section(whole)
     place = values.place(needed=several)
+    if strip is not None and light is not None and strip.box.covers(light.box) > MOST_LIGHT:
+        values.refuse_overscan(strip, light)
     if gain is None or noise is None or saturation is None or light is None:
         return None
     overscan = None if strip is None else Overscan(box=strip.box, of_rows=_is_beside(strip.box, light.box, whole))
@@ -266,7 +271,7 @@ class _Values:
             self._fault(
                 name,
                 f"says {self.keyword(name)}={said!r} ({_MEANINGS[name][0]}), which is not a "
-                f"{'positive ' if positive else ''}number",
+                f"{'positive number' if positive else 'number of 0 or more'}",
             )
             return None
         return value
@@ -298,6 +303,10 @@ class _Values:
             self._fault(name, f"says {source}, which reaches out of the raw frame of {nx} columns and {ny} rows")
             return None
         return section
+
+    def refuse_overscan(self, strip: Section, light: Section) -> None:
+        """Note that an overscan is light."""
+        self._fault("overscan", f"says {self.keyword('overscan')}={strip}, which is most of the light, {light}")
 
     def place(self, *, needed: bool) -> Section | None:
         """Return the section of the detector that the amplifier reads."""

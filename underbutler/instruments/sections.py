@@ -50,6 +50,12 @@ class Box:
         """Tell whether a pixel is in both."""
         return self.y0 < other.y1 and other.y0 < self.y1 and self.x0 < other.x1 and other.x0 < self.x1
 
+    def covers(self, other: Box) -> float:
+        """Return the part of another rectangle that lies inside, from 0 to 1."""
+        rows = max(0, min(self.y1, other.y1) - max(self.y0, other.y0))
+        columns = max(0, min(self.x1, other.x1) - max(self.x0, other.x0))
+        return rows * columns / (other.shape[0] * other.shape[1])
+
     def __str__(self) -> str:
         return f"[{self.x0 + 1}:{self.x1},{self.y0 + 1}:{self.y1}]"
 

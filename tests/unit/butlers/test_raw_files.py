@@ -66,7 +66,16 @@ def test_a_missing_pixel_is_refused(tmp_path: Path, pack: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "begin", [b"", b"\x1f\x8b\x08", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03abc", b"BZh9", b"SIMPLE"]
+    "begin",
+    [
+        b"",
+        b"\x1f\x8b\x08",
+        b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03abc",
+        b"BZh9",
+        b"SIMPLE",
+        b"PK\x03\x04",
+        b"\x1f\x9d",
+    ],
 )
 def test_what_is_not_a_file_of_frames_is_refused(tmp_path: Path, begin: bytes) -> None:
     path = tmp_path / "strange.fits"
@@ -146,6 +155,13 @@ def test_a_file_that_inflates_beyond_the_bound_is_refused(tmp_path: Path, monkey
     monkeypatch.setenv("UNDERBUTLER_MAX_PIXELS", "1000")
     path = changed(write(tmp_path / "bomb.fits.gz"), lambda content: gzip.compress(content + bytes(17_000_000), 1))
     with pytest.raises(UsageError, match="inflates to more than 16785216 bytes"):
+        read_raw_frame(path)
+
+
+def test_a_header_without_an_end_is_refused_soon(tmp_path: Path) -> None:
+    path = tmp_path / "endless.fits.gz"
+    path.write_bytes(gzip.compress("SIMPLE  =                    T".ljust(80).encode() + b" " * 8_000_000, 1))
+    with pytest.raises(UsageError, match="its first header does not end within 5760000 bytes"):
         read_raw_frame(path)
 
 

@@ -10,6 +10,7 @@ import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData
 
+from tasks import source_table
 from tasks.isr import IsrConfig, IsrTask
 from tasks.make_calib import MakeDarkTask
 from tasks.planes import PLANES
@@ -67,7 +68,13 @@ def master(value: float, shape: tuple[int, int] = (ROWS, COLUMNS), **words: Any)
         ({"CTYPE2": "RA---TAN"}, ""),
         ({"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP", "A_ORDER": 2, "A_2_0": 1e-6}, "A_ORDER"),
         ({"A_ORDER": 90000, "B_ORDER": 90000}, "not the order of a SIP polynomial"),
-        ({"CPDIS1": "LOOKUP", "DP1": "EXTVER: 1"}, ""),
+        ({"CPDIS1": "LOOKUP", "DP1": "EXTVER: 1"}, "lookup tables"),
+        ({"D2IMDIS1": "Lookup"}, "lookup tables"),
+        ({"CTYPE1": "RA---TAB", "CTYPE2": "DEC--TAB"}, "lookup tables"),
+        ({"CRPIX1": None}, "it has no CRPIX1"),
+        ({"CDELT1": None, "CDELT2": None}, "it has no scale"),
+        ({"CRPIX1": 1e300}, "out of all reach"),
+        ({"CD1_1": "x", "CD2_2": 1e-4}, "CD1_1='x' is not a number"),
         ({"CUNIT1": "furlong", "CUNIT2": "furlong"}, ""),
         ({"CTYPE1": "RA---XYZ", "CTYPE2": "DEC--XYZ"}, ""),
         ({"CRVAL2": 95.0}, "beyond the pole"),
@@ -90,6 +97,14 @@ def test_a_wcs_that_cannot_be_used_costs_coordinates_only(
 def test_a_frame_that_says_nothing_of_the_sky_warns_of_none() -> None:
     assert reduce(frame()).notes == []
     assert reduce(frame(CTYPE1="LINEAR", CTYPE2="LINEAR")).notes == []
+
+
+def test_axes_may_come_in_the_other_order() -> None:
+    swapped = {"CTYPE1": "DEC--TAN", "CTYPE2": "RA---TAN", "CRVAL1": 2.0, "CRVAL2": 150.0}
+    wcs = reduce(frame(**(SKY | SCALE | swapped))).exposure.wcs
+    assert wcs.wcs_pix2world([[2.0, 1.0]], 0).tolist() == [[pytest.approx(2.0), pytest.approx(150.0)]]
+    columns = source_table._positions(np.array([2.0]), np.array([1.0]), wcs)
+    assert (columns["ra"][0], columns["dec"][0]) == (pytest.approx(150.0), pytest.approx(2.0))
 
 
 def test_words_that_look_like_sip_survive() -> None:
@@ -148,6 +163,11 @@ def test_nan_in_the_overscan_leaves_the_row_its_level() -> None:
     exposure = reduce(raw).exposure
     np.testing.assert_allclose(exposure.image, scene())
     assert not exposure.plane("NO_DATA").any()
+
+
+def test_an_overscan_that_is_the_light_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"BIASSEC=\[1:30,1:20\], which is most of the light"):
+        reduce(frame(BIASSEC="[1:30,1:20]"))
 
 
 def test_an_overscan_without_a_finite_pixel_is_refused() -> None:
