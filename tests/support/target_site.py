@@ -40,6 +40,7 @@ def install_tasks(folder: Path) -> None:
             "oneTableTask": "TableTask",
             "oneNothing": "NothingTask",
             "oneTogether": "TogetherTask",
+            "oneImage": "ImageTask",
         },
     )
 

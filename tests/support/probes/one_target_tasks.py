@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from lsst.pex.config import Config, Field
 from lsst.pipe.base import NoWorkFound, Struct
 
 from underbutler import CmdLineTask, DatasetSpec, TaskRunner
+from underbutler.butlers import CcdImage
 
 TABLE = DatasetSpec(dimensions=("instrument", "exposure", "detector"), storageClass="StructuredDataDict", large=False)
 PICTURE = DatasetSpec(dimensions=("instrument", "exposure", "detector"), storageClass="PngBytes", large=True)
@@ -91,3 +93,19 @@ class TogetherTask(TableTask):
         """Write it for the last."""
         self.metadata["n_references"] = len(refList)
         refList[-1].put({"weights": list(weights), "is_tuple": isinstance(weights, tuple)}, "oneTable")
+
+
+class ImageTask(TableTask):
+    """Write an image of one value, with a pixel of another and a mask."""
+
+    _DefaultName = "oneImage"
+    datasetTypes = {"oneImage": DatasetSpec(("instrument", "exposure", "detector"), "CcdImage", large=False)}
+
+    def runDataRef(self, dataRef):
+        """Write it."""
+        pixels = np.full((8, 8), 10.0, dtype=np.float32)
+        pixels[2, 3] += self.config.times
+        mask = np.zeros((8, 8), dtype=np.uint8)
+        mask[: self.config.times, 0] = 1
+        self.metadata["level_e"] = 10.0 * self.config.times
+        dataRef.put(CcdImage(pixels, mask, np.ones_like(pixels), unit="electron", mask_planes={"BAD": 0}), "oneImage")

@@ -18,6 +18,7 @@ from underbutler.terminal.runs import FieldView, RunView
 from underbutler.wording import counted
 
 from .catalog import RunCommand, answer_form, catalog_option, chosen_catalog, open_catalog, run_named
+from .diff import diff_runs
 from .files import export_runs, import_runs
 from .plot import plot_run
 from .serve import serve_runs
@@ -114,7 +115,7 @@ def runs(
     catalog: str | None,
     form: str,
 ) -> None:
-    """List runs, newest first; and show, plot, import, export and serve them.
+    """List runs, newest first; and show, compare, plot, import, export and serve them.
 
     Each job is one run: start, events of its targets, stop. Runs of other Bluesky tools are read as well. Times are
     UTC. --where asks start documents; `exit_status`, `num_events` and `stop.…` ask the stop.
@@ -320,5 +321,5 @@ def _specs(stream: BlueskyEventStream) -> dict[str, str]:
     return found
 
 
-for _command in (plot_run, import_runs, export_runs, serve_runs):
+for _command in (diff_runs, plot_run, import_runs, export_runs, serve_runs):
     runs.add_command(_command)

@@ -412,3 +412,24 @@ def test_debug_stops_in_the_debugger(
     said = underbutler("debug", job.id, f"exposure={site.target(target_of(one)).data_id['exposure']}", "--pdb")
     assert said.code == 1
     assert "'hellohello'" in said.out
+
+
+def test_two_jobs_are_compared_to_the_pixel(site: TargetSite, underbutler: CommandLine) -> None:
+    """The second has 3 in place of 1 in one pixel, and two more pixels of a mask."""
+    jobs = []
+    for words in (["-c", "times=1"], ["-c", "times=3"]):
+        job, messages = site.submitted("oneImage", *words)
+        for one in messages:
+            site.run(one)
+        jobs.append(str(job.id))
+    found = underbutler("runs", "diff", *jobs, "--pixels", "--json").json
+    assert found["configuration"] == [{"name": "times", "a": 1, "b": 3}]
+    assert found["configuration_is_whole"] is True
+    level = found["numbers"][0]
+    assert (level["name"], level["units"], level["median_change"]) == ("level", "electron", 20.0)
+    for image in found["images"]:
+        assert (image["differing"], image["largest"], image["mask"]) == (1, 2.0, {"BAD": [0, 2]})
+    assert len(found["images"]) == 2
+    table = underbutler("runs", "diff", *jobs, "--pixels", "--type", "oneImage").out
+    assert "BAD 0 2" in table
+    assert underbutler("runs", "diff", *jobs, "--pixels", "--type", "calexp").code == 2
