@@ -11,6 +11,7 @@ from .frame_rules import is_named
 from .header_values import value_of
 from .instrument_map import InstrumentMap
 from .readout import FramePart
+from .translation import translate
 
 __all__ = ["detector_of", "parts_by_detector", "parts_of_detector"]
 
@@ -35,6 +36,8 @@ def detector_of(header: Mapping[str, Any], instrument: InstrumentMap, extension:
     if instrument.extensions is not None and extension in instrument.extensions.detectors:
         return instrument.extensions.detectors[extension]
     keyword = instrument.detector.keyword
+    if keyword is None and instrument.translator is not None:
+        return translate(header, instrument.translator).detector
     if keyword is None:
         return instrument.detectors[0].id
     value = value_of(header, keyword)

@@ -21,6 +21,7 @@ from underbutler.errors import UsageError, suggest
 from .frame_rules import Amplifier, Constants, Extensions, FrameRule
 from .header_values import filter_name
 from .keywords import Keyword, Table
+from .translation import translate, translator_of
 
 __all__ = [
     "InstrumentMap",
@@ -142,6 +143,8 @@ class InstrumentMap(Table):
     """Other sets of such patterns: it is enough if all of one hold."""
     name_from: Keyword | None = None
     """Keyword that names the instrument, in a map for any camera of one software; `name` is then the software's."""
+    translator: str | None = None
+    """Translator of astro_metadata_translator that says what is observed, instead of `exposure` and `observation`."""
     detectors: tuple[Detector, ...] = Field((Detector(id=0, name="0"),), min_length=1)
     """The detectors that are known."""
     detector: DetectorRule = DetectorRule()
@@ -329,11 +332,33 @@ def choose_map(header: Mapping[str, Any], maps: Iterable[InstrumentMap]) -> Inst
             found = one.of_frame(header)
             given = [other for other in known if other.name == found.name and other.name_from is None]
             return given[0] if given else found
+    translated = translated_map(header)
+    if translated is not None:
+        return translated
     said = ", ".join(f"{key}={header[key]!r}" for key in ("INSTRUME", "TELESCOP", "DETECTOR") if key in header)
     expected = "; ".join(f"{one.name} ({_pattern(one)})" for one in known) or "none"
     raise UsageError(
         f"No instrument map is for this frame ({said or 'it has no INSTRUME'}). Known: {expected}. Draft one with "
         "`underbutler instrument new FRAME`, and give it: --instrument-map FILE."
+    )
+
+
+def translated_map(header: Mapping[str, Any]) -> InstrumentMap | None:
+    """Return a map for a camera that only a translator knows, None if none does.
+
+    It says what is observed. Gain, read noise and sections are read from the usual keywords.
+    """
+    translator = translator_of(header)
+    if translator is None:
+        return None
+    seen = translate(header, translator)
+    match = {"INSTRUME": str(header["INSTRUME"]).strip()} if "INSTRUME" in header else {"TELESCOP": "*"}
+    return InstrumentMap(
+        name=clean_name(seen.instrument),
+        description=f"{seen.instrument}, as its translator reads it",
+        match=match,
+        translator=translator,
+        detectors=(Detector(id=seen.detector, name=str(seen.detector)),),
     )
 
 

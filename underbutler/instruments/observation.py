@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from underbutler.clock import tai_milliseconds
 from underbutler.errors import UsageError
 
+from .draft_words import BANDS, KINDS
 from .extensions import detector_of
 from .header_values import (
     angle_deg,
@@ -23,11 +24,12 @@ from .header_values import (
     value_of,
 )
 from .instrument_map import ExposureRule, InstrumentMap
+from .translation import translate
 
 if TYPE_CHECKING:
     from astropy.time import Time
 
-__all__ = ["Observation", "next_second", "read_observation"]
+__all__ = ["HeaderReader", "Observation", "next_second", "read_observation", "reader_of"]
 
 _LARGEST_ID = 2**63 - 1
 
@@ -88,48 +90,104 @@ class Observation:
     dec: float | None
 
 
+class HeaderReader(Protocol):
+    """Reads what was observed out of a raw frame's header: through a map's keywords, or by a translator."""
+
+    def observation(self, header: Mapping[str, Any], stem: str, extension: str = "") -> Observation:
+        """Read a header.
+
+        Parameters
+        ----------
+        header
+            Header of the raw frame.
+        stem
+            File name without folder and extension.
+        extension
+            EXTNAME of the image, of a file that has several detectors.
+
+        Raises
+        ------
+        UsageError
+            If keywords are missing (all are named) or a value is not what it should be.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class KeywordReader:
+    """Reads the keywords that a map names."""
+
+    instrument: InstrumentMap
+
+    def observation(self, header: Mapping[str, Any], stem: str, extension: str = "") -> Observation:
+        """Read a header through the map."""
+        instrument = self.instrument
+        _require(header, instrument)
+        begin = _begin(header, instrument)
+        exposure, is_counted = _exposure(header, stem, instrument, begin)
+        whole_filter = text_of(header, instrument.observation.filter) or "unknown"
+        physical_filter = filter_name(whole_filter)
+        return Observation(
+            instrument=instrument.name,
+            detector=detector_of(header, instrument, extension),
+            exposure=exposure,
+            is_counted=is_counted,
+            stem=stem,
+            physical_filter=physical_filter,
+            band=_band(instrument, whole_filter, physical_filter),
+            day_obs=_day_obs(begin, instrument),
+            begin=begin,
+            seconds=_seconds(header, instrument),
+            observation_type=_observation_type(header, instrument),
+            target=text_of(header, instrument.observation.target)[:64] or None,
+            ra=angle_deg(value_of(header, instrument.observation.ra), hours=True),
+            dec=angle_deg(value_of(header, instrument.observation.dec), hours=False, largest=90.0),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TranslatorReader:
+    """Asks the translator that a map names; the map says bands, and the observing day's begin."""
+
+    instrument: InstrumentMap
+    translator: str
+
+    def observation(self, header: Mapping[str, Any], stem: str, extension: str = "") -> Observation:  # noqa: ARG002
+        """Read a header as the translator does."""
+        instrument, seen = self.instrument, translate(header, self.translator)
+        whole_filter = seen.physical_filter or "unknown"
+        physical_filter = filter_name(whole_filter)
+        band = _band(instrument, whole_filter, physical_filter)
+        kind = seen.observation_type
+        return Observation(
+            instrument=instrument.name,
+            detector=seen.detector,
+            exposure=seen.exposure,
+            is_counted=True,
+            stem=stem,
+            physical_filter=physical_filter,
+            band=band if band != "unknown" else BANDS.get(whole_filter.split()[0].rpartition("-")[2], "unknown"),
+            day_obs=_day_obs(seen.begin, instrument),
+            begin=seen.begin,
+            seconds=seen.seconds,
+            observation_type=instrument.observation.types.get(kind) or KINDS.get(kind) or kind or "unknown",
+            target=seen.target[:64] or None,
+            ra=seen.ra,
+            dec=seen.dec,
+        )
+
+
+def reader_of(instrument: InstrumentMap) -> HeaderReader:
+    """Return what reads the headers of an instrument."""
+    if instrument.translator is not None:
+        return TranslatorReader(instrument, instrument.translator)
+    return KeywordReader(instrument)
+
+
 def read_observation(
     header: Mapping[str, Any], stem: str, instrument: InstrumentMap, extension: str = ""
 ) -> Observation:
-    """Read a header through a map.
-
-    Parameters
-    ----------
-    header
-        Header of the raw frame.
-    stem
-        File name without folder and extension.
-    instrument
-        The map.
-    extension
-        EXTNAME of the image, of a file that has several detectors.
-
-    Raises
-    ------
-    UsageError
-        If keywords are missing (all are named) or a value is not what it should be.
-    """
-    _require(header, instrument)
-    begin = _begin(header, instrument)
-    exposure, is_counted = _exposure(header, stem, instrument, begin)
-    whole_filter = text_of(header, instrument.observation.filter) or "unknown"
-    physical_filter = filter_name(whole_filter)
-    return Observation(
-        instrument=instrument.name,
-        detector=detector_of(header, instrument, extension),
-        exposure=exposure,
-        is_counted=is_counted,
-        stem=stem,
-        physical_filter=physical_filter,
-        band=_band(instrument, whole_filter, physical_filter),
-        day_obs=_day_obs(begin, instrument),
-        begin=begin,
-        seconds=_seconds(header, instrument),
-        observation_type=_observation_type(header, instrument),
-        target=text_of(header, instrument.observation.target)[:64] or None,
-        ra=angle_deg(value_of(header, instrument.observation.ra), hours=True),
-        dec=angle_deg(value_of(header, instrument.observation.dec), hours=False, largest=90.0),
-    )
+    """Read a header as `HeaderReader.observation` does, through the reader of a map."""
+    return reader_of(instrument).observation(header, stem, extension)
 
 
 def _require(header: Mapping[str, Any], instrument: InstrumentMap) -> None:

@@ -1,0 +1,86 @@
+"""Cameras that Rubin's translators read: what is observed comes from them, gain and sections from a map."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from underbutler.errors import UsageError
+from underbutler.instruments.extensions import parts_by_detector
+from underbutler.instruments.instrument_map import InstrumentMap, choose_map, shipped_dialects, shipped_maps
+from underbutler.instruments.layout import readout_of
+from underbutler.instruments.observation import read_observation
+from underbutler.instruments.readout import FramePart
+
+PRIMARY: dict[str, Any] = {
+    "INSTRUME": "DECam",
+    "TELESCOP": "CTIO 4.0-m telescope",
+    "OBS-LAT": -30.16606,
+    "OBS-LONG": 70.81489,
+    "OBS-ELEV": 2215.0,
+    "DATE-OBS": "2013-09-01T06:02:55.754",
+    "EXPNUM": 229388,
+    "EXPTIME": 200.0,
+    "FILTER": "g DECam SDSS c0001 4720.0 1520.0",
+    "OBSTYPE": "object",
+    "OBJECT": "DES survey",
+    "TELRA": "02:51:16.79",
+    "TELDEC": "-00:00:05.6",
+    "RADESYS": "FK5",
+}
+KNOWN = [*shipped_maps(), *shipped_dialects()]
+
+
+def ccd(number: int, name: str, **cards: Any) -> FramePart:
+    own = {"CCDNUM": number, "DETPOS": name, "EXTNAME": name}
+    for letter, columns in (("A", "1:4"), ("B", "5:8")):
+        light, strip = ("3:6", "1:2") if letter == "A" else ("7:10", "11:12")
+        own |= {f"GAIN{letter}": 4.0, f"RDNOISE{letter}": 7.0, f"SATURAT{letter}": 40000.0}
+        own |= {f"BIASSEC{letter}": f"[{strip},1:6]", f"DATASEC{letter}": f"[{light},1:6]"}
+        own |= {f"DETSEC{letter}": f"[{columns},1:6]"}
+    return FramePart(number=number, name=name, shape=(6, 12), header=PRIMARY | own | cards)
+
+
+def test_what_is_observed_is_the_translators_and_the_gain_the_maps() -> None:
+    part = ccd(25, "S1")
+    decam = choose_map(part.header, KNOWN)
+    seen = read_observation(part.header, "decam", decam, "S1")
+    assert (seen.instrument, seen.exposure, seen.detector) == ("DECam", 229388, 25)
+    assert (seen.observation_type, seen.seconds, seen.target) == ("science", 200.0, "DES survey")
+    assert seen.begin.utc.isot == "2013-09-01T06:02:55.754"
+    assert seen.day_obs == 20130831
+    assert seen.band == "g"
+    assert seen.ra == pytest.approx(42.82, abs=0.01)
+    assert decam.detector_name(25) == "S1"
+    readout = readout_of([part], decam, 25)
+    assert readout.shape == (6, 8)
+    assert [(one.name, one.gain) for one in readout.amplifiers] == [("A", 4.0), ("B", 4.0)]
+
+
+def test_the_ccds_of_a_file_are_detectors_and_focus_chips_are_left_aside() -> None:
+    parts = [ccd(25, "S1"), ccd(32, "N1"), ccd(63, "FN1")]
+    assert list(parts_by_detector(parts, choose_map(PRIMARY, KNOWN))) == [25, 32]
+
+
+def test_a_camera_that_only_a_translator_knows_needs_no_map() -> None:
+    instrument = choose_map(ccd(25, "S1").header, shipped_dialects())
+    assert (instrument.name, instrument.translator) == ("DECam", "DECam")
+    seen = read_observation(ccd(25, "S1", OBSTYPE="zero").header, "a", instrument)
+    assert (seen.exposure, seen.detector, seen.observation_type, seen.band) == (229388, 25, "bias", "g")
+
+
+def test_a_given_map_wins_over_the_translator() -> None:
+    own = InstrumentMap.model_validate({"name": "MINE", "match": {"INSTRUME": "DECam"}, "exposure": {"id": "EXPNUM"}})
+    assert choose_map(ccd(25, "S1").header, [own, *KNOWN]) is own
+
+
+def test_a_header_that_the_translator_refuses_is_a_sentence() -> None:
+    header = {keyword: value for keyword, value in ccd(25, "S1").header.items() if keyword != "EXPNUM"}
+    with pytest.raises(UsageError, match=r"The translator of DECam does not read this header.*--instrument-map"):
+        read_observation(header, "a", choose_map(PRIMARY, KNOWN))
+
+
+def test_a_camera_of_nobody_is_refused_all_the_same() -> None:
+    with pytest.raises(UsageError, match="No instrument map is for this frame"):
+        choose_map({"INSTRUME": "Hyper"}, KNOWN)
