@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 from tasks.validity import days_covered, parse_validity, validity_text
 from underbutler import DataRef, TaskRunner
+from underbutler.butlers.data_ids import expanded_exposures
 from underbutler.butlers.frame_headers import frame_facts, frame_headers, raw_refs
-from underbutler.butlers.many_datasets import expanded_exposures
 from underbutler.butlers.masters import setup_label, setup_words, unmapped
 from underbutler.errors import UsageError
 from underbutler.instruments.master_choice import is_same_time

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from underbutler.errors import UsageError
 from underbutler.instruments.placement import binning_of, window_of
@@ -12,13 +13,11 @@ if TYPE_CHECKING:
     from underbutler.butlers import CcdImage
     from underbutler.instruments.readout import Readout
 
-__all__ = ["fitted_master"]
+__all__ = ["fitted_master", "place_in_master"]
 
 
 def fitted_master(name: str, master: CcdImage, readout: Readout) -> CcdImage:
     """Return a master of a frame's shape: the master, or the part of it that the frame's window is.
-
-    A master whose header does not say which part of the detector it is, is taken for the whole of it.
 
     Parameters
     ----------
@@ -34,24 +33,48 @@ def fitted_master(name: str, master: CcdImage, readout: Readout) -> CcdImage:
     UsageError
         If it does not fit: the text names both shapes.
     """
+    box = place_in_master(name, master.shape, master.header, readout)
+    return master if box is None else _cut(master, box)
+
+
+def place_in_master(name: str, shape: tuple[int, int], header: Mapping[str, Any], readout: Readout) -> Box | None:
+    """Return which part of a master a frame takes; None: all of it.
+
+    A master whose header does not say which part of the detector it is, is taken for the whole of it.
+
+    Parameters
+    ----------
+    name
+        Its dataset type.
+    shape, header
+        Rows and columns of its image, and the image's header.
+    readout
+        How the frame was read out.
+
+    Raises
+    ------
+    UsageError
+        If it does not fit: the text names both shapes.
+    """
     if readout.window is None:
-        if master.shape == readout.shape:
-            return master
-        raise _unfit(name, master, readout, "and the frame's header does not say which window of the detector it is")
+        if shape == readout.shape:
+            return None
+        why = "and the frame's header does not say which window of the detector it is"
+        raise _unfit(name, shape, readout, why)
     window = readout.window
     words = dict.fromkeys([readout.keywords.get("place"), None])
-    own = next((one for one in (window_of(master.header, word, master.shape) for word in words) if one), None)
+    own = next((one for one in (window_of(header, word, shape) for word in words) if one), None)
     if own is None:
-        if master.shape == readout.shape:
-            return master
-        own = Window(box=Box(0, master.shape[0], 0, master.shape[1]), binning=binning_of(master.header) or (1, 1))
+        if shape == readout.shape:
+            return None
+        own = Window(box=Box(0, shape[0], 0, shape[1]), binning=binning_of(header) or (1, 1))
     if own == window:
-        return master
+        return None
     if own.binning != window.binning:
-        raise _unfit(name, master, readout, f"in binnings of {own.binning} and {window.binning} rows and columns")
+        raise _unfit(name, shape, readout, f"in binnings of {own.binning} and {window.binning} rows and columns")
     if not own.box.holds(window.box):
-        raise _unfit(name, master, readout, f"which are {own.section} and {window.section} of the detector")
-    return _cut(master, window.box.moved(-own.box.y0, -own.box.x0))
+        raise _unfit(name, shape, readout, f"which are {own.section} and {window.section} of the detector")
+    return window.box.moved(-own.box.y0, -own.box.x0)
 
 
 def _cut(master: CcdImage, box: Box) -> CcdImage:
@@ -68,9 +91,9 @@ def _cut(master: CcdImage, box: Box) -> CcdImage:
     )
 
 
-def _unfit(name: str, master: CcdImage, readout: Readout, why: str) -> UsageError:
+def _unfit(name: str, shape: tuple[int, int], readout: Readout, why: str) -> UsageError:
     return UsageError(
-        f"The {name} has {master.shape} pixels and the trimmed frame {readout.shape}, {why}. Make a {name} from frames "
+        f"The {name} has {shape} pixels and the trimmed frame {readout.shape}, {why}. Make a {name} from frames "
         f"of this readout, or do without: -c do{name.capitalize()}=false.",
         calibration=name,
     )

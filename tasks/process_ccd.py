@@ -19,7 +19,7 @@ from tasks.pictures.orientation import orientation_of
 from tasks.preview import PreviewTask
 from tasks.repair import CosmicRayTask, bridge
 from underbutler import CmdLineTask, DatasetSpec, TaskRunner
-from underbutler.butlers.many_datasets import exposure_records
+from underbutler.butlers.data_ids import exposure_records
 from underbutler.pipe import config_digest
 
 if TYPE_CHECKING:

@@ -1,94 +1,125 @@
-"""Which frames have no master that is valid for them."""
+"""Which frames have no master that fits them: of their time, and of how the camera was set."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from tasks.calib_targets import DIMENSIONS
-from tasks.validity import validity_text
-from underbutler.butlers.many_datasets import Validities, certified_in
-from underbutler.butlers.masters import calib_collections
+from underbutler.butlers.frame_headers import frame_facts
+from underbutler.butlers.masters import Masters, unmapped
 from underbutler.pipe.findings import Finding
 
-from .frames import Frame, group_words, grouped, targets_of
+from .frames import Frame, group_words, targets_of
+from .readouts import MasterShapes, Readouts
 
 if TYPE_CHECKING:
     from lsst.daf.butler import Butler
 
-__all__ = ["missing_masters"]
+    from underbutler.butlers import Repositories
+    from underbutler.butlers.frame_headers import FrameHeader
+    from underbutler.butlers.masters import MapOf
+    from underbutler.instruments.master_choice import Choice
+
+__all__ = ["maps_of", "masters_looked_at", "missing_masters"]
 
 
 def missing_masters(
-    butler: Butler, names: Iterable[str], frames: Sequence[Frame], *, collections: Sequence[str], repo: str
+    butler: Butler,
+    names: Mapping[str, bool],
+    frames: Sequence[tuple[Frame, FrameHeader]],
+    *,
+    collections: Sequence[str],
+    repo: str,
+    map_of: MapOf,
+    readouts: Readouts,
 ) -> Iterator[Finding]:
-    """Yield the groups of frames that lack a master, or have more than one from which to choose.
+    """Yield the groups of frames that lack a master that fits, and those of which something is to be said of theirs.
 
     Parameters
     ----------
     butler
         It reads.
     names
-        Dataset types of the masters that are wanted.
+        Dataset types of the masters that are wanted; the value says whether the bias is subtracted from the frames.
     frames
-        The frames.
+        The frames, each with its header or that of one like it.
     collections
         Where masters are looked for, in this order.
     repo
         Label of the repository, for the cure.
+    map_of
+        Returns the map of an instrument.
+    readouts
+        How the frames were read out.
     """
-    for name in names:
-        held = certified_in(butler, name, calib_collections(butler, collections))
-        groups = grouped(frames, lambda frame, name=name: tuple(_data_id(name, frame).values()))
-        for _, members in groups:
-            yield from _of_group(name, held, members, collections, repo)
+    masters, shapes = Masters(butler, repo, collections), MasterShapes(butler)
+    where = ", ".join(collections) or "any collection"
+    for name, has_bias in names.items():
+        alike: dict[tuple[Any, ...], list[Frame]] = defaultdict(list)
+        for frame, header in frames:
+            choice = _choice(masters, name, frame, header, map_of, has_bias=has_bias)
+            reason, warning = _told(choice)
+            readout = readouts.of(frame, header)
+            if choice.master is not None and readout is not None:
+                reason = shapes.misfit(name, choice.master.dataset, readout)
+            if reason or warning:
+                alike[frame.instrument, frame.detector, _filter(name, frame), reason, warning].append(frame)
+        for (*words, reason, warning), members in sorted(alike.items(), key=lambda item: tuple(map(str, item[0]))):
+            if not reason:
+                yield Finding(
+                    group=group_words(members, *words),
+                    what=warning.removesuffix("."),
+                    targets=targets_of(members),
+                    example=members[0].data_id,
+                    fails=False,
+                )
+            else:
+                yield _missing(name, members, words, reason, where, repo)
 
 
-def _data_id(name: str, frame: Frame) -> dict[str, Any]:
-    values = {
-        "instrument": frame.instrument,
-        "detector": frame.detector,
-        "physical_filter": frame.record.physical_filter,
-    }
-    return {dimension: values[dimension] for dimension in DIMENSIONS[name]}
+def maps_of(repositories: Repositories, label: str) -> MapOf:
+    """Return what gives the map of an instrument in a repository, each looked for once."""
+    return cache(lambda instrument: repositories.instrument_map(label, instrument))
 
 
-def _of_group(
-    name: str, held: Validities, members: Sequence[Frame], collections: Sequence[str], repo: str
-) -> Iterator[Finding]:
-    data_id = _data_id(name, members[0])
-    numbers = [(frame, len(held.valid(data_id, frame.record.timespan))) for frame in members]
-    without = [frame for frame, number in numbers if number == 0]
-    words = (data_id["instrument"], data_id["detector"], data_id.get("physical_filter"))
+def masters_looked_at(names: Iterable[str]) -> Iterator[str]:
+    """Yield what `missing_masters` looks at, in words."""
+    if words := ", ".join(names):
+        yield f"the {words} of each, by time and setting"
+
+
+def _choice(masters: Masters, name: str, frame: Frame, header: FrameHeader, map_of: MapOf, *, has_bias: bool) -> Choice:
+    instrument = map_of(frame.instrument) or unmapped(frame.instrument)
+    data_id = dict(header.ref.dataId.mapping)
+    return masters.choose(name, data_id, frame_facts(header, instrument), instrument, has_bias=has_bias)
+
+
+def _filter(name: str, frame: Frame) -> str | None:
+    return str(frame.record.physical_filter) if name == "flat" else None
+
+
+def _told(choice: Choice) -> tuple[str, str]:
+    """Return why there is no master, in words that alike frames share, and what is to be said of the one there is."""
+    if choice.master is not None:
+        return "", choice.warning
+    if choice.nearest is None:
+        return choice.reason, ""
+    others = [f"{one.key}: it is for {one.master}" if one.key == "time" else str(one) for one in choice.differences]
+    return f"the nearest {choice.name} differs in {'; '.join(others)}", ""
+
+
+def _missing(name: str, members: Sequence[Frame], words: Sequence[Any], reason: str, where: str, repo: str) -> Finding:
+    instrument, detector, _ = words
     override = f"do{name.capitalize()}=false"
-    if without:
-        yield Finding(
-            group=group_words(without, *words),
-            what=f"no {name} is valid at that time in {', '.join(collections) or 'any collection'}"
-            f"{_others(held, data_id)}",
-            cure=f"Make one: underbutler submit make{name.capitalize()} {repo} --inputId "
-            f"instrument={data_id['instrument']} detector={data_id['detector']} day_obs={without[0].record.day_obs}; "
-            f"widen the time of one that exists with --validity; or do without: -c {override}.",
-            targets=targets_of(without),
-            example=without[0].data_id,
-            overrides=(override,),
-        )
-    doubly = [frame for frame, number in numbers if number > 1]
-    if doubly:
-        yield Finding(
-            group=group_words(doubly, *words),
-            what=f"more than one {name} is valid at that time in one collection",
-            cure=f"Name the right one's with --collections, or do without: -c {override}.",
-            targets=targets_of(doubly),
-            example=doubly[0].data_id,
-            overrides=(override,),
-        )
-
-
-def _others(held: Validities, data_id: dict[str, Any]) -> str:
-    """Return a hint at masters of the same data ID that are valid at other times."""
-    spans = [validity_text(one.timespan) for one in held.of(data_id) if one.timespan is not None]
-    if not spans:
-        return ""
-    more = f" and {len(spans) - 2} others" if len(spans) > 2 else ""
-    return f" (there are some for {', '.join(spans[:2])}{more}, in TAI)"
+    return Finding(
+        group=group_words(members, *words),
+        what=f"no {name} in {where} fits: {reason.removesuffix('.')}",
+        cure=f"Make one: underbutler submit make{name.capitalize()} {repo} --inputId instrument={instrument} "
+        f"detector={detector} day_obs={members[0].record.day_obs}; widen the time of one that exists with --validity; "
+        f"or do without: -c {override}.",
+        targets=targets_of(members),
+        example=members[0].data_id,
+        overrides=(override,),
+    )

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.masters import calib_collection
 from tasks.validity import parse_validity, validity_text
-from underbutler.butlers.many_datasets import certified_in
 from underbutler.model.dataref import human_data_id
 from underbutler.pipe.findings import Finding, Look
 from underbutler.wording import counted
 
-from .calibrations import missing_masters
+from .calibrations import maps_of, masters_looked_at, missing_masters
+from .certified import certified_in
 from .frames import Frames
+from .readouts import Readouts
 
 if TYPE_CHECKING:
     import argparse
@@ -44,16 +45,24 @@ def look_at_combinations(calibration: str, targets: Sequence[Any], parsedCmd: ar
     config, butler = parsedCmd.config, parsedCmd.butler
     frames = Frames(butler, parsedCmd.collections, _inputs(targets))
     needed = [name for name in ("bias", "dark") if getattr(config, f"do{name.capitalize()}", False)]
-    found = [
-        *_too_few(calibration, targets, config.minInputs),
-        *frames.missing(),
-        *missing_masters(butler, needed, frames.all, collections=parsedCmd.collections, repo=parsedCmd.repo),
-    ]
+    found = [*_too_few(calibration, targets, config.minInputs), *frames.missing()]
+    map_of = maps_of(parsedCmd.repositories, parsedCmd.repo)
+    overrides = config.isr.overrides(overscan=config.doOverscan)
+    readouts = Readouts(frames.headers, overrides, map_of, needs_seconds=calibration == "dark" or "dark" in needed)
+    found += readouts.faults()
+    found += _several_shapes(calibration, targets, frames, readouts)
+    found += missing_masters(
+        butler,
+        dict.fromkeys(needed, "bias" in needed),
+        frames.headers,
+        collections=parsedCmd.collections,
+        repo=parsedCmd.repo,
+        map_of=map_of,
+        readouts=readouts,
+    )
     with parsedCmd.repositories.butler(parsedCmd.out) as output:
-        repositories = parsedCmd.repositories
-        found += _overlaps(output, calibration, targets, lambda name: repositories.instrument_map(parsedCmd.out, name))
-    looked = [f"the files of {counted(len(frames), 'frame')}"]
-    looked += [f"the {', '.join(needed)} of each"] if needed else []
+        found += _overlaps(output, calibration, targets, maps_of(parsedCmd.repositories, parsedCmd.out))
+    looked = [*frames.looked_at(), *masters_looked_at(needed)]
     looked += [f"the certifications of {counted(len(targets), calibration, f'{calibration} masters')}"]
     return Look(findings=tuple(found), looked_at=tuple(looked))
 
@@ -76,6 +85,23 @@ def _too_few(calibration: str, targets: Sequence[Any], least: int) -> Iterator[F
                 cure=f"Name more with --inputId{words}.",
                 targets=(place,),
                 overrides=override,
+            )
+
+
+def _several_shapes(calibration: str, targets: Sequence[Any], frames: Frames, readouts: Readouts) -> Iterator[Finding]:
+    """Yield the masters whose frames are of several shapes."""
+    shapes: dict[int, dict[tuple[int, int], list[str]]] = {}
+    for frame, header in frames.headers:
+        if (readout := readouts.of(frame, header)) is not None:
+            shapes.setdefault(frame.target, {}).setdefault(readout.shape, []).append(str(frame.exposure))
+    for place, by_shape in shapes.items():
+        if len(by_shape) > 1:
+            told = "; ".join(f"{shape}: exposure={'^'.join(ones[:3])}" for shape, ones in by_shape.items())
+            yield Finding(
+                group=f"The {calibration} of {human_data_id(targets[place][0].data_id)}",
+                what=f"its frames have several shapes, in rows and columns ({told})",
+                cure="Name frames of one readout with --inputId.",
+                targets=(place,),
             )
 
 

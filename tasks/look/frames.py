@@ -1,26 +1,28 @@
-"""The raw frames of many targets: exposure records and files, in a few queries, and a few frames to look into."""
+"""The raw frames of many targets: found in a few queries, and looked into, of many alike ones only into the first."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from underbutler.butlers.many_datasets import datasets_of_frames, exposure_records
+from underbutler.butlers.frame_headers import FrameHeader, frame_headers, raw_refs
 from underbutler.model.dataref import human_data_id
 from underbutler.pipe.findings import Finding
 from underbutler.wording import counted
 
 if TYPE_CHECKING:
-    from lsst.daf.butler import Butler
+    from lsst.daf.butler import Butler, DatasetRef
 
-__all__ = ["FULLY_READ", "Frame", "Frames", "group_words"]
+__all__ = ["FULLY_READ", "Frame", "Frames", "group_words", "grouped", "targets_of"]
 
-FULLY_READ: Final = 300
+FULLY_READ: Final = 1000
 """Up to so many headers are read one by one; of more frames, one of each group of alike ones."""
+NOT_HERE: Final = -1
+"""Size of a file that is on no disk of this machine, and is not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +35,21 @@ class Frame:
         Place of the target in the target list.
     instrument, exposure, detector
         Its data ID.
-    record
-        Its exposure's record.
+    ref
+        The dataset, with dimension records; None if there is none.
     """
 
     target: int
     instrument: str
     exposure: int
     detector: int
-    record: Any
+    ref: DatasetRef | None
 
     @property
-    def key(self) -> tuple[str, int, int]:
-        """Instrument, exposure, detector."""
-        return (self.instrument, self.exposure, self.detector)
+    def record(self) -> Any:
+        """Its exposure's record."""
+        assert self.ref is not None, "asked only of a frame that is there"
+        return self.ref.dataId.records["exposure"]
 
     @property
     def data_id(self) -> str:
@@ -70,85 +73,77 @@ class Frames:
     def __init__(
         self, butler: Butler, collections: Sequence[str], wanted: Iterable[tuple[int, Mapping[str, Any]]]
     ) -> None:
+        asked = list(wanted)
+        refs = raw_refs(butler, [data_id for _, data_id in asked], collections)
+        keys = [(place, (str(one["instrument"]), int(one["exposure"]), int(one["detector"]))) for place, one in asked]
+        self.all = [Frame(place, *key, refs.get(key)) for place, key in keys]
+        self.n_headers = 0
+        """How many headers were read."""
         self._butler, self._collections = butler, collections
-        asked = [(place, (str(one["instrument"]), int(one["exposure"]), int(one["detector"]))) for place, one in wanted]
-        records = exposure_records(butler, [(instrument, exposure) for _, (instrument, exposure, _) in asked])
-        self.all: list[Frame] = [
-            Frame(place, *key, record) for place, key in asked if (record := records.get(key[:2])) is not None
-        ]
 
     def __len__(self) -> int:
         return len(self.all)
 
-    @cached_property
-    def _uris(self) -> dict[Any, Any]:
-        refs = datasets_of_frames(self._butler, "raw", [frame.key for frame in self.all], self._collections)
-        found = self._butler.get_many_uris(refs.values(), allow_missing=True)
-        by_id = {ref.id: location.primaryURI for ref, location in found.items()}
-        return {key: by_id[ref.id] for key, ref in refs.items() if by_id.get(ref.id) is not None}
-
-    @cached_property
-    def _sizes(self) -> dict[Any, int | None]:
-        """Size of each frame's file in bytes; None where it is not on a disk here, and is not asked for."""
-        return {key: size for key, uri in self._uris.items() if (size := _size(uri)) != _GONE}
+    def looked_at(self) -> Iterator[str]:
+        """Yield what was looked at, in words."""
+        yield f"the files of {counted(len(self), 'frame')}"
+        yield (
+            "the header of each"
+            if self.n_headers == len(self.headers)
+            else (f"{counted(self.n_headers, 'header')}, one of each group of frames that are alike")
+        )
 
     def missing(self) -> Iterator[Finding]:
-        """Yield the frames whose file is gone."""
-        gone = [frame for frame in self.all if frame.key not in self._sizes]
-        for (instrument, detector), members in grouped(gone, lambda frame: (frame.instrument, frame.detector)):
-            yield Finding(
-                group=group_words(members, instrument, detector),
-                what="the raw file is gone from the repository",
-                cure="Ingest it again, or leave these exposures out of --id.",
-                targets=targets_of(members),
-                example=members[0].data_id,
-            )
+        """Yield the frames that do not exist, whose file is gone, or cannot be read."""
+        absent = [frame for frame in self.all if frame.ref is None]
+        yield from _faults(absent, f"there is no raw frame in {', '.join(self._collections)}", "Ingest it.")
+        gone = [frame for frame in self.all if frame.ref is not None and frame.ref.id not in self._sizes]
+        yield from _faults(gone, "the raw file is gone from the repository", "Ingest it again.")
+        by_problem: dict[str, list[Frame]] = defaultdict(list)
+        for frame, header in self._read:
+            if header.problem:
+                by_problem[header.problem].append(frame)
+        for problem, frames in by_problem.items():
+            yield from _faults(frames, f"the raw file cannot be read: {problem.removesuffix('.')}", "Replace the file.")
 
-    def alike(self) -> list[list[Frame]]:
-        """Return the frames that have a file, those together that instrument, detector, filter, kind and size share."""
-        there = [frame for frame in self.all if frame.key in self._sizes]
+    @cached_property
+    def headers(self) -> list[tuple[Frame, FrameHeader]]:
+        """The frames that can be read, each with its header, or the header of the first of its group of alike ones."""
+        return [(frame, header) for frame, header in self._read if not header.problem]
+
+    @cached_property
+    def _sizes(self) -> dict[Any, int]:
+        """Size of each frame's file in bytes, by the dataset's UUID; a file that is gone is not in it."""
+        refs = [frame.ref for frame in self.all if frame.ref is not None]
+        found = self._butler.get_many_uris(refs, predict=False, allow_missing=True) if refs else {}
+        sizes = {ref.id: _size(uris.primaryURI) for ref, uris in found.items() if uris.primaryURI is not None}
+        return {dataset: size for dataset, size in sizes.items() if size is not None}
+
+    @cached_property
+    def _read(self) -> list[tuple[Frame, FrameHeader]]:
+        there = [frame for frame in self.all if frame.ref is not None and frame.ref.id in self._sizes]
+        groups = [[frame] for frame in there] if len(there) <= FULLY_READ else self._alike(there)
+        headers = frame_headers(self._butler, [members[0].ref for members in groups if members[0].ref is not None])
+        self.n_headers = len(headers)
         return [
-            members
-            for _, members in grouped(
-                there,
-                lambda frame: (
-                    frame.instrument,
-                    frame.detector,
-                    frame.record.physical_filter,
-                    frame.record.observation_type,
-                    self._sizes[frame.key] or 0,
-                ),
-            )
+            (frame, replace(header, ref=frame.ref))
+            for members, header in zip(groups, headers, strict=True)
+            for frame in members
         ]
 
-    def sample(self) -> list[list[Frame]]:
-        """Return groups of frames, the first of each to be looked into for all of it.
+    def _alike(self, frames: Iterable[Frame]) -> list[list[Frame]]:
+        """Group frames by what tells readouts apart without a look into the files: other binnings have other sizes."""
 
-        Up to `FULLY_READ` frames each is a group of its own. Of more, alike ones are one group.
-        """
-        groups = self.alike()
-        if sum(map(len, groups)) <= FULLY_READ:
-            return [[frame] for members in groups for frame in members]
-        return groups
+        def key(frame: Frame) -> tuple[Any, ...]:
+            assert frame.ref is not None
+            record = frame.record
+            kind = (record.physical_filter, record.observation_type, record.exposure_time)
+            return (frame.instrument, frame.detector, *kind, self._sizes[frame.ref.id])
 
-    def uri(self, frame: Frame) -> Any:
-        """Return where a frame's file is."""
-        return self._uris[frame.key]
+        return [members for _, members in grouped(frames, key)]
 
 
-_GONE: Final = -1
-
-
-def _size(uri: Any) -> int | None:
-    if not uri.isLocal:
-        return None
-    try:
-        return Path(uri.ospath).stat().st_size
-    except OSError:
-        return _GONE
-
-
-def grouped(frames: Iterable[Frame], key: Any) -> list[tuple[Any, list[Frame]]]:
+def grouped(frames: Iterable[Frame], key: Callable[[Frame], tuple[Any, ...]]) -> list[tuple[Any, list[Frame]]]:
     """Return frames by a key, keys in their order."""
     groups: dict[Any, list[Frame]] = defaultdict(list)
     for frame in frames:
@@ -165,3 +160,23 @@ def group_words(frames: Sequence[Frame], instrument: object, detector: object, p
     """Return what a group of frames is called: ``24 frames of SIMCAM detector 0, filter r``."""
     words = f"{counted(len(frames), 'frame')} of {instrument} detector {detector}"
     return words if physical_filter is None else f"{words}, filter {physical_filter}"
+
+
+def _size(uri: Any) -> int | None:
+    if not uri.isLocal:
+        return NOT_HERE
+    try:
+        return Path(uri.ospath).stat().st_size
+    except OSError:
+        return None
+
+
+def _faults(frames: Iterable[Frame], what: str, cure: str) -> Iterator[Finding]:
+    for (instrument, detector), members in grouped(frames, lambda frame: (frame.instrument, frame.detector)):
+        yield Finding(
+            group=group_words(members, instrument, detector),
+            what=what,
+            cure=f"{cure} Or leave these exposures out.",
+            targets=targets_of(members),
+            example=members[0].data_id,
+        )

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from underbutler.pipe.findings import Look
-from underbutler.wording import counted
 
-from .calibrations import missing_masters
+from .calibrations import maps_of, masters_looked_at, missing_masters
 from .frames import Frames
+from .readouts import Readouts
 
 if TYPE_CHECKING:
     import argparse
@@ -29,12 +29,19 @@ def look_at_reductions(targets: Sequence[Any], parsedCmd: argparse.Namespace) ->
     """
     config, butler = parsedCmd.config, parsedCmd.butler
     frames = Frames(butler, parsedCmd.collections, [(place, ref.data_id) for place, (ref, _) in enumerate(targets)])
-    masters = [name for name in ("bias", "dark", "flat") if getattr(config, f"do{name.capitalize()}")]
-    found = [
-        *frames.missing(),
-        *missing_masters(butler, masters, frames.all, collections=parsedCmd.collections, repo=parsedCmd.repo),
-    ]
-    looked = [f"the files of {counted(len(frames), 'frame')}"]
-    if masters:
-        looked.append(f"the {', '.join(masters)} of each")
-    return Look(findings=tuple(found), looked_at=tuple(looked))
+    found = [*frames.missing()]
+    map_of = maps_of(parsedCmd.repositories, parsedCmd.repo)
+    overrides = config.isr.overrides(overscan=config.doOverscan)
+    readouts = Readouts(frames.headers, overrides, map_of, needs_seconds=config.doDark)
+    found += readouts.faults()
+    names = {name: config.doBias for name in ("bias", "dark", "flat") if getattr(config, f"do{name.capitalize()}")}
+    found += missing_masters(
+        butler,
+        names,
+        frames.headers,
+        collections=parsedCmd.collections,
+        repo=parsedCmd.repo,
+        map_of=map_of,
+        readouts=readouts,
+    )
+    return Look(findings=tuple(found), looked_at=(*frames.looked_at(), *masters_looked_at(names)))

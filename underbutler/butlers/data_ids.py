@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -27,6 +27,8 @@ __all__ = [
     "Range",
     "cast_data_id",
     "cast_value",
+    "expanded_exposures",
+    "exposure_records",
     "find_data_ids",
     "instruments",
     "required_values",
@@ -210,6 +212,37 @@ def find_data_ids(
 def instruments(butler: Butler) -> list[str]:
     """Return the instruments that are registered, sorted."""
     return sorted(record.name for record in butler.query_dimension_records("instrument", explain=False))
+
+
+def exposure_records(butler: Butler, exposures: Iterable[tuple[DataIdValue, DataIdValue]]) -> dict[Any, Any]:
+    """Return the exposure records of pairs of instrument and exposure; those that do not exist are left out."""
+    coordinates = _exposures(butler, exposures)
+    if not coordinates:
+        return {}
+    with butler.query() as query:
+        records = query.join_data_coordinates(coordinates).dimension_records("exposure")
+        return {(record.instrument, record.id): record for record in records}
+
+
+def expanded_exposures(
+    butler: Butler, exposures: Iterable[tuple[DataIdValue, DataIdValue]]
+) -> dict[tuple[DataIdValue, DataIdValue], DataCoordinate]:
+    """Return the same exposures as data IDs with the records of all that they imply: filter, observing day, group."""
+    coordinates = _exposures(butler, exposures)
+    if not coordinates:
+        return {}
+    with butler.query() as query:
+        found = query.join_data_coordinates(coordinates).data_ids(["exposure"]).with_dimension_records()
+        return {(one["instrument"], one["exposure"]): one for one in found}
+
+
+def _exposures(butler: Butler, exposures: Iterable[tuple[DataIdValue, DataIdValue]]) -> list[DataCoordinate]:
+    from lsst.daf.butler import DataCoordinate
+
+    return [
+        DataCoordinate.standardize(instrument=instrument, exposure=exposure, universe=butler.dimensions)
+        for instrument, exposure in dict.fromkeys(exposures)
+    ]
 
 
 def required_values(coordinate: DataCoordinate) -> dict[str, DataIdValue]:

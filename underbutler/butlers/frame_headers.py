@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +25,8 @@ __all__ = ["FrameHeader", "facts_of", "frame_facts", "frame_headers", "raw_refs"
 RAW: Final = "raw"
 PAGE: Final = 500
 """How many exposures one query names."""
+MANY: Final = 2000
+"""More exposures of one detector than these are asked for by their range."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,25 +112,36 @@ def raw_refs(
     collections
         Where the frames are.
     """
-    exposures: dict[str, set[int]] = {}
+    exposures: dict[tuple[str, int], set[int]] = {}
     for one in data_ids:
-        exposures.setdefault(str(one["instrument"]), set()).add(int(one["exposure"]))
+        place = (str(one["instrument"]), int(one["detector"]))
+        exposures.setdefault(place, set()).add(int(one["exposure"]))
     found: dict[tuple[str, int, int], DatasetRef] = {}
-    for instrument, numbers in exposures.items():
-        listed = sorted(numbers)
-        for begin in range(0, len(listed), PAGE):
+    for (instrument, detector), numbers in exposures.items():
+        for where, bind in _pages(sorted(numbers)):
             refs = butler.query_datasets(
                 RAW,
                 collections=list(collections),
-                data_id={"instrument": instrument},
-                where="exposure IN (:exposures)",
-                bind={"exposures": listed[begin : begin + PAGE]},
+                data_id={"instrument": instrument, "detector": detector},
+                where=where,
+                bind=bind,
                 with_dimension_records=True,
                 limit=None,
                 explain=False,
             )
-            found |= {(instrument, int(ref.dataId["exposure"]), int(ref.dataId["detector"])): ref for ref in refs}
+            for ref in refs:
+                if ref.dataId["exposure"] in numbers:
+                    found[instrument, int(ref.dataId["exposure"]), detector] = ref
     return found
+
+
+def _pages(exposures: Sequence[int]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield conditions that together select exposures: lists of a few, or for many their range, which costs less."""
+    if len(exposures) > MANY:
+        yield "exposure >= low AND exposure <= high", {"low": exposures[0], "high": exposures[-1]}
+        return
+    for begin in range(0, len(exposures), PAGE):
+        yield "exposure IN (:exposures)", {"exposures": list(exposures[begin : begin + PAGE])}
 
 
 def _read_header(ref: DatasetRef, uris: Any) -> FrameHeader:

@@ -54,14 +54,14 @@ def masters(site: Repositories) -> Any:
 def test_every_missing_master_is_told_at_once(site: Repositories) -> None:
     found = look(site, ProcessCcdTask, *SKY, "-c", "doDark=true")
     assert [f"{one.group}: {one.what.split(' in ')[0]}" for one in found.refusals] == [
-        "2 frames of SIMCAM detector 0: no bias is valid at that time",
-        "2 frames of SIMCAM detector 1: no bias is valid at that time",
-        "2 frames of SIMCAM detector 0: no dark is valid at that time",
-        "2 frames of SIMCAM detector 1: no dark is valid at that time",
-        "1 frame of SIMCAM detector 0, filter g: no flat is valid at that time",
-        "1 frame of SIMCAM detector 0, filter r: no flat is valid at that time",
-        "1 frame of SIMCAM detector 1, filter g: no flat is valid at that time",
-        "1 frame of SIMCAM detector 1, filter r: no flat is valid at that time",
+        "2 frames of SIMCAM detector 0: no bias",
+        "2 frames of SIMCAM detector 1: no bias",
+        "2 frames of SIMCAM detector 0: no dark",
+        "2 frames of SIMCAM detector 1: no dark",
+        "1 frame of SIMCAM detector 0, filter g: no flat",
+        "1 frame of SIMCAM detector 0, filter r: no flat",
+        "1 frame of SIMCAM detector 1, filter g: no flat",
+        "1 frame of SIMCAM detector 1, filter r: no flat",
     ]
     assert found.failing == {0, 1, 2, 3}
     assert "underbutler submit makeBias sim --inputId instrument=SIMCAM detector=0" in found.refusals[0].cure
@@ -78,10 +78,11 @@ def test_a_master_of_another_time_or_filter_does_not_count(site: Repositories, m
         masters("bias", detector=detector)
         masters("flat", detector=detector, physical_filter="g")
     masters("flat", "2026-12-01..2027-01-01", detector=0, physical_filter="r")
-    other = " (there are some for 2026-12-01T00:00:00..2027-01-01T00:00:00, in TAI)"
+    where = "no flat in SIMCAM/raw, SIMCAM/calib fits:"
+    other = "the nearest flat differs in time: it is for 2026-12-01T00:00:00..2027-01-01T00:00:00 (TAI)"
     assert told(look(site, ProcessCcdTask, *SKY)) == [
-        "1 frame of SIMCAM detector 0, filter r: no flat is valid at that time in SIMCAM/raw, SIMCAM/calib" + other,
-        "1 frame of SIMCAM detector 1, filter r: no flat is valid at that time in SIMCAM/raw, SIMCAM/calib",
+        f"1 frame of SIMCAM detector 0, filter r: {where} {other}",
+        f"1 frame of SIMCAM detector 1, filter r: {where} there is no flat of this detector and filter",
     ]
 
 
