@@ -8,7 +8,7 @@ The science is that of ccdproc, astroscrappy, sep and scipy; here it is put into
     repair    bad pixels bridged, cosmic rays found and replaced
     detect, extraction          background, detection, deblending
     measure   positions, aperture and Kron photometry; psf, growth, shapes, flags and source_table are its parts
-    preview   the picture for people; stretch, orientation and preview_marks are its parts
+    preview   the picture for people; `pictures` holds its parts
     calexp_header               what a reduced image says of itself
     combine   sigma-clipped masters, and the bad pixels that they show
     validity  over which days a master is certified

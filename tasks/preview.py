@@ -26,8 +26,8 @@ from tasks.pictures.marks import (
     ruler,
 )
 from tasks.pictures.orientation import Orientation
-from tasks.pictures.stretch import binned, shades
 from tasks.planes import has
+from underbutler.pictures.stretch import binned, shades
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -54,6 +54,28 @@ DESCRIPTIONS: dict[str, tuple[str | None, str]] = {
 }
 """Unit and description of the source table's columns, in their order."""
 
+UCDS: dict[str, str] = {
+    "id": "meta.id;meta.main",
+    "x": "pos.cartesian.x;instr.det",
+    "y": "pos.cartesian.y;instr.det",
+    "ra": "pos.eq.ra;meta.main",
+    "dec": "pos.eq.dec;meta.main",
+    "x_error": "stat.error;pos.cartesian.x",
+    "y_error": "stat.error;pos.cartesian.y",
+    "flux": "phot.count;meta.main",
+    "flux_error": "stat.error;phot.count;meta.main",
+    "snr": "stat.snr",
+    "mag_inst": "phot.mag",
+    "mag_inst_error": "stat.error;phot.mag",
+    "background": "instr.background",
+    "fwhm": "phys.angSize;instr.det",
+    "ellipticity": "src.ellipticity",
+    "extendedness": "src.class.starGalaxy",
+    "theta": "pos.posAng",
+    "parent": "meta.id.parent",
+}
+"""What columns are, in words of the IVOA: TOPCAT finds positions and errors by them."""
+
 NOT_MEASURED: dict[str, str] = {
     "ra": "the frame has no usable celestial world coordinates",
     "dec": "the frame has no usable celestial world coordinates",
@@ -105,6 +127,8 @@ def source_table(
         table[name] = column
         table[name].unit = unit
         table[name].description = description
+        if name in UCDS:
+            table[name].meta["ucd"] = UCDS[name]
     return table
 
 

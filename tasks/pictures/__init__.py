@@ -1,1 +1,1 @@
-"""What pictures are drawn with: a stretch, marks, and how a frame lies on the sky."""
+"""What a preview is drawn with: marks, and how a frame lies on the sky."""

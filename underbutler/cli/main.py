@@ -33,6 +33,7 @@ _COMMANDS = {
     "instrument": ".instrument.commands:instrument",
     "logs": ".logs_command:logs",
     "metrics": ".metrics_command:metrics",
+    "night": ".night_command:night",
     "notices": ".watch_command:notices",
     "quarantine": ".quarantine_commands:quarantine",
     "raw": ".raw_commands:raw",

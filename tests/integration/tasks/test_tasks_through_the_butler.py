@@ -19,6 +19,7 @@ from underbutler import TaskError
 from underbutler.butlers import Repositories, ingest_files
 from underbutler.errors import LostDatasetError, UsageError
 from underbutler.model.message import decode_element, encode_element
+from underbutler.pictures.night import night_frames, read_frame
 from underbutler.pipe import config_digest
 from underbutler.testing.night import Night
 
@@ -84,7 +85,17 @@ def test_masters_are_made_certified_and_used_without_options(site: Repositories,
     assert header["DARKUSED"] == "none"
     assert src["flux"].unit == "electron"
     assert src["flux"].description
+    assert src.meta["exposure"] == data_id["exposure"]
+    assert src.meta["filter"] in ("g", "r")
     assert Image.open(io.BytesIO(picture)).format == "PNG"
+    with site.butler("sim") as butler:
+        refs = night_frames(butler, 20261120, task="processCcd")
+        frame = read_frame(butler, refs[0])
+    assert [(ref.dataId["exposure"], ref.dataId["detector"]) for ref in refs] == [
+        (exposure, detector) for exposure in [one.exposure for one in night.of_kind("OBJECT", 0)] for detector in (0, 1)
+    ]
+    assert frame.fwhm_arcsec == pytest.approx(1.2, abs=0.15)  # 3 px of 0.4 arcsec
+    assert frame.thumbnail is not None
 
 
 def test_a_dark_is_scaled_by_time_and_subtracted(site: Repositories) -> None:

@@ -12,10 +12,10 @@ from PIL import Image
 
 from tasks.pictures.marks import STAR
 from tasks.pictures.orientation import Orientation, orientation_of
-from tasks.pictures.stretch import binned, shades
 from tasks.preview import TITLE_HEIGHT, PreviewTask
 from tests.support.star_frames import reduce_frame
 from underbutler.instruments.readout import Readout
+from underbutler.pictures.stretch import binned, shades
 
 
 def draw(result: Any, which: str = "marked", orientation: Orientation | None = None, **options: Any) -> Image.Image:
