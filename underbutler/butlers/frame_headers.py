@@ -10,9 +10,9 @@ from underbutler.errors import UsageError
 from underbutler.instruments.extensions import parts_of_detector
 from underbutler.instruments.header_scan import scan_parts
 from underbutler.instruments.instrument_map import InstrumentMap
+from underbutler.instruments.layout import readout_of
 from underbutler.instruments.master_choice import FrameFacts
-from underbutler.instruments.placement import window_of
-from underbutler.instruments.readout import FramePart
+from underbutler.instruments.readout import FramePart, IncompleteReadoutError
 from underbutler.instruments.setups import Setup, read_setup
 from underbutler.model.dataref import DataIdValue
 
@@ -88,13 +88,14 @@ def facts_of(data_id: DataCoordinate, parts: Sequence[FramePart], instrument: In
     """Return what the masters of a frame are chosen by: its data ID has dimension records."""
     record: Any = data_id.records["exposure"]
     span = record.timespan
+    shapes, has_window = _light_of(parts, instrument, int(data_id["detector"]))
     return FrameFacts(
-        setup=read_setup(parts[0].header, instrument, [part.shape for part in parts]) if parts else Setup(),
+        setup=read_setup(parts[0].header, instrument, shapes) if parts else Setup(),
         seconds=float(record.exposure_time or 0.0),
         begin=span.nsec[0],
         end=max(span.nsec[1], span.nsec[0] + 1),
         when=span.begin.tai.strftime("%Y-%m-%dT%H:%M:%S"),
-        has_window=len(parts) == 1 and window_of(parts[0].header, instrument.frame.place, parts[0].shape) is not None,
+        has_window=has_window,
     )
 
 
@@ -142,6 +143,22 @@ def _pages(exposures: Sequence[int]) -> Iterator[tuple[str, dict[str, Any]]]:
         return
     for begin in range(0, len(exposures), PAGE):
         yield "exposure IN (:exposures)", {"exposures": list(exposures[begin : begin + PAGE])}
+
+
+def _light_of(
+    parts: Sequence[FramePart], instrument: InstrumentMap, detector: int
+) -> tuple[list[tuple[int, int]], bool]:
+    """Return the shape of a frame's light, and whether the window of the detector that it is is known.
+
+    Where the map does not say which pixels are light, it is the shapes of the raw images.
+    """
+    if not parts:
+        return [], False
+    try:
+        readout = readout_of(parts, instrument, detector)
+    except IncompleteReadoutError:
+        return [part.shape for part in parts], False
+    return [readout.shape], readout.window is not None
 
 
 def _read_header(ref: DatasetRef, uris: Any) -> FrameHeader:

@@ -40,7 +40,8 @@ class Setup:
     Parameters
     ----------
     shape
-        Rows and columns of the raw frame, as ``1040x1392``, of four images ``4*200x75``.
+        Rows and columns of the light, as ``1040x1392``; where nothing says which pixels are light, of the raw frame,
+        of four images ``4*200x75``.
     binning
         Columns and rows that are added up, as ``2x2``.
     read_mode
