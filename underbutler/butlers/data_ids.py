@@ -10,7 +10,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from underbutler.errors import UnknownNameError, UsageError
 from underbutler.instruments.header_values import filter_name
@@ -145,7 +145,7 @@ def key_type(universe: DimensionUniverse, name: str) -> type[int] | type[str]:
     dimensions = universe.dimensions
     if name not in dimensions.names:
         known = dimensions.names - universe.skypix_dimensions.names
-        raise UnknownNameError.of("dimension", name, known)
+        raise UnknownNameError.of("dimension", name, known, _of_gen2(name))
     expected: type[int] | type[str] = dimensions[name].primaryKey.getPythonType()
     return expected
 
@@ -252,6 +252,14 @@ def required_values(coordinate: DataCoordinate) -> dict[str, DataIdValue]:
 
 _WORD = re.compile(r"\w+")
 _EXAMPLE = {int: "an integer, for example 0", str: "a text"}
+
+
+_GEN2: Final = {"ccd": "detector", "ccdnum": "detector", "dateObs": "day_obs", "filter": "physical_filter"}
+"""Keys of Gen2's data IDs, and the dimensions that hold the same."""
+
+
+def _of_gen2(name: str) -> str:
+    return f"Gen2's {name!r} is {_GEN2[name]!r} here." if name in _GEN2 else ""
 
 
 def _storable(name: str, text: str) -> str:

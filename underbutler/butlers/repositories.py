@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underbutler import metrics
@@ -265,7 +266,7 @@ class Repositories:
                 "repository",
                 label,
                 known,
-                f"They come from {self.index.uri}; make one with `underbutler repo create DIR --label {label}`.",
+                _how_to_call(label, known, str(self.index.uri)),
             )
         return known[label]
 
@@ -315,3 +316,14 @@ def _opening(label: str, uri: str) -> Iterator[None]:
             label=label,
             uri=uri,
         ) from error
+
+
+def _how_to_call(label: str, known: Mapping[str, str], index: str) -> str:
+    """Say what to write in place of a label that is not known: also of a path, as Gen2 had it."""
+    if "/" not in label:
+        return f"They come from {index}; make one with `underbutler repo create DIR --label {label}`."
+    place = Path(label).expanduser().absolute()
+    for name, uri in known.items():
+        if Path(str(uri).removeprefix("file://")).absolute() == place:
+            return f"A repository is called by its label: this one is {name!r}."
+    return f"A repository is called by its label. If there is one at {label}, add a line `LABEL: {label}` to {index}."

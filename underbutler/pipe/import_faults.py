@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import traceback
 from importlib.metadata import EntryPoint
 from typing import Final
 
@@ -47,14 +49,28 @@ def _cure(error: BaseException, point: EntryPoint) -> str:
 def _cure_of_import(error: ImportError, point: EntryPoint, owner: str) -> str:
     name = str(error.name)
     if not isinstance(error, ModuleNotFoundError):
-        moved = next((old for old in _MOVED if f"'{old}'" in str(error)), None)
-        if name == "lsst.pipe.base" and moved is not None:
-            return f"Write `from {_MOVED[moved]} import {moved}`."
+        moved = [old for old in _MOVED if f"'{old}'" in str(error)]
+        if name == "lsst.pipe.base" and moved:
+            return f"Write {_imports([*moved, *_beside(error)])}."
         return f"{name} has no such name: another version of it is installed than {owner} was written for."
     if _is_within(name, point.module):
         return f"There is no such module: correct the entry point {point.name!r} of {owner}, or install {owner} again."
     gone = next((gone for gone in _GONE if _is_within(gone, name)), None)
     return f"Install what {owner} needs: the package that has {name}." if gone is None else _GONE[gone]
+
+
+def _beside(error: ImportError) -> list[str]:
+    """Return the names that have moved too, of the line that imports them."""
+    frames = traceback.extract_tb(error.__traceback__)
+    line = frames[-1].line if frames else None
+    return re.findall(r"\w+", line or "")
+
+
+def _imports(names: list[str]) -> str:
+    by_home: dict[str, list[str]] = {}
+    for name in dict.fromkeys(name for name in names if name in _MOVED):
+        by_home.setdefault(_MOVED[name], []).append(name)
+    return " and ".join(f"`from {home} import {', '.join(moved)}`" for home, moved in by_home.items())
 
 
 def _is_in_its_code(error: BaseException, point: EntryPoint) -> bool:

@@ -55,6 +55,11 @@ def test_an_unknown_dimension_is_named_with_the_nearest() -> None:
         cast_data_id(UNIVERSE, {"exposre": 1})
 
 
+def test_a_key_of_gen2_is_told_with_its_dimension() -> None:
+    with pytest.raises(UnknownNameError, match=r"Gen2's 'ccd' is 'detector' here\."):
+        cast_data_id(UNIVERSE, {"ccd": 1})
+
+
 @given(st.integers(-100, 100), st.integers(0, 50), st.integers(1, 9))
 def test_a_range_holds_what_the_builtin_holds(begin: int, length: int, step: int) -> None:
     numbers = range(begin, begin + length + 1, step)

@@ -89,6 +89,12 @@ def test_an_unknown_label_lists_the_known_ones(repositories: Repositories) -> No
         pass
 
 
+def test_a_path_in_place_of_a_label_is_told_which(repositories: Repositories, tmp_path: Path) -> None:
+    for path, words in ((tmp_path / "repo", "this one is 'tiny'"), (tmp_path / "other", "add a line `LABEL:")):
+        with pytest.raises(UnknownNameError, match=words), repositories.butler(str(path)):
+            pass
+
+
 def test_a_repository_that_is_gone_is_named_with_its_place(repositories: Repositories, settings: Settings) -> None:
     RepositoryIndex(settings.index_uri).add("gone", "/nowhere/repo")
     with pytest.raises(UsageError, match="'gone' is not at /nowhere/repo"), repositories.butler("gone"):

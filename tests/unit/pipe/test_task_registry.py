@@ -44,7 +44,10 @@ def test_an_entry_listed_twice_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     ("source", "words"),
     [
         ("from lsst.pipe.base import CmdLineTask", "Write `from underbutler import CmdLineTask`."),
-        ("from lsst.pipe.base import Struct, timeMethod", "Write `from lsst.utils.timer import timeMethod`."),
+        (
+            "from lsst.pipe.base import Struct, timeMethod, CmdLineTask, TaskRunner",
+            "Write `from lsst.utils.timer import timeMethod` and `from underbutler import CmdLineTask, TaskRunner`.",
+        ),
         ("import lsst.daf.persistence as dafPersist", "Gen2's butler is no more"),
         ("import no_such_package.inner", "Install what its distribution needs: the package that has no_such_package."),
         ("from json import lods", "json has no such name: another version of it is installed"),

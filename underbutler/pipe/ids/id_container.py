@@ -226,7 +226,8 @@ class DataIdContainer:
             return f"{self.option}: no {kind} {place} for {named}{more}."
         words = " ".join(f"{key}={'^'.join(map(str, values))}" for key, values in given.items())
         asked = " and ".join(part for part in (words, f"-d {where!r}" if where else "") if part)
-        return f"{self.option}: no {kind} {place} matches {asked or 'at all'}."
+        hint = " Gen2's visit is the dimension exposure here." if "visit" in given else ""
+        return f"{self.option}: no {kind} {place} matches {asked or 'at all'}.{hint}"
 
 
 def _values(given: Mapping[str, Sequence[Any]]) -> Iterator[Any]:
