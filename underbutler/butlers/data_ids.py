@@ -65,6 +65,8 @@ class Range:
 
 
 Constraint: TypeAlias = DataIdValue | Range
+Exposure: TypeAlias = tuple[DataIdValue, DataIdValue]
+"""Instrument and exposure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,19 +216,12 @@ def instruments(butler: Butler) -> list[str]:
     return sorted(record.name for record in butler.query_dimension_records("instrument", explain=False))
 
 
-def exposure_records(butler: Butler, exposures: Iterable[tuple[DataIdValue, DataIdValue]]) -> dict[Any, Any]:
+def exposure_records(butler: Butler, exposures: Iterable[Exposure]) -> dict[Exposure, Any]:
     """Return the exposure records of pairs of instrument and exposure; those that do not exist are left out."""
-    coordinates = _exposures(butler, exposures)
-    if not coordinates:
-        return {}
-    with butler.query() as query:
-        records = query.join_data_coordinates(coordinates).dimension_records("exposure")
-        return {(record.instrument, record.id): record for record in records}
+    return {key: one.records["exposure"] for key, one in expanded_exposures(butler, exposures).items()}
 
 
-def expanded_exposures(
-    butler: Butler, exposures: Iterable[tuple[DataIdValue, DataIdValue]]
-) -> dict[tuple[DataIdValue, DataIdValue], DataCoordinate]:
+def expanded_exposures(butler: Butler, exposures: Iterable[Exposure]) -> dict[Exposure, DataCoordinate]:
     """Return the same exposures as data IDs with the records of all that they imply: filter, observing day, group."""
     coordinates = _exposures(butler, exposures)
     if not coordinates:
@@ -236,7 +231,7 @@ def expanded_exposures(
         return {(one["instrument"], one["exposure"]): one for one in found}
 
 
-def _exposures(butler: Butler, exposures: Iterable[tuple[DataIdValue, DataIdValue]]) -> list[DataCoordinate]:
+def _exposures(butler: Butler, exposures: Iterable[Exposure]) -> list[DataCoordinate]:
     from lsst.daf.butler import DataCoordinate
 
     return [
