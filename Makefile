@@ -63,7 +63,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Installed again when one of these changes; the sources are used where they are.
 $(VENV)/demo.stamp: pyproject.toml $(wildcard constraints/*.txt) | $(VENV)/pyvenv.cfg
 	@sed -n 's/^\([^# ]*\) \\$$/\1/p' $(CONSTRAINTS) /dev/null > $(VENV)/versions.txt
-	$(PIP) install -c $(VENV)/versions.txt -e '.[science,embedded,plot,api]'
+	$(PIP) install -c $(VENV)/versions.txt -e '.[science,embedded,plot,api,beat]'
 	@touch $@
 
 # With hashes pip takes nothing that is not in the file, not even what builds us; without, it looks for itself.

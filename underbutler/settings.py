@@ -7,6 +7,7 @@ the home folder, which a running ``underbutler up`` writes there: so that a comm
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import re
 import sys
@@ -17,7 +18,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import unquote
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .addresses import broker_address, check_address
 from .errors import UsageError
@@ -63,8 +64,19 @@ def _lowered(value: object) -> object:
     return value.strip().lower() or None if isinstance(value, str) else value
 
 
+def _json_object(text: str) -> str:
+    try:
+        document = json.loads(text)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise ValueError('is not a JSON object. Write {"ssl": true}, or unset it')
+    return text
+
+
 BrokerUrl = Annotated[str, AfterValidator(broker_address)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_address)]
+JsonObject = Annotated[str, AfterValidator(_json_object)]  # as text: settings are hashed
 S3Url = Annotated[str, AfterValidator(_s3_address)]
 
 
@@ -88,7 +100,7 @@ class Settings(BaseSettings):
     """User that the sentinels themselves ask for; the user of the broker stands in its URL."""
     broker_sentinel_password: SecretStr | None = Field(None, validation_alias=_alias("BROKER_SENTINEL_PASSWORD"))
     """Password that the sentinels themselves ask for; the broker's own stands in its URL."""
-    broker_sentinel_kwargs: dict[str, Any] = Field({}, validation_alias=_alias("BROKER_SENTINEL_KWARGS"))
+    broker_sentinel_kwargs: JsonObject = Field("{}", validation_alias=_alias("BROKER_SENTINEL_KWARGS"))
     """More arguments of redis-py for connections to sentinels, a JSON object: ``{"ssl": true}``."""
     broker_prefix: str = Field("underbutler:", validation_alias=_alias("BROKER_PREFIX"))
     """What the names of all our keys in Redis begin with, so that one Redis may serve others too."""
@@ -250,7 +262,7 @@ def load_settings(**overrides: object) -> Settings:
     others: dict[str, Any] = {key: value for key, value in overrides.items() if key != "home"}
     try:
         settings = Settings(_env_file=home / STACK_FILE, home=home, **others)
-    except (ValidationError, SettingsError) as error:
+    except ValidationError as error:
         raise UsageError(redacted_text(_what_does_not_fit(error, others))) from None
     hide(*_secrets(settings), always=True)
     return settings
@@ -268,13 +280,8 @@ def settings_or_exit() -> Settings:
 _CREDENTIALS = re.compile(r"://[^;]*@")
 
 
-def _what_does_not_fit(error: ValidationError | SettingsError, arguments: Mapping[str, Any]) -> str:
+def _what_does_not_fit(error: ValidationError, arguments: Mapping[str, Any]) -> str:
     """Say of each setting which variable the user set, what is wrong with it, and what would do."""
-    if isinstance(error, SettingsError):  # what should be JSON is none, and only the name of the field is told
-        fields = [name for name in Settings.model_fields if f'"{name}"' in str(error)]
-        return " ".join(
-            f"{variable_of(name, arguments)} is not a JSON object. Correct it, or unset it." for name in fields
-        )
     sentences = []
     for fault in error.errors(include_url=False):
         name = str(fault["loc"][0])

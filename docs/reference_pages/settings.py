@@ -156,8 +156,6 @@ def _kind(annotation: Any) -> str:
         return _kind(next(kind for kind in get_args(annotation) if kind is not type(None)))
     if get_origin(annotation) is Annotated:
         return _kind(get_args(annotation)[0])
-    if get_origin(annotation) is dict:
-        return "JSON object"
     return _PLAIN[annotation]
 
 
@@ -170,7 +168,7 @@ def _bounds(field: FieldInfo) -> str:
 def _default(name: str, field: FieldInfo) -> str:
     if name in _DERIVED:
         return _DERIVED[name]
-    if field.default in (None, "", {}):
+    if field.default in {None, ""}:
         return "not set"
     return f"`{field.default}`{_in_units(name, field.default)}"
 

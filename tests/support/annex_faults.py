@@ -9,6 +9,7 @@ import http.client
 import random
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -117,6 +118,10 @@ class FaultyS3:
         What came by, as ``METHOD path``.
     done
         How often each kind of fault was done.
+    tokens
+        Session tokens that came by.
+    token_lives_s
+        A session token is the time at which it was made, and an older one than this is refused; None: any will do.
     """
 
     upstream: str
@@ -126,6 +131,8 @@ class FaultyS3:
     released: threading.Event = field(default_factory=threading.Event)
     seed: int = 20261120
     done: Counter[str] = field(default_factory=Counter)
+    tokens: set[str] = field(default_factory=set)
+    token_lives_s: float | None = None
 
     def __enter__(self) -> Self:
         self._chance = random.Random(self.seed)
@@ -168,6 +175,16 @@ class FaultyS3:
             if kind:
                 self.done[kind] += 1
             return kind
+
+    def is_old(self, token: str | None) -> bool:
+        """Note a session token, and tell whether it is too old."""
+        if token is None or self.token_lives_s is None:
+            return False
+        with self.lock:
+            self.tokens.add(token)
+            old = time.time() - float(token) > self.token_lives_s
+            self.done["expired token"] += old
+            return old
 
     def _listen(self) -> None:
         proxy = self
@@ -215,6 +232,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         released = self.owner.released
         kind = self.owner.fault_of(self.command, self.path)
+        if self.owner.is_old(self.headers.get("X-Amz-Security-Token")):
+            kind = "expired"
         if kind == "hang":
             released.wait(300)
             self.close_connection = True

@@ -76,3 +76,8 @@ def test_an_address_that_is_refused_is_told_without_password(tmp_path: Path, mon
 def test_aws_own_words_are_read_in_any_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", value)
     assert load_settings(home=tmp_path).s3_checksums == "when_required"
+
+
+def test_settings_may_be_a_key(tmp_path: Path) -> None:
+    """Open repositories and clients are kept by the settings that they were opened with."""
+    assert len({load_settings(home=tmp_path), load_settings(home=tmp_path)}) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from kombu import Connection
@@ -53,7 +54,7 @@ def _sentinel_options(settings: Settings) -> dict[str, Any]:
     patience = {"socket_timeout": CONNECT_S, "socket_connect_timeout": CONNECT_S}
     return {
         "master_name": settings.broker_master_name,
-        "sentinel_kwargs": patience | given | settings.broker_sentinel_kwargs,
+        "sentinel_kwargs": patience | given | json.loads(settings.broker_sentinel_kwargs),
     }
 
 

@@ -58,12 +58,11 @@ class DemoError(UsageError):
     "--dir",
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
-    default=Path(".demo"),
-    show_default=True,
-    help="Folder of the demo; an earlier demo in it is removed first.",
+    help="Folder of the demo; an earlier demo in it is removed first.  [default: that of --home, else .demo]",
 )
 @click.option("--seed", default=20261120, show_default=True, help="Seed of the simulated night.")
-def demo(folder: Path, seed: int) -> None:
+@click.pass_context
+def demo(ctx: click.Context, folder: Path | None, seed: int) -> None:
     """Run a demonstration of everything on this machine, in a few minutes and with nothing installed before.
 
     A real Redis or Valkey, an HTTP S3 server, a worker and beat start on free loopback ports; a real raw frame and a
@@ -73,7 +72,9 @@ def demo(folder: Path, seed: int) -> None:
     Examples:
       underbutler demo
       underbutler demo --dir /tmp/demo --seed 7
+      underbutler --home /tmp/demo demo
     """
+    folder = folder or ctx.find_root().params.get("home") or Path(".demo")
     console = stdout_console()
     begin = time.monotonic()
     home = _fresh(folder.absolute())

@@ -7,7 +7,6 @@ where, so that a command in another terminal finds them.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import secrets
 import sys
@@ -282,8 +281,6 @@ def environment_of(settings: Settings) -> dict[str, str]:
     for name, value in values.items():
         if isinstance(value, SecretStr):
             values[name] = value.get_secret_value()
-        elif isinstance(value, dict):
-            values[name] = json.dumps(value)
     return {f"UNDERBUTLER_{name.upper()}": str(value) for name, value in values.items() if value is not None}
 
 

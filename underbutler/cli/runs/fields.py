@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import event_model
 import numpy as np
 import numpy.typing as npt
 
@@ -160,11 +161,25 @@ def read_points(stream: BlueskyEventStream, field: str, against: str | None, ind
     )
 
 
-def read_frame(stream: BlueskyEventStream, field: str, index: int) -> Frame | None:
+def read_frame(
+    stream: BlueskyEventStream,
+    field: str,
+    index: int,
+    instead: Callable[[UsageError], npt.NDArray[Any]] | None = None,
+) -> Frame | None:
     """Return one event's image; None if the field has no images. Only that image is fetched.
+
+    Parameters
+    ----------
+    stream, field, index
+        Which event's.
+    instead
+        Called when its file is gone: returns the image from elsewhere, or raises what it was given.
 
     Raises
     ------
+    UsageError, event_model.DataNotAccessible
+        If its file is gone (one error that is both).
     UnknownNameError
         If the stream has no such field.
     UsageError
@@ -180,7 +195,12 @@ def read_frame(stream: BlueskyEventStream, field: str, index: int) -> Frame | No
     if value.ndim <= 2:
         return None
     index = _row(stream, index, data.sizes[TIME]).start
-    image = np.asarray(value[index].compute().values)
+    try:
+        image = np.asarray(value[index].compute().values)
+    except UsageError as error:
+        if instead is None or not isinstance(error, event_model.DataNotAccessible):
+            raise
+        image = instead(error)
     is_picture = image.dtype == np.uint8
     in_colour = image.ndim == 3 and image.shape[-1] in {3, 4} and is_picture
     if image.ndim != 2 and not in_colour:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 import click
 
-from underbutler.errors import UsageError, suggest
+from underbutler.errors import UnderbutlerError, UsageError, suggest
 from underbutler.model.identity import short_id
 from underbutler.terminal import stderr_console, stdout_console
 
 from .catalog import RunCommand, catalog_option, chosen_catalog, open_catalog, run_named
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     from matplotlib.figure import Figure
 
     from underbutler.catalog import BlueskyRun
@@ -77,7 +79,7 @@ def _figure(run: BlueskyRun, field: str, stream_name: str | None, against: str |
 
     stream = chosen_stream(run, stream_name)
     title = _title(run, stream.stream_name)
-    frame = read_frame(stream, field, 0 if index is None else index)
+    frame = read_frame(stream, field, 0 if index is None else index, partial(_of_the_butler, run))
     if frame is not None:
         if against is not None:
             raise UsageError(f"{field!r} is an image: it is shown as it is, without --against. Choose one by --index.")
@@ -89,6 +91,36 @@ def _figure(run: BlueskyRun, field: str, stream_name: str | None, against: str |
             f"{points.n_left_out} of {of} events have no finite value and are left out.", highlight=False
         )
     return figure_of_points(points, title, run.uid)
+
+
+def _of_the_butler(run: BlueskyRun, gone: UsageError) -> npt.NDArray[Any]:
+    """Return the dataset of which a file was a copy that is gone, and say so.
+
+    Raises
+    ------
+    UsageError
+        What was given, if nothing says which dataset that is, or the Butler has it no more.
+    """
+    from underbutler.catalog.handlers.butler_dataset import ButlerDataset
+
+    cause: BaseException | None = gone
+    dataset = None
+    while cause is not None and dataset is None:
+        dataset = cause.fields.get("dataset") if isinstance(cause, UnderbutlerError) else None
+        cause = cause.__cause__
+    label = run.start.get("out") or run.start.get("label")
+    if not isinstance(dataset, str) or not isinstance(label, str):
+        raise gone
+    try:
+        image = ButlerDataset(f"butler://{label}/{dataset}")()
+    except UnderbutlerError as error:
+        raise gone from error
+    stderr_console().print(
+        f"{gone.fields.get('url')} is gone from the annex: this is the Butler's own dataset {dataset} in {label!r}.",
+        soft_wrap=True,
+        highlight=False,
+    )
+    return image
 
 
 def _title(run: BlueskyRun, stream: str) -> str:

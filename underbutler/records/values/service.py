@@ -129,8 +129,8 @@ class Parked:
 
     @property
     def fingerprint(self) -> str:
-        """Of kind and reason: messages that fail alike have the same."""
-        return fingerprint_of(self.kind, self.reason)
+        """Of kind, name and reason: messages of one name that fail alike have the same."""
+        return fingerprint_of(f"{self.kind} {self.task}" if self.task else self.kind, self.reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -144,7 +144,7 @@ def parked(raw: bytes = b"\x80\x04", **fields) -> Parked:
 
 def test_a_message_that_comes_again_is_counted(store: JobStore) -> None:
     first = store.quarantine.park(parked(headers={"id": 1}, task="processCcd"))
-    other = store.quarantine.park(parked(b"other"))
+    other = store.quarantine.park(parked(b"other", task="processCcd"))
     assert store.quarantine.park(parked(headers={"id": 1}, task="processCcd", worker="w2")) == first
     rows = {row.id: row for row in store.quarantine.parked()}
     assert set(rows) == {first, other}
@@ -158,6 +158,13 @@ def test_a_message_that_comes_again_is_counted(store: JobStore) -> None:
         one.id for one in store.quarantine.parked()
     ]
     assert store.quarantine.parked(fingerprint="none") == []
+
+
+def test_foreign_messages_are_grouped_by_their_name(store: JobStore) -> None:
+    """A reason quotes the name, and what is quoted does not count: the name does by itself."""
+    for raw, name in ((b"1", "theirs"), (b"2", "theirs"), (b"3", "others")):
+        store.quarantine.park(parked(raw, task=name, reason=f"No task is called {name!r}."))
+    assert {(group.task, group.count) for group in store.quarantine.groups()} == {("theirs", 2), ("others", 1)}
 
 
 def test_what_was_discarded_is_seen_again_when_it_comes_again(store: JobStore) -> None:
