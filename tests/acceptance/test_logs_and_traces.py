@@ -249,7 +249,9 @@ def test_logs_show_why_within_one_command(place: Site, traced: Worker, killed: T
     job = submit(place, "probeFail", frames=2)
     place.ended(job)
     out = logs(str(job.id)[-8:]).out
-    assert out.count("Traceback (most recent call last)") == 1, "one of each kind of failure"
+    assert out.count("of the framework folded; --full shows them") == 1, "one of each kind of failure"
+    assert "task_runner.py" not in out
+    assert "task_runner.py" in logs(str(job.id)[-8:], "--full").out
     assert "and 1 more alike" in out
     assert "ArithmeticError" in out
     assert "\x1b[" not in out, "plain where it is piped"

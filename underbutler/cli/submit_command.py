@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from underbutler.errors import UnderbutlerError
 from underbutler.model.identity import short_id
 from underbutler.model.job import Phase
 from underbutler.model.status import status_of
@@ -210,14 +212,15 @@ def _follow(ctx: click.Context, context: ServiceContext, row: JobRow, wait: bool
 
 
 def _show_files(context: ServiceContext, row: JobRow) -> None:
-    """Show where the datasets of a job are."""
+    """Show where the datasets of a job are, if its repository answers: how the job ended is told already."""
     from underbutler.butlers.outputs import written_files
     from underbutler.pipe import load_task
 
-    with context.repositories.butler(row.out) as butler:
-        found = written_files(butler, row.run, load_task(row.task).datasetTypes)
-    if found:
-        stdout_console().print(files_table(found), soft_wrap=True)
+    with suppress(UnderbutlerError), context.repositories.butler(row.out) as butler:
+        names = [name for step in row.steps for name in load_task(step.task).datasetTypes]
+        found = written_files(butler, row.run, dict.fromkeys(names))
+        if found:
+            stdout_console().print(files_table(found), soft_wrap=True)
 
 
 def _show_task_help(task: str) -> None:

@@ -29,3 +29,16 @@ def test_a_level_hides_what_is_below_it_and_never_a_crash() -> None:
     assert [line.level for line in log_lines(LOG, "info")] == ["", "info", "error", ""]
     assert [line.level for line in log_lines(LOG, "critical")] == ["", ""]
     assert log_lines("") == []
+
+
+def test_a_line_folds_the_frames_of_the_framework() -> None:
+    text = """\
+2026-11-21T07:20:01.123456Z [error] underbutler: Traceback (most recent call last):
+  File "/venv/site-packages/workers/target/reducing.py", line 1, in _call
+  File "/home/ann/level.py", line 2, in runDataRef
+ArithmeticError: no sky"""
+    (line,) = log_lines(text)
+    assert "reducing.py" in line.text
+    folded = line.folded().text.splitlines()
+    assert folded[0] == "Traceback (1 frame of the framework folded; --full shows them):"
+    assert folded[1:] == ['  File "/home/ann/level.py", line 2, in runDataRef', "ArithmeticError: no sky"]
