@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.progress import (
@@ -76,7 +76,7 @@ def follow_job(
     console: Console | None = None,
     meanwhile: Callable[[Console], None] | None = None,
     poll_s: float = 0.25,
-    timeout_s: float | None = None,
+    silence_s: float | None = None,
 ) -> JobRow:
     """Show a job's progress, counting targets, until it has ended.
 
@@ -94,17 +94,18 @@ def follow_job(
         Called between two looks, with the console that lines may be printed on above the bar.
     poll_s
         Seconds between two looks at the records.
-    timeout_s
-        Give up following (not the job) after this many seconds.
+    silence_s
+        Give up following (not the job) when nothing has moved for so long, in seconds: no target runs, and none has
+        come to another state. A job that moves may take as long as it likes.
 
     Raises
     ------
     TimeoutError
-        If the job has not ended in time.
+        If nothing moves any more.
     """
     console = console or stderr_console()
-    deadline = None if timeout_s is None else time.monotonic() + timeout_s
     row = jobs.read.job(job)
+    moved_at, before = time.monotonic(), dict[TargetState, int]()
     with _bar(console) as progress:
         line = progress.add_task(label or row.task, total=row.n_targets, note="")
         while True:
@@ -115,9 +116,16 @@ def follow_job(
                 meanwhile(progress.console)
             if Phase(row.phase).ended:
                 return row
-            if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError(f"Job {short_id(job)} has not ended after {timeout_s:.0f} s: {_note(counts)}.")
+            if counts != before or any(counts.get(state) for state in _MOVING):
+                moved_at, before = time.monotonic(), counts
+            elif silence_s is not None and time.monotonic() - moved_at > silence_s:
+                what = f"Nothing moves in job {short_id(job)} for {silence_s:.0f} s"
+                raise TimeoutError(f"{what}: {_note(counts) or 'all targets wait'}. Look at `underbutler status`.")
             time.sleep(poll_s)
+
+
+_MOVING: Final = (TargetState.RUNNING, TargetState.DELIVERING)
+"""States of targets that somebody works on: a worker that has died loses them when its lease runs out."""
 
 
 def _ended(counts: dict[TargetState, int]) -> int:

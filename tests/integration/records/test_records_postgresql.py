@@ -44,6 +44,15 @@ def test_a_restarted_server_is_found_again(store: JobStore, engine: Engine, monk
     assert store.read.job(job.id).n_open == 1
 
 
+def test_a_server_that_does_not_answer_is_given_up(engine: Engine) -> None:
+    hurried = open_engine(engine.url.render_as_string(hide_password=False), answer_s=0.5)
+    with pytest.raises(RecordsUnavailableError, match=r"has not answered for 0\.5 s"), write(hurried) as connection:
+        connection.execute(text("SELECT pg_sleep(60)"))
+    with write(hurried) as connection:
+        assert connection.execute(text("SELECT 1")).scalar_one() == 1, "on another connection"
+    hurried.dispose()
+
+
 def _end_all_connections(engine: Engine) -> None:
     other = open_engine(engine.url.render_as_string(hide_password=False))
     with write(other) as connection:

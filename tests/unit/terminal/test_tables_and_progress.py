@@ -7,6 +7,7 @@ import uuid
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from tests.support.terminal_texts import shown
@@ -147,3 +148,41 @@ def test_a_job_is_followed_to_its_end() -> None:
     assert ended.phase == Phase.COMPLETED
     assert len(met) >= 2
     assert "2/2" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+class Waiting:
+    """The records of a job whose targets come to other states as they are told to, look by look."""
+
+    def __init__(self, *looks: dict[TargetState, int]) -> None:
+        self.looks = list(looks)
+
+    def job(self, job: uuid.UUID) -> Any:
+        phase = Phase.EXECUTING if len(self.looks) > 1 else Phase.COMPLETED
+        return SimpleNamespace(id=job, task="processCcd", n_targets=2, phase=phase)
+
+    def counts(self, job: uuid.UUID) -> dict[TargetState, int]:
+        return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+
+
+@pytest.mark.parametrize(
+    "looks",
+    [
+        [{TargetState.RUNNING: 1}] * 50 + [{TargetState.DONE: 2}],
+        [{TargetState.QUEUED: 50 - number, TargetState.DONE: number} for number in range(50)],
+    ],
+    ids=["a target that runs long", "many short targets"],
+)
+def test_a_job_that_moves_is_waited_for(looks: list[dict[TargetState, int]], monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 10_000, 10))
+    stopwatch = SimpleNamespace(monotonic=lambda: float(next(clock)), sleep=lambda _: None)
+    monkeypatch.setattr("underbutler.terminal.progress.time", stopwatch)
+    jobs: Any = SimpleNamespace(read=Waiting(*looks))
+    console = Console(file=io.StringIO(), width=80)
+    row = follow_job(jobs, uuid.uuid4(), console=console, poll_s=0.0, silence_s=30.0)
+    assert row.phase == Phase.COMPLETED
+
+
+def test_a_job_in_which_nothing_moves_is_given_up() -> None:
+    jobs: Any = SimpleNamespace(read=Waiting(*[{TargetState.QUEUED: 2}] * 1000))
+    with pytest.raises(TimeoutError, match=r"Nothing moves in job .* all targets wait"):
+        follow_job(jobs, uuid.uuid4(), console=Console(file=io.StringIO()), poll_s=0.0, silence_s=0.0)
