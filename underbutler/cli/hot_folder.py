@@ -45,7 +45,7 @@ def watch_folder(
         raise UsageError(f"{words[0]!r}: with --watch no files are named. Words for a task need --then TASK.")
     if then is not None:
         check_words(then, label, words)
-    with open_records() as context, only_watcher(context.settings, folder, label), _asked_to_end() as stop:
+    with open_records(may_make=True) as context, only_watcher(context.settings, folder, label), _asked_to_end() as stop:
         if context.repositories.is_remote(label):
             raise UsageError(f"The repository {label!r} is remote and read-only. Ingest where it is.")
         submitting = None

@@ -109,7 +109,7 @@ def _dry_run(task: str, words: list[str]) -> int:
     from .session import open_records
 
     with (
-        open_records() as context,
+        open_records(may_make=True) as context,
         prepare(task, words, repositories=context.repositories, user=context.settings.user) as prepared,
     ):
         return show_dry_run(context, prepared, "text")

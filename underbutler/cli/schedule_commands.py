@@ -231,7 +231,7 @@ def load(path: Path) -> None:
     file, problems = check_file(path)
     if problems:
         raise UsageError("Nothing was loaded: " + "\n".join(problems), path=str(path))
-    with open_records() as context:
+    with open_records(may_make=True) as context:
         changed = bring(context.jobs, file, who=context.settings.user, now=context.jobs.now())
     stderr_console().print(f"{len(file.entries)} entries; changed: {', '.join(changed) or 'none'}.")
 

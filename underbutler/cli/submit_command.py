@@ -115,7 +115,7 @@ def submit(
     from underbutler.submission.preparing import prepare
 
     with (
-        open_records() as context,
+        open_records(may_make=True) as context,
         prepare(
             task,
             args,

@@ -70,6 +70,7 @@ def test_a_wrong_file_is_refused_with_all_its_faults(underbutler: CommandLine, t
     assert told[2].startswith(":17: schedule 'config', config: There is no config field 'detect.treshold'")
     assert told[3] == "3 entries are valid, 3 faults found."
     assert underbutler("schedule", "load", path).code == 2
+    assert underbutler("db", "upgrade").code == 0
     assert underbutler("schedule", "list", "--format", "json").json == []
 
 

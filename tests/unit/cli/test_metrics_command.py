@@ -15,6 +15,7 @@ def command(capsys: pytest.CaptureFixture[str]) -> CommandLine:
 
 
 def test_an_empty_service_is_told_in_numbers(command: CommandLine) -> None:
+    assert command("db", "upgrade").code == 0
     said = command("metrics")
     assert said.code == 0, said.err
     families = {family.name: family for family in text_string_to_metric_families(said.out)}

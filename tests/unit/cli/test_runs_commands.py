@@ -77,6 +77,11 @@ def test_so_long_ago_is_a_time(underbutler: Any, two_alike: str) -> None:
 
 
 def test_where_there_is_nothing_it_says_what_to_do(underbutler: Any, place: str) -> None:
+    missing = underbutler("runs")
+    assert (missing.code, missing.out) == (3, "")
+    assert "There are no records at" in missing.err
+    assert "underbutler db upgrade" in underbutler("runs").err, "looking makes none"
+    assert underbutler("db", "upgrade").code == 0
     empty = underbutler("runs")
     assert (empty.code, empty.out) == (0, "")
     assert "There are no runs" in empty.err
@@ -114,6 +119,7 @@ def test_without_a_catalogue_it_is_that_of_the_settings(
     ],
 )
 def test_what_is_asked_wrongly_is_refused_with_the_cure(underbutler: Any, words: list[str], said: list[str]) -> None:
+    assert underbutler("db", "upgrade").code == 0
     answer = underbutler("runs", *words)
     assert (answer.code, answer.out) == (2, "")
     for part in said:

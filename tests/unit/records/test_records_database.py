@@ -22,6 +22,14 @@ def test_a_sqlite_file_that_does_not_exist_is_said_and_not_made(tmp_path: Path) 
     assert not path.exists()
 
 
+def test_a_sqlite_file_that_vanishes_is_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "records.db"
+    monkeypatch.setattr(Path, "exists", lambda _: True)  # it is there when it is looked for
+    with pytest.raises(RecordsUnavailableError, match="the file cannot be opened"):
+        JobStore(open_engine(f"sqlite:///{path}")).ping()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_without_tables_is_said(tmp_path: Path) -> None:
     path = tmp_path / "records.db"
     path.touch()

@@ -115,7 +115,7 @@ def writable_url(place: str | None) -> str:
 
     if place is None:
         settings = load_settings()
-        prepare_records(settings)
+        prepare_records(settings, may_make=True)
         return settings.records_url
     url = _database_url(place)
     if url is None and Path(place).suffix in _SUFFIXES and not Path(place).exists():
