@@ -17,6 +17,7 @@ def command(capsys: pytest.CaptureFixture[str]) -> CommandLine:
 
 def test_a_port_that_is_taken_is_refused(command: CommandLine) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert command("db", "upgrade").code == 0
         said = command("metrics", "--serve", f"127.0.0.1:{taken.getsockname()[1]}")
     assert said.code == 2
     assert "in use" in said.err
