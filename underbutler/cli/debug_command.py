@@ -9,6 +9,7 @@ import click
 from underbutler.errors import UsageError
 from underbutler.model.identity import short_id
 from underbutler.model.job import Phase, TargetState
+from underbutler.wording import visible
 
 from .run_summary import RunSummary
 from .session import open_records
@@ -87,7 +88,7 @@ def _run(prepared: Prepared, *, debugs: bool, keep: bool) -> bool:
 def _stop_in_debugger(error: Exception) -> None:
     import pdb
 
-    click.echo(f"{type(error).__name__}: {error}", err=True)
+    click.echo(visible(f"{type(error).__name__}: {error}"), err=True)
     pdb.post_mortem(error.__traceback__)
 
 

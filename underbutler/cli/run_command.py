@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from underbutler.model.job import TargetState
-from underbutler.redaction import redacted_error, redacted_text
+from underbutler.redaction import redacted_text
 from underbutler.wording import counted, visible
 
 from .main import task_words
@@ -93,8 +93,8 @@ def _run(task: str, words: list[str], summary: RunSummary, *, debugs: bool) -> N
         if not started:
             raise
         # What a target raised under --doraise: one has failed, whatever the reason.
-        clean = redacted_error(error)
-        click.echo(visible(redacted_text(folded_traceback(clean))), err=True)
+        # Told by its text alone: an error that is made again without secrets leaves the debugger no variables.
+        click.echo(visible(redacted_text(folded_traceback(error))), err=True)
         if debugs:
             import pdb
 
