@@ -11,6 +11,7 @@ from typing import Any
 
 from .commands import command_pages
 from .instrument_map import instrument_map_page
+from .products import product_pages
 from .python_names import python_pages
 from .rooms import room_pages
 from .schemas import schema_pages
@@ -22,7 +23,7 @@ __all__ = ["setup", "write_pages"]
 def write_pages(reference: Path) -> list[Path]:
     """Write the pages that differ from what stands there; return them."""
     pages = {"settings.md": settings_page(), "instrument-map.md": instrument_map_page()}
-    for make in (command_pages, python_pages, schema_pages, room_pages):
+    for make in (command_pages, product_pages, python_pages, schema_pages, room_pages):
         pages |= make()
     return [reference / name for name, text in pages.items() if _is_written(reference / name, text)]
 

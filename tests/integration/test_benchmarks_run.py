@@ -35,6 +35,13 @@ ROWS = {
         "in all",
     ],
     "counting": ["nothing is counted", "nothing is counted, once more", "metrics are counted"],
+    "process_ccd": [
+        "cosmic rays: script",
+        "cosmic rays: task",
+        "the calls in a bare script",
+        "processCcd",
+        "two pictures",
+    ],
     "look_before": ["targets listed", "the look"],
     "transport_drain": ["Redis, kombu's transport", "Redis, atomic transport"],
 }

@@ -8,12 +8,16 @@ from pathlib import Path
 import click
 from reference_pages.commands import command_pages
 from reference_pages.instrument_map import instrument_map_page, tables
+from reference_pages.products import product_pages
 from reference_pages.python_names import PLACES, python_pages
 from reference_pages.rooms import room_pages, sentence_of
 from reference_pages.schemas import schema_pages
 from reference_pages.settings import GROUPS, descriptions, settings_page, variables
 
 import underbutler.catalog
+from tasks.calexp_header import CARDS, META
+from tasks.planes import PLANES
+from tasks.source_table import DESCRIPTIONS, NOT_MEASURED, UCDS
 from underbutler.cli.main import group
 from underbutler.model.notice import LargeFileObjectAvailable
 from underbutler.pipe.request import JobRequest
@@ -101,3 +105,11 @@ def test_every_package_of_the_library_is_a_room_with_a_sentence() -> None:
     for package in (path.parent.name for path in library.glob("*/__init__.py")):
         assert f"`{package}`" in page
     assert sentence_of("underbutler.errors") in page
+
+
+def test_every_column_and_card_of_a_product_is_on_its_page() -> None:
+    (page,) = product_pages().values()
+    for name in (*DESCRIPTIONS, *CARDS, *PLANES):
+        assert f"`{name}`" in page
+    assert set(UCDS) | set(NOT_MEASURED) <= set(DESCRIPTIONS)
+    assert set(META.values()) <= set(CARDS)
