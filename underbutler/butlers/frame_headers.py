@@ -94,7 +94,6 @@ def facts_of(data_id: DataCoordinate, parts: Sequence[FramePart], instrument: In
         seconds=float(record.exposure_time or 0.0),
         begin=span.nsec[0],
         end=max(span.nsec[1], span.nsec[0] + 1),
-        when=span.begin.tai.strftime("%Y-%m-%dT%H:%M:%S"),
         has_window=has_window,
     )
 

@@ -174,6 +174,7 @@ class Masters:
         self._collections = collections
         self._searched: list[str] | None = None
         self._found: dict[tuple[str, Key], list[Master]] = {}
+        self._chosen: dict[tuple[Any, ...], Choice] = {}
 
     def choose(
         self,
@@ -205,7 +206,12 @@ class Masters:
             If the registry's database is away.
         """
         masters = self.certified(name, data_id, instrument)
-        return choose_master(name, frame, masters, tolerance=instrument.setup.temperature_tolerance, has_bias=has_bias)
+        valid = tuple(index for index, one in enumerate(masters) if one.begin < frame.end and frame.begin < one.end)
+        key = (name, id(masters), valid, frame.setup, frame.seconds, frame.has_window, has_bias)
+        if key not in self._chosen:
+            tolerance = instrument.setup.temperature_tolerance
+            self._chosen[key] = choose_master(name, frame, masters, tolerance=tolerance, has_bias=has_bias)
+        return self._chosen[key].at(frame)
 
     def certified(self, name: str, data_id: Mapping[str, DataIdValue], instrument: InstrumentMap) -> list[Master]:
         """Return all masters of a data ID, in the order of the collections."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from .setups import Difference, Setup
 
 __all__ = ["Choice", "FrameFacts", "Master", "choose_master", "is_same_time"]
+
+
+_EPOCH: Final = datetime(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +28,6 @@ class FrameFacts:
         Exposure time in seconds.
     begin, end
         When it was taken, in nanoseconds of TAI.
-    when
-        The begin, as people write it.
     has_window
         Whether its header says which pixels of the detector it is, so that a master of more pixels can be cut to it.
     """
@@ -34,8 +36,12 @@ class FrameFacts:
     seconds: float
     begin: int
     end: int
-    when: str
     has_window: bool = False
+
+    @property
+    def when(self) -> str:
+        """The begin in TAI, as people write it."""
+        return (_EPOCH + timedelta(seconds=self.begin // 10**9)).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +99,13 @@ class Choice:
     differences: tuple[Difference, ...] = field(default=())
     nearest: Master | None = None
     warning: str = ""
+
+    def at(self, frame: FrameFacts) -> Choice:
+        """Return the same answer for a frame that differs only in its time, and has the same masters valid then."""
+        if all(one.key != "time" for one in self.differences):
+            return self
+        told = tuple(replace(one, frame=frame.when) if one.key == "time" else one for one in self.differences)
+        return replace(self, differences=told)
 
     @property
     def reason(self) -> str:

@@ -42,7 +42,7 @@ def ccd(number: int, name: str, **cards: Any) -> FramePart:
     return FramePart(number=number, name=name, shape=(6, 12), header=PRIMARY | own | cards)
 
 
-def test_what_is_observed_is_the_translators_and_the_gain_the_maps() -> None:
+def test_a_translator_says_what_is_observed_and_a_map_the_gain() -> None:
     part = ccd(25, "S1")
     decam = choose_map(part.header, KNOWN)
     seen = read_observation(part.header, "decam", decam, "S1")
@@ -58,7 +58,7 @@ def test_what_is_observed_is_the_translators_and_the_gain_the_maps() -> None:
     assert [(one.name, one.gain) for one in readout.amplifiers] == [("A", 4.0), ("B", 4.0)]
 
 
-def test_the_ccds_of_a_file_are_detectors_and_focus_chips_are_left_aside() -> None:
+def test_ccds_are_detectors_and_focus_chips_are_left_aside() -> None:
     parts = [ccd(25, "S1"), ccd(32, "N1"), ccd(63, "FN1")]
     assert list(parts_by_detector(parts, choose_map(PRIMARY, KNOWN))) == [25, 32]
 
