@@ -62,7 +62,6 @@ def watch_folder(
             still_s=still_s,
             polling=True if poll else None,
         )
-        _say(f"Watching {folder} for {label!r}{f', then {then}' if then else ''}. Ctrl-C ends it.")
         hot.watch(stop)
         if submitting is not None and submitting.left_aside:
             _say(

@@ -125,6 +125,8 @@ class HotFolder:
         """
         self._refuse_the_repository()
         polling = is_on_a_network(self.folder) if self.polling is None else self.polling
+        how = " by looking through it" if polling else ""
+        self.say(f"Watching {self.folder} for {self.label!r}{how}. Ctrl-C ends it.")
         for paths in changed_paths(self.folder, stop, polling=polling):
             self.round(paths)
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from underbutler.wording import counted
@@ -67,7 +66,7 @@ def _looked_at(look: Look) -> str:
 
 def _listed(findings: Sequence[Finding]) -> Iterator[RenderableType]:
     for finding in findings:
-        yield Padding(Text(f"- {finding}"), (0, 0, 0, 2), expand=False)
+        yield Text(f"  - {finding}")
 
 
 def _of_instrument(past: PastTargets, number: int) -> str:

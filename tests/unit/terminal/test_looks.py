@@ -10,9 +10,9 @@ from underbutler.terminal import estimate_text, look_text
 
 
 def shown(look: Look) -> str:
-    console = Console(width=200, record=True, file=None, quiet=False)
+    console = Console(width=20, record=True, file=None, quiet=False)
     with console.capture() as caught:
-        console.print(look_text(look))
+        console.print(look_text(look), soft_wrap=True)
     return caught.get()
 
 
