@@ -23,7 +23,7 @@ def test_a_broker_that_is_away_leaves_no_job_and_no_run(site: Site) -> None:
     assert done.code == 3
     assert f"127.0.0.1:{port}" in done.err
     assert "secret" not in done.err
-    assert "underbutler up" in done.err
+    assert "Start your Redis at 127.0.0.1:" in done.err
     assert "Traceback" not in done.err
     assert site.context.jobs.read.jobs(limit=1) == jobs
     assert _runs(site) == runs

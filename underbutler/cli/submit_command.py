@@ -164,7 +164,7 @@ def _make_job(
     for number, reason in left:
         stderr_console().print(
             f"Job {short_id(row.id)} is recorded, {number} of {row.n_targets} sent; the sweeper sends them (beat, or "
-            f"`underbutler sweep`), so do not submit it again. {reason}",
+            f"`underbutler sweep`). Do not submit it again. {reason}",
             style="yellow",
             soft_wrap=True,
         )

@@ -222,7 +222,9 @@ def test_a_publisher_opens_its_own_connection_after_a_fork(broker: Settings) -> 
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "amqp://guest:secret@127.0.0.1:1//"])
 def test_a_broker_that_is_away_is_named_without_its_password(settings: Settings, url: str) -> None:
     away = settings.model_copy(update={"broker_url": url})
-    with pytest.raises(BrokerUnavailableError, match=r"127\.0\.0\.1:1.*underbutler up") as caught:
+    with pytest.raises(
+        BrokerUnavailableError, match=r"does not answer .*Start your (Redis|RabbitMQ) at 127\.0\.0\.1:1,"
+    ) as caught:
         publish(away, notice())
     assert "secret" not in str(caught.value)
     assert caught.value.fields["published"] == []
@@ -233,7 +235,9 @@ def test_a_broker_that_is_away_is_named_without_its_password(settings: Settings,
 
 def test_a_broker_that_refuses_the_password_is_said(rabbitmq_url: str, settings: Settings) -> None:
     wrong = settings.model_copy(update={"broker_url": rabbitmq_url.replace("guest:guest", "guest:wrong")})
-    with pytest.raises(BrokerUnavailableError, match=r"refuses .*ACCESS_REFUSED.*password") as caught:
+    with pytest.raises(
+        BrokerUnavailableError, match=r"refuses .*password in UNDERBUTLER_BROKER_URL .*ACCESS_REFUSED"
+    ) as caught:
         publish(wrong, notice())
     assert "guest:wrong" not in str(caught.value)
     with pytest.raises(BrokerUnavailableError):
