@@ -76,7 +76,7 @@ def undo(parsedCmd: argparse.Namespace, written: Written) -> None:
 
 
 def remove_run(butler: Butler, run: str, *, unlink: bool = False) -> bool:
-    """Remove a RUN collection with all that is in it; return False if there is none.
+    """Remove a RUN collection, and those below it, with all that is in them; return False if there is none.
 
     Parameters
     ----------
@@ -92,15 +92,16 @@ def remove_run(butler: Butler, run: str, *, unlink: bool = False) -> bool:
     UsageError
         If a CHAINED collection holds it and it is not to be unlinked: then nothing is removed.
     """
-    from lsst.daf.butler import MissingCollectionError
+    from lsst.daf.butler import CollectionType
 
-    try:
-        if not unlink:
-            refuse_chained(butler, run)
-        butler.removeRuns([run], unlink_from_chains=unlink)
-    except MissingCollectionError:
-        return False
-    return True
+    known = butler.collections.query(f"{run}*", CollectionType.RUN)
+    found = [name for name in known if name == run or name.startswith(f"{run}/")]
+    if not unlink:
+        for name in found:
+            refuse_chained(butler, name)
+    if found:
+        butler.removeRuns(found, unlink_from_chains=unlink)
+    return bool(found)
 
 
 def refuse_chained(butler: Butler, run: str) -> None:

@@ -20,6 +20,7 @@ from underbutler.butlers.masters import Masters, choose_for
 from underbutler.errors import LostDatasetError
 from underbutler.instruments.instrument_map import InstrumentMap
 from underbutler.model.dataref import DataRef
+from underbutler.pipe.precall import remove_run
 from underbutler.settings import load_settings
 
 MIXCAM = InstrumentMap.model_validate(
@@ -137,3 +138,11 @@ def test_a_frame_without_a_master_is_told_what_differs(site: Repositories) -> No
     told = r"the nearest bias differs in gain: the frame has 4, the master 2\. Make one: .*doBias=false"
     with site.open(ref) as bound, pytest.raises(LostDatasetError, match=told):
         find_master(bound, "bias", has_bias=True, log=logging.getLogger())
+
+
+def test_what_removes_a_jobs_run_removes_those_below_it(site: Repositories) -> None:
+    made = run(site, MakeBiasTask, *WORDS)
+    with site.butler("mixed", writeable=True) as butler:
+        assert len(butler.collections.query(f"{made.parsedCmd.run}/*")) == 2, "a master of each setting"
+        assert remove_run(butler, made.parsedCmd.run)
+        assert not butler.collections.query(f"{made.parsedCmd.run}*")
