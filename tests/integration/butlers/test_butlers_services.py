@@ -18,7 +18,7 @@ from lsst.daf.butler import DatasetType
 from tests.support.annex_faults import FaultyS3
 from tests.support.dataset_pieces import PIECES, leave
 from tests.support.warm_processes import warm_processes
-from underbutler.butlers import CcdImage, InstrumentMap, Repositories, create_repository, ingest_files
+from underbutler.butlers import CcdImage, InstrumentMap, Repositories, create_repository, find_data_ids, ingest_files
 from underbutler.errors import ConflictError, TransientError, UsageError
 from underbutler.model.dataref import DataRef
 from underbutler.settings import Settings, load_settings
@@ -250,3 +250,21 @@ def test_a_datastore_that_is_away_is_a_service_that_is_away(
                 store.faults.clear()
                 bound.put(image(3), "calexp")
                 assert bound.get("calexp").image[0, 0] == 3
+
+
+def test_postgres_answers_a_faulty_query_as_sqlite_does(on_postgres: Settings) -> None:
+    faulty = [
+        "exposure > 99999999999999999999",
+        "exposure IN (1..99999999999999999999)",
+        "NOT " * 3000 + "exposure = 1",
+        "exposure",
+        "exposure.obs_id = '\0'",
+    ]
+    dimensions, camera = ("instrument", "exposure"), {"instrument": ["CAM"]}
+    with Repositories(on_postgres) as repositories, repositories.butler("shared") as butler:
+        for where in faulty:
+            with pytest.raises(UsageError, match="query"):
+                find_data_ids(butler, dimensions, camera, where=where)
+            assert list(find_data_ids(butler, dimensions, camera, where="exposure = 1")) == []
+        many = {**camera, "exposure": list(range(3000))}
+        assert list(find_data_ids(butler, dimensions, many)) == []
