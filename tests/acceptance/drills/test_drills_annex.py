@@ -132,7 +132,7 @@ def renewing_site(
 
 
 def test_credentials_expire_in_the_middle_and_are_renewed(renewing_site: DrillSite, table: Table, scale: Scale) -> None:
-    site, count = renewing_site, 24 if scale.full else 12
+    site, count = renewing_site, 24 if scale.full else 8
     site.faults.token_lives_s = 2 * LIVES_S
     site.only(1)
     job = site.write(count, seconds=1)
