@@ -27,7 +27,7 @@ from tasks.pictures.marks import (
 )
 from tasks.pictures.orientation import Orientation
 from tasks.planes import has
-from underbutler.pictures.stretch import binned, shades
+from underbutler.pictures.stretch import coarse_enough, shades
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -99,9 +99,12 @@ class PreviewTask(Task):
 
         ny, nx = exposure.shape
         scale = self.config.size / max(ny, nx)
-        values = binned(exposure.image, has(exposure.mask, "NO_DATA"), self.config.size)
+        values = coarse_enough(exposure.image, has(exposure.mask, "NO_DATA"), self.config.size)
         stretched = shades(values, softening=self.config.softening, brightest=self.config.brightest)
-        plain = Image.fromarray(np.ascontiguousarray(_coloured(stretched)[::-1]))
+        shape = (max(1, round(nx * scale)), max(1, round(ny * scale)))
+        plain = Image.fromarray(np.ascontiguousarray(_coloured(stretched)[::-1])).resize(
+            shape, Image.Resampling.NEAREST
+        )
         marked = Image.fromarray(np.ascontiguousarray(_tinted(plain, exposure)))
         if self.config.doMarkSources:
             overlay = Image.new("RGBA", (SHARPNESS * marked.width, SHARPNESS * marked.height))

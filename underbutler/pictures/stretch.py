@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["binned", "shades"]
+__all__ = ["binned", "coarse_enough", "shades"]
 
 Pixels: TypeAlias = npt.NDArray[np.float32]
 
@@ -15,6 +15,8 @@ DARKEST = -1.0
 """Black, in standard deviations of the sky."""
 LEAST_WHITE = 8.0
 """White at the least, in standard deviations of the sky: noise alone is never drawn as light."""
+BRIGHT_PIXELS = 20
+"""So many pixels that are white are light, and no accident of the noise."""
 
 
 def binned(image: Pixels, unusable: npt.NDArray[np.bool_], size: int) -> Pixels:
@@ -40,6 +42,26 @@ def binned(image: Pixels, unusable: npt.NDArray[np.bool_], size: int) -> Pixels:
     light = Image.fromarray(np.where(unusable, np.float32(0.0), image)).resize(shape, way)
     share = np.asarray(Image.fromarray((~unusable).astype(np.float32)).resize(shape, way))
     return np.where(share > 0, np.asarray(light) / np.maximum(share, 1e-6), np.float32(np.nan)).astype(np.float32)
+
+
+def coarse_enough(image: Pixels, unusable: npt.NDArray[np.bool_], size: int) -> Pixels:
+    """Return a binned image, in coarser bins as long as it shows little but noise: faint light needs them.
+
+    Parameters
+    ----------
+    image, unusable
+        As `binned` takes them.
+    size
+        Longer side of the result at the most, in px; each step halves it, as far as to a quarter.
+    """
+    small = binned(image, unusable, size)
+    for part in (2, 4):
+        level, noise = _sky(small)
+        stands_out = not noise or np.count_nonzero(small - level > LEAST_WHITE * noise) >= BRIGHT_PIXELS
+        if stands_out or size // part < 1 or size // part >= max(image.shape):
+            break
+        small = binned(image, unusable, size // part)
+    return small
 
 
 def shades(image: Pixels, *, softening: float, brightest: float) -> Pixels:

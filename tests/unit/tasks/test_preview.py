@@ -15,7 +15,7 @@ from tasks.pictures.orientation import Orientation, orientation_of
 from tasks.preview import TITLE_HEIGHT, PreviewTask
 from tests.support.star_frames import reduce_frame
 from underbutler.instruments.readout import Readout
-from underbutler.pictures.stretch import binned, shades
+from underbutler.pictures.stretch import binned, coarse_enough, shades
 
 
 def draw(result: Any, which: str = "marked", orientation: Orientation | None = None, **options: Any) -> Image.Image:
@@ -70,6 +70,19 @@ def test_a_faint_cluster_shows_over_its_sky() -> None:
     middle, corner = drawn[60:68, 60:68].mean(), drawn[:32, :32].mean()
     assert corner < 0.3
     assert middle > corner + 0.3
+
+
+def test_a_frame_of_faint_light_is_drawn_in_coarser_bins() -> None:
+    """A star of 100 sigma needs none; a glow of 1 sigma over 40 px does, and gets bins of 4 px and more."""
+    rng = np.random.default_rng(3)
+    noise = rng.standard_normal((512, 512)).astype(np.float32)
+    y, x = np.mgrid[0:512, 0:512]
+    glow = np.exp(-((x - 256) ** 2 + (y - 256) ** 2) / (2 * 40.0**2)).astype(np.float32)
+    stars = noise.copy()
+    stars[::16, ::16] += 100.0
+    nothing = np.zeros(noise.shape, bool)
+    assert coarse_enough(stars, nothing, 256).shape == (256, 256)
+    assert coarse_enough(noise + glow, nothing, 256).shape in ((128, 128), (64, 64))
 
 
 def test_noise_alone_is_not_drawn_as_light() -> None:
