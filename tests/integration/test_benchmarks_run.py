@@ -42,6 +42,7 @@ ROWS = {
         "processCcd",
         "two pictures",
     ],
+    "hostile_search": ["alone", "beside hostile searches"],
     "look_before": ["targets listed", "the look"],
     "transport_drain": ["Redis, kombu's transport", "Redis, atomic transport"],
 }
