@@ -32,7 +32,7 @@ def test_shipped_instruments_are_registered_without_a_map(tmp_path: Path, settin
     create_repository(tmp_path / "all", "all", settings)
     with Repositories(settings) as repositories, repositories.butler("all") as butler:
         names = {record.name for record in butler.query_dimension_records("instrument")}
-    assert names == {"ORION", "SIMCAM", "STE3"}
+    assert names == {"DECam", "ORION", "SIMCAM", "STE3"}
 
 
 def test_a_label_that_is_taken_makes_nothing(repositories: Repositories, settings: Settings, tmp_path: Path) -> None:
