@@ -89,10 +89,15 @@ def create_repository(
         raise UsageError(
             f"{target} is not a local folder: give the registry a database, registry_url=postgresql+psycopg://…"
         )
+    if target.isLocal and registry_url is None and _has_signs(target):
+        raise UsageError(
+            f"The path {target.ospath} has a '%' or '#', and the Butler cannot open a SQLite registry there: choose "
+            "another folder.",
+            root=target.ospath,
+        )
     with making(target) as folder:
         _fill(folder, label, maps, registry_url)
-    is_plain = target.isLocal and not {"%", "#"} & set(target.ospath)  # a path that the Butler reads as it is written
-    uri: str = target.ospath.rstrip("/") if is_plain else target.geturl()
+    uri: str = target.ospath.rstrip("/") if target.isLocal and not _has_signs(target) else target.geturl()
     try:
         index.add(label, uri)
     except UsageError:
@@ -200,6 +205,11 @@ def repository_maps(root: str) -> list[InstrumentMap]:
             one = InstrumentMap.model_validate_json(file.read())
             kept[one.name] = one
     return [*kept.values(), *(one for one in shipped_maps() if one.name not in kept), *shipped_dialects()]
+
+
+def _has_signs(target: ResourcePath) -> bool:
+    """Tell whether a path has characters that the Butler reads as a URI's."""
+    return bool({"%", "#"} & set(target.ospath))
 
 
 def _check_label(label: str, index: RepositoryIndex) -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from tests.support.camera_frames import camera
 from underbutler.butlers.kept_maps import KeptMaps
-from underbutler.butlers.repository import keep_map
+from underbutler.butlers.repository import create_repository, keep_map
+from underbutler.errors import UsageError
+from underbutler.settings import load_settings
 
 
 def test_a_map_is_read_again_when_its_file_has_changed(tmp_path: Path) -> None:
@@ -37,3 +41,10 @@ def test_a_folder_with_signs_in_its_name_keeps_its_maps(tmp_path: Path) -> None:
     keep_map(str(root), camera())
     assert [path.name for path in (root / "instruments").iterdir()] == ["CAM.json"]
     assert KeptMaps().get(str(root), "CAM") == camera()
+
+
+@pytest.mark.parametrize("name", ["a%20b", "night #1"])
+def test_a_repository_where_sqlite_is_lost_is_not_made(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="choose another folder"):
+        create_repository(tmp_path / name, "x", load_settings(home=tmp_path / "home"), [camera()])
+    assert not (tmp_path / name).exists()
