@@ -92,13 +92,9 @@ def remove_run(butler: Butler, run: str, *, unlink: bool = False) -> bool:
     UsageError
         If a CHAINED collection holds it and it is not to be unlinked: then nothing is removed.
     """
-    from lsst.daf.butler import CollectionType
-
-    known = butler.collections.query(f"{run}*", CollectionType.RUN)
-    found = [name for name in known if name == run or name.startswith(f"{run}/")]
+    found = _runs_of(butler, run)
     if not unlink:
-        for name in found:
-            refuse_chained(butler, name)
+        refuse_chained(butler, run)
     if found:
         butler.removeRuns(found, unlink_from_chains=unlink)
     return bool(found)
@@ -110,21 +106,25 @@ def refuse_chained(butler: Butler, run: str) -> None:
     Raises
     ------
     UsageError
-        If there is such a collection, naming each.
+        If there is such a collection, of the RUN or of one below it, naming each.
     """
-    from lsst.daf.butler import MissingCollectionError
+    for name in _runs_of(butler, run):
+        chains = sorted(butler.collections.get_info(name, include_parents=True).parents or ())
+        if chains:
+            raise UsageError(
+                f"The RUN collection {name} is in {' and '.join(chains)}: nothing is removed. Take it out of there, or "
+                "have that done with --unlink.",
+                run=name,
+                chains=chains,
+            )
 
-    try:
-        chains = sorted(butler.collections.get_info(run, include_parents=True).parents or ())
-    except MissingCollectionError:
-        return
-    if chains:
-        raise UsageError(
-            f"The RUN collection {run} is in {' and '.join(chains)}: nothing is removed. Take it out of there, or have "
-            "that done with --unlink.",
-            run=run,
-            chains=chains,
-        )
+
+def _runs_of(butler: Butler, run: str) -> list[str]:
+    """Return a RUN collection and those below it, of those that exist."""
+    from lsst.daf.butler import CollectionType
+
+    known = butler.collections.query(f"{run}*", CollectionType.RUN)
+    return [name for name in known if name == run or name.startswith(f"{run}/")]
 
 
 def _open_output(parsedCmd: argparse.Namespace) -> Butler:
