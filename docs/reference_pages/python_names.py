@@ -14,10 +14,13 @@ PLACES = {
 }
 """The import places that stay as they are, with what each is for."""
 
+OF_UPSTREAM = {"underbutler": {"Task": "lsst.pipe.base"}}
+"""Names that are handed on as they are, and whose own documentation only holds among its neighbours' pages."""
+
 _PAGE = """\
 # `{place}`
 
-{purpose}.
+{purpose}.{handed_on}
 
 ```{{eval-rst}}
 .. currentmodule:: {place}
@@ -50,13 +53,21 @@ These places are meant to be imported from, and keep their names. What is in no 
 def python_pages() -> dict[str, str]:
     """Return the pages, in MyST Markdown, by their names below ``reference/``."""
     pages = {
-        f"python/{place}.md": _PAGE.format(place=place, purpose=purpose, names=_indented(place))
+        f"python/{place}.md": _PAGE.format(
+            place=place, purpose=purpose, handed_on=_handed_on(place), names=_indented(place)
+        )
         for place, purpose in PLACES.items()
     }
     rows = "\n".join(f"| [`{place}`]({place}.md) | {purpose} |" for place, purpose in PLACES.items())
     return pages | {"python/index.md": _INDEX.format(rows=rows, names="\n".join(PLACES))}
 
 
+def _handed_on(place: str) -> str:
+    names = [f"`{name}` is `{home}.{name}`." for name, home in OF_UPSTREAM.get(place, {}).items()]
+    return "".join(f" {sentence}" for sentence in names)
+
+
 def _indented(place: str) -> str:
-    names = sorted(name for name in importlib.import_module(place).__all__ if not name.startswith("__"))
+    ours = set(importlib.import_module(place).__all__) - set(OF_UPSTREAM.get(place, {}))
+    names = sorted(name for name in ours if not name.startswith("__"))
     return "\n".join(f"   {name}" for name in names)

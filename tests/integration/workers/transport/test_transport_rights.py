@@ -24,7 +24,7 @@ PAGE = Path(__file__).parents[4] / "docs" / "howto" / "redis-rights.md"
 
 def rights() -> list[str]:
     """Return the rights of the page, as `ACL SETUSER` takes them."""
-    block = PAGE.read_text().partition("```acl\n")[2].partition("```")[0]
+    block = PAGE.read_text().partition("```text\n")[2].partition("```")[0]
     _, _, *words = block.split()
     return words
 
