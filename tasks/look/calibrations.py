@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from underbutler.butlers import Repositories
     from underbutler.butlers.frame_headers import FrameHeader
     from underbutler.butlers.masters import MapOf
-    from underbutler.instruments.master_choice import Choice
+    from underbutler.instruments.instrument_map import InstrumentMap
+    from underbutler.instruments.master_choice import Choice, FrameFacts
 
 __all__ = ["maps_of", "masters_looked_at", "missing_masters"]
 
@@ -56,10 +57,12 @@ def missing_masters(
     """
     masters, shapes = Masters(butler, repo, collections), MasterShapes(butler)
     where = ", ".join(collections) or "any collection"
+    known = [(frame, header, *_facts(frame, header, map_of)) for frame, header in frames] if names else []
     for name, has_bias in names.items():
         alike: dict[tuple[Any, ...], list[Frame]] = defaultdict(list)
-        for frame, header in frames:
-            choice = _choice(masters, name, frame, header, map_of, has_bias=has_bias)
+        for frame, header, facts, instrument in known:
+            data_id = header.ref.dataId.mapping
+            choice = masters.choose(name, data_id, facts, instrument, has_bias=has_bias)
             reason, warning = _told(choice)
             readout = readouts.of(frame, header)
             if choice.master is not None and readout is not None:
@@ -90,10 +93,9 @@ def masters_looked_at(names: Iterable[str]) -> Iterator[str]:
         yield f"the {words} of each, by time and setting"
 
 
-def _choice(masters: Masters, name: str, frame: Frame, header: FrameHeader, map_of: MapOf, *, has_bias: bool) -> Choice:
+def _facts(frame: Frame, header: FrameHeader, map_of: MapOf) -> tuple[FrameFacts, InstrumentMap]:
     instrument = map_of(frame.instrument) or unmapped(frame.instrument)
-    data_id = dict(header.ref.dataId.mapping)
-    return masters.choose(name, data_id, frame_facts(header, instrument), instrument, has_bias=has_bias)
+    return frame_facts(header, instrument), instrument
 
 
 def _filter(name: str, frame: Frame) -> str | None:

@@ -173,6 +173,7 @@ class Masters:
         self._cache = cache
         self._collections = collections
         self._searched: list[str] | None = None
+        self._types: dict[str, Any] = {}
         self._found: dict[tuple[str, Key], list[Master]] = {}
         self._chosen: dict[tuple[Any, ...], Choice] = {}
 
@@ -215,11 +216,8 @@ class Masters:
 
     def certified(self, name: str, data_id: Mapping[str, DataIdValue], instrument: InstrumentMap) -> list[Master]:
         """Return all masters of a data ID, in the order of the collections."""
-        from lsst.daf.butler import MissingDatasetTypeError
-
-        try:
-            dataset_type = self.butler.get_dataset_type(name)
-        except MissingDatasetTypeError:
+        dataset_type = self._type(name)
+        if dataset_type is None:
             return []
         required = tuple(dataset_type.dimensions.required)
         key = tuple(data_id[one] for one in required)
@@ -228,6 +226,17 @@ class Masters:
                 wanted = dict(zip(required, key, strict=True))
                 self._found[name, key] = self._query(dataset_type, wanted, instrument)
         return self._found[name, key]
+
+    def _type(self, name: str) -> Any:
+        """Return a dataset type; None, once and for all, if it is not registered."""
+        from lsst.daf.butler import MissingDatasetTypeError
+
+        if name not in self._types:
+            try:
+                self._types[name] = self.butler.get_dataset_type(name)
+            except MissingDatasetTypeError:
+                self._types[name] = None
+        return self._types[name]
 
     def _query(self, dataset_type: Any, wanted: Mapping[str, Any], instrument: InstrumentMap) -> list[Master]:
         searched = self._existing()
