@@ -83,7 +83,7 @@ META: dict[str, str] = {
     "saturation_e": "SATURATE",
     "pixel_scale_arcsec": "PIXSCALE",
     "fwhm_px": "FWHM",
-    "fwhm_arcsec": "SEEING",
+    "seeing_arcsec": "SEEING",
     "sky_e": "SKYLEVEL",
     "sky_rms_e": "SKYRMS",
     "aperture_correction": "APCOR",

@@ -213,7 +213,7 @@ class ProcessCcdTask(CmdLineTask):
         scalars = {
             "n_sources": len(measured.sources),
             "fwhm_px": measured.fwhm_px,
-            "fwhm_arcsec": None if scale is None or measured.fwhm_px is None else scale * measured.fwhm_px,
+            "seeing_arcsec": None if scale is None or measured.fwhm_px is None else scale * measured.fwhm_px,
             "background_e": found.background.level,
             "background_rms_e": found.background.rms,
             "read_noise_e": isr.read_noise_e,
@@ -250,7 +250,7 @@ class ProcessCcdTask(CmdLineTask):
             "EXPTIME": isr.readout.seconds,
             "PIXSCALE": scale,
             "FWHM": scalars.get("fwhm_px"),
-            "SEEING": scalars.get("fwhm_arcsec"),
+            "SEEING": scalars.get("seeing_arcsec"),
             "SKYLEVEL": scalars["background_e"],
             "SKYRMS": scalars["background_rms_e"],
             "SKYSUB": bool(self.config.doBackground),
@@ -272,7 +272,7 @@ class ProcessCcdTask(CmdLineTask):
         what += [f"{header['EXPTIME']:g} s"] if isinstance(header.get("EXPTIME"), int | float) else []
         what += [f"{header['DATE-OBS']} UTC"] if header.get("DATE-OBS") else []
         facts = [f"sky {scalars['background_e']:.1f} e-", f"rms {scalars['background_rms_e']:.1f} e-"]
-        arcsec = f" = {scalars['fwhm_arcsec']:.2f} arcsec" if "fwhm_arcsec" in scalars else ""
+        arcsec = f" = {scalars['seeing_arcsec']:.2f} arcsec" if "seeing_arcsec" in scalars else ""
         facts += [f"FWHM {scalars['fwhm_px']:.2f} px{arcsec}"] if "fwhm_px" in scalars else []
         facts += [f"read noise {scalars['read_noise_e']:.1f} e-"]
         pictures: Struct = self.preview.run(

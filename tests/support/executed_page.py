@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +44,13 @@ class ExecutedPage:
         The command line.
     folder
         Where the page is read: the working directory.
+    more_words
+        What is added to a command that is left running, by its name.
     """
 
-    def __init__(self, path: Path, underbutler: CommandLine, folder: Path) -> None:
+    def __init__(
+        self, path: Path, underbutler: CommandLine, folder: Path, more_words: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
         self.blocks: list[tuple[str, str]] = re.findall(
             r"^```(\w+)\n(.*?)^```$", path.read_text(), re.DOTALL | re.MULTILINE
         )
@@ -56,6 +60,7 @@ class ExecutedPage:
         self._folder = folder
         self._names: dict[str, Any] = {}
         self._port = PORT
+        self._more_words = more_words or {}
 
     def run(self) -> int:
         """Run every block; return how many were run."""
@@ -85,7 +90,8 @@ class ExecutedPage:
         assert words[0] == "underbutler", words
         for command, ready in READY.items():
             if command in words:
-                found = running.enter_context(self._left_running(words[1:], ready))
+                more = self._more_words.get(command, ())
+                found = running.enter_context(self._left_running([*words[1:], *more], ready))
                 self._port = found if found.isdigit() else self._port
                 return
         told = self._underbutler(*_expanded(words[1:]))
