@@ -17,7 +17,7 @@ from underbutler.telemetry import tracing
 from .calibration_cache import CalibrationCache
 from .data_ids import find_data_ids, how_to_make, key_type, unknown_collection
 from .lookup import Lookup
-from .raw_frames import choosing_parts
+from .parts_choice import choosing_parts
 
 if TYPE_CHECKING:
     from lsst.daf.butler import Butler, DatasetRef, DatasetType

@@ -14,9 +14,10 @@ from underbutler.instruments.observation import Observation, next_second, read_o
 from underbutler.model.dataref import DataIdValue, human_data_id
 from underbutler.telemetry.logs import get_logger
 
+from .parts_choice import choosing_parts
 from .places import place_of
 from .pruning import set_aside
-from .raw_frames import RawFrame, choosing_parts, raw_frame_parts, read_raw_frame
+from .raw_frames import RawFrame, raw_frame_parts, read_raw_frame
 from .raws.exposure_records import ExposureRecords, record_differences
 from .raws.identity import OwnIdentity, frame_differences, own_identity, stem_of
 from .repositories import Repositories

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from contextvars import ContextVar
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +15,10 @@ from underbutler.instruments.readout import FramePart
 from underbutler.settings import load_settings
 
 from .images import without_structure
+from .parts_choice import chosen_parts
 from .raw_files import opened_raw
 
-__all__ = ["RawFrame", "choosing_parts", "raw_frame_parts", "read_raw_frame", "write_raw_frame"]
-
-Choice: TypeAlias = Callable[[Sequence[FramePart]], Sequence[FramePart]]
-
-_choice: ContextVar[Choice | None] = ContextVar("choice_of_parts", default=None)
+__all__ = ["RawFrame", "raw_frame_parts", "read_raw_frame", "write_raw_frame"]
 
 
 class RawFrame(CCDData):
@@ -55,16 +50,6 @@ class RawFrame(CCDData):
         self.notes = tuple(notes)
 
 
-@contextlib.contextmanager
-def choosing_parts(choice: Choice) -> Iterator[None]:
-    """Read only some images of a file inside the block: those that a function chooses of all."""
-    token = _choice.set(choice)
-    try:
-        yield
-    finally:
-        _choice.reset(token)
-
-
 def read_raw_frame(source: BinaryIO | str | Path) -> RawFrame:
     """Read a raw frame: its two-dimensional images, in adu.
 
@@ -75,9 +60,8 @@ def read_raw_frame(source: BinaryIO | str | Path) -> RawFrame:
     UsageError
         If the file is not a whole FITS file, holds no image, or a larger one than the settings allow.
     """
-    choice = _choice.get()
     with opened_raw(source, load_settings().max_pixels) as file:
-        parts = file.parts if choice is None else tuple(choice(file.parts))
+        parts = chosen_parts(file.parts)
         file.refuse_more_than_bound(parts)
         pixels = [file.pixels(part) for part in parts]
         return RawFrame(

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from underbutler.butlers.parts_choice import choosing_parts
 from underbutler.butlers.pruning import prune_datasets
-from underbutler.butlers.raw_frames import RawFrame, choosing_parts
+from underbutler.butlers.raw_frames import RawFrame
 from underbutler.butlers.repositories import Repositories
 from underbutler.butlers.repository import RAW
 from underbutler.errors import LostDatasetError, UsageError
