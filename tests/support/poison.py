@@ -143,7 +143,7 @@ FORMS: dict[str, tuple[Any, dict[str, Any] | None, dict[str, Any], str, str]] = 
         task_headers(compression="application/x-gzip"),
         {},
         "undecodable",
-        "does not decode",
+        "is compressed",
     ),
 }
 
