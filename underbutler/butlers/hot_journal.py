@@ -34,7 +34,10 @@ def roll_back(uri: str) -> bool:
     bool
         Whether there was one, which is gone now.
     """
-    path = _file_of(uri)
+    try:
+        path = _file_of(uri)
+    except FileNotFoundError:  # who opens it is told so
+        return False
     journal = None if path is None else path.with_name(f"{path.name}-journal")
     if path is None or journal is None or not journal.exists():
         return False
