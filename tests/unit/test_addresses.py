@@ -54,7 +54,7 @@ def test_an_address_that_cannot_be_read_is_told_with_its_cure(written: str, word
         ("UNDERBUTLER_DATABASE_URL", "", "^UNDERBUTLER_DATABASE_URL is empty"),
         ("S3_ENDPOINT_URL", "store:9000", "^S3_ENDPOINT_URL='store:9000' is not an address"),
         ("AWS_REQUEST_CHECKSUM_CALCULATION", "often", "^AWS_REQUEST_CHECKSUM_CALCULATION='often' does not fit"),
-        ("UNDERBUTLER_BROKER_SENTINEL_KWARGS", "ssl", "^UNDERBUTLER_BROKER_SENTINEL_KWARGS is not a JSON object"),
+        ("UNDERBUTLER_BROKER_SENTINEL_KWARGS", "ssl", "^UNDERBUTLER_BROKER_SENTINEL_KWARGS='ssl' is not a JSON object"),
     ],
 )
 def test_a_setting_that_does_not_fit_names_its_variable(
