@@ -68,7 +68,8 @@ def _wait_s(turn: Round) -> float:
     since = jobs.sweep.remembered(JUDGE_FROM)
     if turn.force or since is None:
         return 0.0
-    return since.at + float(since.body["lease_s"]) - now
+    lease_s = float(since.body["lease_s"])
+    return min(since.at + lease_s - now, lease_s)  # what was remembered just now is later than `now`
 
 
 def _reason(claim: HeldClaim) -> str:
