@@ -69,16 +69,7 @@ def celestial_wcs(header: Any) -> tuple[Any, str | None]:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             return _tried(header)
-    except (
-        ValueError,
-        TypeError,
-        LookupError,
-        AssertionError,
-        AttributeError,
-        ArithmeticError,
-        OSError,
-        MemoryError,
-    ) as error:
+    except WCS_ERRORS as error:
         return None, _words(error)
 
 
