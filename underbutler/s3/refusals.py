@@ -130,7 +130,7 @@ def _not_answered(error: Exception, client: S3Client, bucket: str, key: str) -> 
             bucket,
             key,
             f"was not asked: {source} gave no credentials ({_sentence(error)})",
-            "Log in, or mend it.",
+            "Run `aws sso login` with the same AWS_PROFILE." if isinstance(error, SSOError) else "Log in, or mend it.",
         )
     if isinstance(error, SSLError):
         cure = f"Give its CA by AWS_CA_BUNDLE, or correct {endpoint}."

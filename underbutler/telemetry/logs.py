@@ -35,6 +35,9 @@ __all__ = [
     "warn_afresh",
 ]
 
+_TOLD_ANYWAY = {"botocore.credentials": logging.ERROR, "botocore.tokens": logging.ERROR}
+"""Loggers of what is raised too, with their levels: a sign-on that is over is a traceback there, and then an error."""
+
 _running: dict[int, dict[str, object]] = {}
 """What is bound of the targets that run in this process, by thread."""
 
@@ -105,7 +108,7 @@ def configure(level: str = "INFO", form: Literal["text", "json"] = "text", level
     logging.captureWarnings(False)  # else a hook that was replaced meanwhile stays replaced
     logging.captureWarnings(True)
     take_over_libraries()
-    for name, number in others.items():
+    for name, number in {**_TOLD_ANYWAY, **others}.items():
         logging.getLogger(name).setLevel(number)
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,6 +13,7 @@ from uuid import uuid4
 import pytest
 
 from tests.support.annex_faults import FaultyS3
+from tests.support.listening import Listening
 from tests.support.services import S3Endpoint
 from underbutler.annex import deliver, ensure_bucket
 from underbutler.errors import AnnexRefusesError, exit_code
@@ -22,22 +21,6 @@ from underbutler.s3 import is_stale, make_client, shared_client, translate_s3_er
 from underbutler.settings import load_settings
 
 KEY = "2026/11/20/one.fits"
-
-
-@pytest.fixture
-def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Return what makes a client of AWS' files and variables, and of nothing else."""
-
-    def make(config: str = "", credentials: str = "", **variables: str) -> Any:
-        for name, text in (("AWS_CONFIG_FILE", config), ("AWS_SHARED_CREDENTIALS_FILE", credentials)):
-            path = tmp_path / name
-            path.write_text(text)
-            monkeypatch.setenv(name, str(path))
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-        return make_client(load_settings(home=tmp_path))
-
-    return make
 
 
 @pytest.fixture(scope="module")
@@ -54,40 +37,6 @@ def bucket(moto_endpoint: S3Endpoint) -> str:
 def faulty(moto_endpoint: S3Endpoint) -> Iterator[FaultyS3]:
     with FaultyS3(moto_endpoint.url) as proxy:
         yield proxy
-
-
-class Listening:
-    """An HTTP server that notes the headers of what it is asked, and answers all the same: 200, or what it is told."""
-
-    def __init__(self, status: int = 200, body: bytes = b"") -> None:
-        self.headers: list[dict[str, str]] = []
-        noted = self.headers
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                noted.append({**self.headers, "path": self.path})
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.send_header("Content-Type", "text/html")
-                self.end_headers()
-                self.wfile.write(body if self.command != "HEAD" else b"")
-
-            do_HEAD = do_PUT = do_GET
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Listening:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 def test_a_session_token_travels_with_its_key(configured: Callable[..., Any]) -> None:

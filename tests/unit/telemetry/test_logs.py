@@ -119,6 +119,17 @@ def test_loggers_may_have_levels_of_their_own(stream: Stream) -> None:
             logs.configure("INFO", "json", wrong)
 
 
+def test_a_sign_on_that_is_over_is_told_once_without_a_traceback(stream: Stream) -> None:
+    """botocore 1.44 logs the traceback of an error that it raises too, as a warning of its tokens and credentials."""
+    logs.configure("INFO", "json")
+    logging.getLogger("botocore.tokens").warning("Refreshing token failed", exc_info=ValueError("x"))
+    assert not lines(stream)
+    logs.configure("INFO", "json", "botocore.tokens=WARNING")
+    logging.getLogger("botocore.tokens").warning("Refreshing token failed")
+    assert [line["event"] for line in lines(stream)] == ["Refreshing token failed"]
+    logs.configure("INFO")
+
+
 def test_levels_of_rubins_are_rendered(stream: Stream) -> None:
     from lsst.utils.logging import getLogger
 
