@@ -53,11 +53,12 @@ def failing(count: int) -> Callable[[LargeFileObjectAvailable], None]:
     return handle
 
 
-def publish_raw(settings: Settings, body: bytes, content_type: str) -> None:
+def publish_raw(settings: Settings, body: bytes, content_type: str, compression: str | None = None) -> None:
     with open_connection(settings) as link:
         Producer(link.channel()).publish(
             body,
             exchange=Exchange(settings.notice_exchange, type="topic", durable=True),
+            compression=compression,
             declare=[Exchange(settings.notice_exchange, type="topic", durable=True)],
             routing_key="a.b.c",
             content_type=content_type,

@@ -21,6 +21,7 @@ from underbutler.telemetry.logs import get_logger
 
 from .queues import QUEUE_LIMIT, consumer_queue, parked_queue
 from .subscription import Subscription
+from .uninflated import COMPRESSION
 
 __all__ = ["Backlog", "NoticeConsumer", "ParkedNotice", "RecentIds", "read_notice"]
 
@@ -272,6 +273,8 @@ def read_notice(message: Message) -> LargeFileObjectAvailable:
     MessageError
         If it is not a notice in JSON.
     """
+    if (message.headers or {}).get(COMPRESSION):
+        raise MessageError("It is compressed, which no notice is.")
     if message.content_type != "application/json":
         raise MessageError(f"A notice is application/json, not {message.content_type}.")
     try:

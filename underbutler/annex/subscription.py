@@ -14,6 +14,7 @@ from underbutler.telemetry.logs import get_logger
 
 from .closing import Closing
 from .queues import RedisQueues
+from .uninflated import leave_compressed
 
 __all__ = ["Subscription", "is_redis", "open_connection"]
 
@@ -77,6 +78,7 @@ class Subscription(Closing):
             self._link = open_connection(settings)
             try:
                 self._channel: Any = self._link.channel()
+                leave_compressed(self._channel)
                 self.redis = RedisQueues(self._channel, settings) if is_redis(self._link) else None
                 if self.redis is not None and passing:
                     self.redis.sign_of_life(queue.name)  # before the binding: publishers drop what is bound and dead

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import threading
+import zlib
 from typing import Any
 
 import pytest
@@ -131,6 +132,19 @@ def test_a_message_that_is_no_notice_is_parked_at_once(broker: Settings, body: b
     assert parked.notice is None
     assert parked.body == body
     assert parked.reason.startswith("MessageError: ")
+
+
+def test_a_compressed_message_is_parked_as_it_came(broker: Settings) -> None:
+    """Nobody inflates it, neither who consumes nor who looks at what was parked."""
+    consumer, got = collecting(broker)
+    body = json.dumps(notice().to_json()).encode()
+    publish_raw(broker, body, "application/json", compression="zlib")
+    publish(broker, notice("after"))
+    consumer.run(idle_s=IDLE_S)
+    assert got == ["after"]
+    (parked,) = consumer.parked()
+    assert parked.body == zlib.compress(body)
+    assert parked.reason == "MessageError: It is compressed, which no notice is."
 
 
 def test_a_handler_that_is_interrupted_leaves_the_notice(broker: Settings) -> None:
