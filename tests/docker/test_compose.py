@@ -115,13 +115,13 @@ def test_a_job_from_outside_ends_as_object_notice_and_run(
     frames = [str(path) for path in sorted((butler / "night").glob("*.fits"))]
     assert "1 ingested" in stack.cli("ingest", "demo", *frames)
     enough, heard = threading.Event(), []
-    with watch(context.settings, stop=enough, timeout_s=90) as notices:
+    with watch(context.settings, stop=enough, timeout_s=180) as notices:
         job = stack.underbutler("submit", "processCcd", "demo", *NIGHT_ID, *RAW_ONLY, "--queue", "bulk").strip()
         for notice in notices:
             heard.append(notice)
             if len(heard) == 2:
                 break
-    row = eventually(lambda: _ended(context, job), 60, "the end of the job")
+    row = eventually(lambda: _ended(context, job), 120, "the end of the job")
     assert row.phase == "COMPLETED", context.jobs.read.claims(row.id)
     assert {claim.worker.partition("@")[0] for claim in context.jobs.read.claims(row.id)} == {"bulk"}
     assert {notice.job for notice in heard} == {str(row.id)}
@@ -153,7 +153,7 @@ def test_flower_is_closed_without_its_password(stack: ComposeStack) -> None:
             assert _fetch(f"http://127.0.0.1:{port}{path}", words)[0] == 401
     told = eventually(
         lambda: json.loads(_fetch(f"http://127.0.0.1:{port}/api/workers?refresh=1", f"flower:{password}")[1]),
-        30,
+        90,
         "workers that Flower knows",
     )
     assert {name.partition("@")[0] for name in told} == {"quick", "bulk"}
@@ -172,7 +172,7 @@ def test_a_queue_gets_more_workers_when_it_is_scaled(stack: ComposeStack, contex
     stack("up", "--wait", "--no-build", "--no-recreate", "--scale", "worker-bulk=2", "worker-bulk")
     living = eventually(
         lambda: [one for one in context.jobs.workers.known(living_within_s=60) if one.queue == "bulk"][1:],
-        30,
+        90,
         "two workers",
     )
     assert len(living) == 1

@@ -33,7 +33,7 @@ from underbutler.migrations import upgrade
 from underbutler.model.job import TargetState
 from underbutler.settings import Settings
 
-pytestmark = [pytest.mark.xdist_group("containers"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.xdist_group("containers"), pytest.mark.timeout(480)]
 
 PASSWORD = "only-of-this-test"
 
@@ -112,7 +112,7 @@ def place(image: str, postgres: Any, annex: Any) -> Iterator[Settings]:
     )
     patch = pytest.MonkeyPatch()
     patch.syspath_prepend(str(folder / "packages"))
-    eventually(lambda: _upgraded(settings), 60, "a database that answers")
+    eventually(lambda: _upgraded(settings), 120, "a database that answers")
     make_night(folder, settings)
     _give(folder)
     yield settings
@@ -315,12 +315,12 @@ def test_workers_are_upgraded_first_and_submitters_after_them(
     job = node_site.context.jobs.read.job(early)
     old = celery_setup.worker
     assert old is not None
-    old.assert_log_exists("is of version 2; this worker reads [1]")
+    old.assert_log_exists("is of version 2; this worker reads [1]", timeout=120)
     assert node_site.context.jobs.read.counts(job.id)[TargetState.QUEUED] == 2
     assert not node_site.context.jobs.quarantine.parked(), "what this release cannot read is not a poison"
     new = docker_client.containers.run(command=WorkerContainer.command(), detach=True, init=True, **common)
     try:
-        eventually(lambda: b" ready." in new.logs(), 60, "a worker of the next release")
+        eventually(lambda: b" ready." in new.logs(), 150, "a worker of the next release")
         # Workers of both releases, and messages of both on one queue.
         for one in (node_site.submit("probeWrite"), job):
             node_site.completed(one)

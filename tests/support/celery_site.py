@@ -81,7 +81,7 @@ class NodeSite:
 
     def running(self, job: JobRow) -> None:
         """Wait until a target of a job runs."""
-        eventually(lambda: self.context.jobs.read.counts(job.id).get(TargetState.RUNNING), 60, "a target that runs")
+        eventually(lambda: self.context.jobs.read.counts(job.id).get(TargetState.RUNNING), 120, "a target that runs")
 
     def swept(self, until: Callable[[], T], timeout: float, what: str) -> T:
         """Wait for something while what died or was lost is found, as beat does."""
@@ -92,7 +92,7 @@ class NodeSite:
 
         return eventually(look, timeout, what)
 
-    def completed(self, job: JobRow, timeout: float = 90) -> JobRow:
+    def completed(self, job: JobRow, timeout: float = 150) -> JobRow:
         """Wait until a job has ended well, each target done once."""
         row = self.swept(lambda: self._ended(job), timeout, f"the end of job {job.id}")
         assert row is not None

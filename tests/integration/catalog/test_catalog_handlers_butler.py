@@ -16,11 +16,16 @@ import pytest
 from astropy.table import MaskedColumn, Table
 from PIL import Image
 
+from tests.support.command_line import CommandLine
+from tests.support.services import S3Endpoint
+from underbutler.annex import ensure_bucket
 from underbutler.butlers import CcdImage, Repositories, create_repository
+from underbutler.catalog import export_run
 from underbutler.catalog.handlers.butler_dataset import ButlerDataset, close_repositories, to_array
 from underbutler.catalog.handlers.parquet_table import ParquetTable, UnknownColumnError
 from underbutler.catalog.handlers.resource_file import HandlerArgumentError, UnreadableFileError
 from underbutler.errors import LostDatasetError, TransientError, UnknownNameError, UsageError
+from underbutler.s3 import make_client
 from underbutler.settings import Settings, load_settings
 
 PLANE = np.arange(12, dtype=np.float32).reshape(3, 4)
@@ -162,6 +167,40 @@ def test_a_missing_dataset_is_named_with_its_repository(site: Site) -> None:
         ButlerDataset("demo")(dataset=str(uuid))
     with pytest.raises(UnknownNameError, match=r"No repository is called 'dmo'. Did you mean 'demo'"):
         ButlerDataset("dmo")(dataset=str(uuid))
+
+
+def test_a_picture_of_an_object_that_is_gone_is_of_the_dataset(
+    put: dict[str, str], moto_endpoint: S3Endpoint, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`runs plot` shows the Butler's own, and says so: the annex has only a copy."""
+    monkeypatch.setenv("UNDERBUTLER_S3_ENDPOINT_URL", moto_endpoint.url)
+    monkeypatch.setenv("UNDERBUTLER_S3_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("UNDERBUTLER_S3_SECRET_ACCESS_KEY", "testing")
+    ensure_bucket(make_client(load_settings()), "rubinobs-lfa-test-plots")
+    run = event_model.compose_run(metadata={"label": "demo", "task": "processCcd"})
+    key = {"source": "butler", "dtype": "array", "shape": [3, 4], "external": "FILESTORE:"}
+    descriptor = run.compose_descriptor(name="primary", data_keys={"calexp": key})
+    arguments = {"size": 2880, "sha256": "0" * 64, "dataset": put["calexp"]}
+    url = "s3://rubinobs-lfa-test-plots/gone.fits"
+    resource = run.compose_resource(spec="ANNEX_FITS", root="", resource_path=url, resource_kwargs=arguments)
+    datum = resource.compose_datum({"hdu": "IMAGE"})
+    event = descriptor.compose_event(
+        data={"calexp": datum["datum_id"]}, timestamps={"calexp": 0.0}, filled={"calexp": False}
+    )
+    documents: list[tuple[str, Any]] = [
+        ("start", run.start_doc),
+        ("descriptor", descriptor.descriptor_doc),
+        ("resource", resource.resource_doc),
+        ("datum", datum),
+        ("event", event),
+        ("stop", run.compose_stop()),
+    ]
+    export_run(documents, tmp_path / "runs")
+    picture = tmp_path / "picture.png"
+    said = CommandLine(capsys)("runs", "plot", "-1", "calexp", "--catalog", tmp_path / "runs", "-o", picture)
+    assert (said.code, picture.exists()) == (0, True), said.err
+    whose = f"{url} is gone from the annex: this is the Butler's own dataset {put['calexp']} in 'demo'."
+    assert whose in " ".join(said.err.split())
 
 
 def test_an_artifact_that_is_gone_is_named(put: dict[str, str]) -> None:
