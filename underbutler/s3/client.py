@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ProfileNotFound
+from botocore.loaders import create_loader
 
 from underbutler.errors import AnnexRefusesError, UsageError
 from underbutler.settings import Settings, variable_of
@@ -87,7 +90,7 @@ def make_client(settings: Settings, *, timeout_s: float = 60.0) -> S3Client:
         If the endpoint is not a URL.
     """
     with _configured(settings):
-        session = boto3.session.Session()
+        session = _session()
         config = client_config(settings, timeout_s=timeout_s, region=session.region_name)
         client = session.client("s3", config=config, **_overrides(settings))
         note_credentials(client, _source(session, settings))
@@ -110,7 +113,7 @@ def make_resource(settings: Settings, *, mock: bool = False) -> Any:
         As `make_client`.
     """
     with _configured(settings):
-        session = boto3.session.Session()
+        session = _session()
         config = client_config(settings, region=session.region_name)
         if mock:  # a simulation never reaches a real store, whatever the environment says
             config = config.merge(Config(region_name=DEFAULT_REGION, s3={"addressing_style": "path"}))
@@ -145,6 +148,20 @@ def shared_client(settings: Settings) -> S3Client:
     if client is None or is_stale(client):
         client = _shared[key] = make_client(settings)
     return client
+
+
+_loader = cache(create_loader)
+"""Reads botocore's models of services out of folders, and keeps what it has read."""
+
+
+def _session() -> boto3.session.Session:
+    """Return a session with a chain of its own and the models of all: reading these takes most of a client's making."""
+    core = botocore.session.get_session()
+    loader = _loader(core.get_config_variable("data_path"))
+    core.register_component("data_loader", loader)
+    session = boto3.session.Session(botocore_session=core)
+    loader.search_paths[:] = dict.fromkeys(loader.search_paths)  # boto3 adds its own folder each time
+    return session
 
 
 def _overrides(settings: Settings) -> dict[str, Any]:
@@ -207,7 +224,5 @@ def _configured(settings: Settings) -> Iterator[None]:
 
 def _profiles() -> list[str]:
     """Return the names of the profiles that are there, without asking for the one that is not."""
-    import botocore.session
-
     bare = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
     return sorted(bare.available_profiles)
