@@ -169,7 +169,7 @@ def test_a_missing_dataset_is_named_with_its_repository(site: Site) -> None:
         ButlerDataset("dmo")(dataset=str(uuid))
 
 
-def test_a_picture_of_an_object_that_is_gone_is_of_the_dataset(
+def test_a_picture_of_a_gone_object_is_of_the_dataset(
     put: dict[str, str], moto_endpoint: S3Endpoint, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`runs plot` shows the Butler's own, and says so: the annex has only a copy."""

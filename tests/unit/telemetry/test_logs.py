@@ -119,7 +119,7 @@ def test_loggers_may_have_levels_of_their_own(stream: Stream) -> None:
             logs.configure("INFO", "json", wrong)
 
 
-def test_a_sign_on_that_is_over_is_told_once_without_a_traceback(stream: Stream) -> None:
+def test_a_sign_on_that_is_over_is_told_once(stream: Stream) -> None:
     """botocore 1.44 logs the traceback of an error that it raises too, as a warning of its tokens and credentials."""
     logs.configure("INFO", "json")
     logging.getLogger("botocore.tokens").warning("Refreshing token failed", exc_info=ValueError("x"))
