@@ -66,6 +66,9 @@ HALF_OPEN: Final = {
 }
 """A server whose machine has vanished is noticed within a minute: nobody waits for its answer longer than that."""
 
+STOPPED_S: Final = 120.0
+"""PostgreSQL ends a transaction whose client says nothing for so long, in seconds: its machine may be stopped."""
+
 NOW: Final = {
     "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
     "postgresql": "CAST(extract(epoch FROM clock_timestamp()) AS double precision)",
@@ -270,7 +273,7 @@ def _switch_to_wal(connection: sqlite3.Connection, wait_s: float) -> None:
 def _open_postgresql(url: URL, wait_s: float, longest_s: float | None, answer_s: float) -> Engine:
     wait = max(1, round(wait_s))
     # A search of the catalogue that takes 0.3 ms was compiled for 270 ms before.
-    server = f"-c lock_timeout={wait}s -c jit=off"
+    server = f"-c lock_timeout={wait}s -c jit=off -c idle_in_transaction_session_timeout={round(STOPPED_S * 1000)}"
     server += "" if longest_s is None else f" -c statement_timeout={round(longest_s * 1000)}"
     options = {"connect_timeout": wait, "options": server, **HALF_OPEN}
     try:

@@ -24,6 +24,7 @@ from tempfile import mkdtemp
 from typing import NoReturn, TypeVar
 from uuid import uuid4
 
+import psutil
 import pytest
 
 from underbutler.embedded.process import Guard, Process, ProcessFailedError, free_port
@@ -120,6 +121,19 @@ class PostgresServer:
     def start(self) -> None:
         """Start it again."""
         self.process = self.begin()
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Stop all its processes inside the block: their connections stand, and nothing is answered."""
+        main = psutil.Process(self.process.pid)
+        members = [main, *main.children(recursive=True)]
+        for member in members:
+            member.suspend()
+        try:
+            yield
+        finally:
+            for member in members:
+                member.resume()
 
 
 @contextmanager

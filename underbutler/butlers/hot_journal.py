@@ -22,7 +22,7 @@ _log = get_logger(__name__)
 def roll_back(uri: str) -> bool:
     """Have SQLite undo a commit that was cut short, which it refuses to whoever opened the file to read.
 
-    A journal of a commit that goes on is not touched by SQLite itself.
+    A commit that goes on is waited for, and what it leaves is not ours to undo.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def roll_back(uri: str) -> bool:
     Returns
     -------
     bool
-        Whether there was one, which is gone now.
+        Whether there was one, which is undone now.
     """
     try:
         path = _file_of(uri)
@@ -42,15 +42,35 @@ def roll_back(uri: str) -> bool:
     if path is None or journal is None or not journal.exists():
         return False
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=_WAIT_S)) as writer:
-            writer.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        # Only a reader learns whose the journal is: a writer undoes what is to be undone, and says nothing of it.
+        if _can_be_read(path):
+            return False
+        _look_at(path, "rw")
     except sqlite3.Error as error:  # who opens it next is told, in the words of registries
-        _log.warning("registry_not_rolled_back", file=str(path), error=str(error))
-        return False
-    if journal.exists():
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+            _log.info("registry_is_being_written", file=str(path), waited_s=_WAIT_S)
+        else:
+            _log.warning("registry_not_rolled_back", file=str(path), error=str(error))
         return False
     _log.warning("registry_rolled_back", file=str(path))
     return True
+
+
+def _can_be_read(path: Path) -> bool:
+    """Tell that nothing is to be undone, once a commit that goes on has ended."""
+    try:
+        _look_at(path, "ro")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_READONLY_ROLLBACK:
+            raise
+        return False
+    return True
+
+
+def _look_at(path: Path, mode: str) -> None:
+    address = f"file:{quote(str(path))}?mode={mode}"
+    with closing(sqlite3.connect(address, uri=True, timeout=_WAIT_S)) as connection:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
 
 @lru_cache(maxsize=64)

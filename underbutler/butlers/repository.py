@@ -102,7 +102,7 @@ def create_repository(
         index.add(label, uri)
     except UsageError:
         if target.isLocal:
-            shutil.rmtree(target.ospath)
+            shutil.rmtree(target.ospath, ignore_errors=Path(target.ospath).is_mount())  # the disk itself stays
         raise
     return uri
 
@@ -224,16 +224,23 @@ def _check_label(label: str, index: RepositoryIndex) -> None:
 
 @contextlib.contextmanager
 def _made_locally(target: ResourcePath) -> Iterator[ResourcePath]:
-    """Give a folder beside the target, and move it there when it is filled."""
+    """Give a folder beside the target, or in it if it is a disk of its own; what fills it is moved to the target."""
     path = Path(target.ospath)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UsageError(f"{path} is not empty: a repository is made in a new or an empty folder.", root=str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=path.parent, prefix="repository-"))  # a dot would be taken for a format
+    parent = path if path.is_mount() else path.parent
+    partial = Path(tempfile.mkdtemp(dir=parent, prefix="repository-"))  # a dot would be taken for a format
     try:
         yield place_of(partial, is_folder=True)
         partial.chmod(0o755)
-        partial.replace(path)
+        if parent is path:
+            # The config comes last: with it, it is a repository.
+            for child in sorted(partial.iterdir(), key=lambda child: child.name == "butler.yaml"):
+                child.replace(path / child.name)
+            partial.rmdir()
+        else:
+            partial.replace(path)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise

@@ -48,6 +48,28 @@ def test_whole_workers_are_killed_again_and_again_under_load(
 
 
 @pytest.mark.usefixtures("large")
+def test_a_worker_is_started_again_and_again_under_load(site: DrillSite, table: Table, scale: Scale) -> None:
+    """As in a rolling upgrade: the next one starts while the one before gives back what it runs."""
+    restarts = 30 if scale.full else 3
+    (worker,) = site.only(1)
+    count = 8 * restarts + 24
+    job = site.empty(count, seconds=0.3)
+    for restart in range(1, restarts + 1):
+        eventually(lambda goal=8 * restart: site.done(job) >= goal, 60, "the next targets done")
+        worker.signal_main(signal.SIGTERM)
+        before, worker = worker, site.worker().ready()
+        assert before.ends(60)
+    at = time.time()
+    facts = site.facts(job, timeout=240)
+    seconds = site.until_all_done([job], at)
+    table.ours(f"{restarts} restarts", "of a worker, under load", facts, seconds=seconds, until="all done")
+    assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said[:20]
+    assert facts.states == {"done": count}
+    targets = site.context.jobs.read.targets(job.id)
+    assert {(target.deaths, target.worker_deaths) for target in targets} == {(0, 0)}, "a give-back counts nothing"
+
+
+@pytest.mark.usefixtures("large")
 def test_a_child_is_killed_in_the_middle_of_a_target(site: DrillSite, stock: Rival, table: Table) -> None:
     site.only(1)
     stock.only(1)

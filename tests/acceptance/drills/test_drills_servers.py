@@ -11,6 +11,7 @@ from tests.support.drills.rival import Rival
 from tests.support.drills.site import DrillSite
 from tests.support.drills.table import Scale, Table
 from tests.support.services import PostgresServer, RabbitServer, eventually
+from underbutler.bounded_connection import ANSWER_S
 
 pytestmark = pytest.mark.usefixtures("large")
 
@@ -70,4 +71,27 @@ def test_postgresql_goes_away_mid_run(
     table.ours(f"PostgreSQL {how}", broken, facts, seconds=seconds, until="next done")
     assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said
     assert facts.states == {"done": 60}, site.failures(job)
+    assert {target.deaths for target in site.context.jobs.read.targets(job.id)} == {0}
+
+
+def test_postgresql_is_stopped_and_answers_nobody(
+    site: DrillSite, table: Table, records: PostgresServer, scale: Scale
+) -> None:
+    """It is not gone: connections stand, and nothing comes. Who waits gives up, says so, and takes nothing new."""
+    (worker,) = site.only(1)
+    job = site.write(24, seconds=0.1)
+    eventually(lambda: site.done(job) >= 4, 60, what="four targets done")
+    said = len(worker.text())
+    with records.stopped():
+        began = time.time()
+        eventually(lambda: "has not answered for" in worker.text()[said:], 60, "a keeper that gives up")
+        eventually(lambda: "worker_unfit" in worker.text()[said:], 60, "a worker that takes nothing new")
+        longest_s = ANSWER_S + 10 if scale.full else scale.away_s  # nobody waits longer for an answer
+        time.sleep(max(0.0, began + longest_s - time.time()))
+    at = time.time()
+    facts = site.facts(job, timeout=180)
+    seconds = site.until_next(job, at)
+    table.ours("SIGSTOP of PostgreSQL", f"for {at - began:.0f} s", facts, seconds=seconds, until="next done")
+    assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said
+    assert facts.states == {"done": 24}, site.failures(job)
     assert {target.deaths for target in site.context.jobs.read.targets(job.id)} == {0}

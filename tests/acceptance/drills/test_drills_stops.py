@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from tests.support.drills.locks import stop_between_writes
 from tests.support.drills.rival import Rival
 from tests.support.drills.site import DrillSite
 from tests.support.drills.table import Table
@@ -25,7 +26,7 @@ def test_a_whole_worker_is_stopped_past_its_lease_and_wakes_up(site: DrillSite, 
     cut = [claim for job in jobs for claim in site.at_work(job, 1)]
     eventually(lambda: len(stock.running(names)) == 2, what="stock at work")
     eventually(lambda: site.datasets(jobs[1]) == 2, what="the second target's datasets")
-    ours.stop_whole()
+    stop_between_writes(site, ours)
     theirs.stop_whole()
     at = time.time()
     other, their_other = site.worker(), stock.worker()
@@ -47,6 +48,30 @@ def test_a_whole_worker_is_stopped_past_its_lease_and_wakes_up(site: DrillSite, 
         assert ends == ["expired", "done"]
     assert other.alive
     assert their_other.alive
+
+
+@pytest.mark.usefixtures("large")
+def test_a_stopped_keeper_is_replaced_and_nothing_is_taken_meanwhile(site: DrillSite, table: Table) -> None:
+    """The leases of two targets run out: they are run again, once, when there is a keeper; none of the others waits."""
+    (ours,) = site.only(1)
+    job = site.empty(6, seconds=1.2 * site.settings.lease_s)
+    cut = site.at_work(job, 2)
+    stopped = ours.keeper()
+    stopped.send_signal(signal.SIGSTOP)
+    at = time.time()
+    eventually(lambda: "keeper_hangs" in ours.text(), 60, "a keeper that is taken for hung")
+    begun = len(site.context.jobs.read.claims(job.id))
+    other = eventually(ours.keeper_or_none, what="another keeper")
+    seconds = time.time() - at
+    facts = site.facts(job)
+    table.ours("SIGSTOP of the keeper", "while targets run", facts, seconds=seconds, until="another keeper")
+    assert other.pid != stopped.pid
+    assert begun == 2, "nothing new is taken while nobody renews"
+    assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said
+    assert facts.states == {"done": 6}
+    for claim in cut:
+        assert [one.end for one in site.context.jobs.read.claims(claim.target_id)] == ["expired", "done"]
+    assert len(site.context.jobs.read.claims(job.id)) == 8, "the other four ran once"
 
 
 @pytest.mark.usefixtures("large")

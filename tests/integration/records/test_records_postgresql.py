@@ -53,6 +53,21 @@ def test_a_server_that_does_not_answer_is_given_up(engine: Engine) -> None:
     hurried.dispose()
 
 
+def test_a_client_that_is_stopped_in_a_transaction_holds_nobody(
+    store: JobStore, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it had locked is free again, and what it had begun is undone."""
+    _, (first,) = running(store, 1)
+    monkeypatch.setattr("underbutler.sql.STOPPED_S", 0.5)
+    stopped = open_engine(engine.url.render_as_string(hide_password=False))
+    with pytest.raises(RecordsUnavailableError, match="idle-in-transaction"), write(stopped) as connection:
+        connection.execute(text("UPDATE target SET error_text = 'begun'"))
+        assert store.claims.renew(first, 60), "as soon as the server has ended the transaction"
+        connection.execute(text("SELECT 1"))
+    stopped.dispose()
+    assert store.read.target(first.target).error_text is None
+
+
 def _end_all_connections(engine: Engine) -> None:
     other = open_engine(engine.url.render_as_string(hide_password=False))
     with write(other) as connection:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import redis
 
+from underbutler.embedded.guard import session_members
 from underbutler.embedded.process import Guard, Process, free_port
 from underbutler.embedded.servers import find_redis
 
@@ -47,6 +48,11 @@ class DrillRedis:
         self._process = Process("redis", [find_redis(), *words], guard=self._guard)
         self._process.wait_until(self.answers, 20)
 
+    @property
+    def pids(self) -> list[int]:
+        """Its processes."""
+        return [] if self._process is None else session_members(self._process.pid)
+
     def answers(self) -> bool:
         """Tell whether it is there."""
         with redis.Redis.from_url(self.url, socket_timeout=2) as client:
@@ -55,11 +61,11 @@ class DrillRedis:
             except redis.RedisError:
                 return False
 
-    def keep(self) -> None:
-        """Let a running server keep what it holds from now on."""
+    def keep(self, *, sync: str = "always") -> None:
+        """Let a running server keep what it holds from now on; `sync` says how often that is sent to the disk."""
         with redis.Redis.from_url(self.url) as client:
             client.config_set("appendonly", "yes")
-            client.config_set("appendfsync", "always")
+            client.config_set("appendfsync", sync)
 
     def kill(self) -> None:
         """Kill it: what it did not keep is gone."""

@@ -105,7 +105,7 @@ class DrillSite:
         self._packages = packages
         self._exposures = exposures
         self._more = settings
-        self._sweepers: list[Process] = []
+        self.sweepers: list[Process] = []
         self._numbers = iter(range(1, 10**6))
         self._closing = threading.Event()
 
@@ -143,7 +143,7 @@ class DrillSite:
 
     def __exit__(self, *_: object) -> None:
         self._closing.set()
-        for sweeper in self._sweepers:
+        for sweeper in self.sweepers:
             sweeper.kill()
             sweeper.stop()
         for worker in self.workers:
@@ -197,12 +197,12 @@ class DrillSite:
             if worker not in kept:
                 worker.end()
         self.workers[:] = kept
-        for sweeper in self._sweepers[1:]:
+        for sweeper in self.sweepers[1:]:
             sweeper.kill()
             sweeper.stop()
-        del self._sweepers[1:]
-        if not self._sweepers or self._sweepers[0].exit_code is not None:
-            self._sweepers[:] = [self.sweeper()]
+        del self.sweepers[1:]
+        if not self.sweepers or self.sweepers[0].exit_code is not None:
+            self.sweepers[:] = [self.sweeper()]
         for _ in range(count - len(kept)):
             self.worker()
         return [worker.ready() for worker in self.workers]
@@ -222,18 +222,18 @@ class DrillSite:
             log_file=folder / f"sweeper{number}.log",
             guard=self.guard,
         )
-        self._sweepers.append(process)
+        self.sweepers.append(process)
         return process
 
     def end_all(self) -> None:
         """Kill every worker and every sweeper."""
         for worker in self.workers:
             worker.end()
-        for sweeper in self._sweepers:
+        for sweeper in self.sweepers:
             sweeper.kill()
             sweeper.stop()
         self.workers.clear()
-        self._sweepers.clear()
+        self.sweepers.clear()
 
     def command(self, *words: str) -> str:
         """Run ``underbutler`` with words, and return what it said."""

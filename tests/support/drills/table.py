@@ -117,12 +117,20 @@ class Table:
         self._properties.append((PROPERTY, row.as_json()))
 
     def ours(
-        self, drill: str, broken: str, facts: Facts, *, seconds: float | None = None, until: str = "", parked: int = 0
+        self,
+        drill: str,
+        broken: str,
+        facts: Facts,
+        *,
+        seconds: float | None = None,
+        until: str = "",
+        told: str = "",
+        parked: int = 0,
     ) -> None:
         """Add our row; `parked` messages are held beside the held targets."""
         numbers = {"targets": facts.targets, "lost": facts.lost, "doubled": facts.doubled}
         held = len(facts.held) + parked
-        self._add(drill, broken, "ours", **numbers, held=held, seconds=seconds, until=until)
+        self._add(drill, broken, "ours", **numbers, held=held, seconds=seconds, until=until, told=told)
 
     def stock(
         self,

@@ -58,6 +58,32 @@ def test_a_commit_that_goes_on_is_left_alone(stocked: Repositories, tmp_path: Pa
         assert reader.execute("SELECT count(*) FROM going_on").fetchone() == (0,)
 
 
+def test_a_commit_that_ends_meanwhile_was_not_undone(
+    stocked: Repositories, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri, registry, connect = stocked.uri("tiny"), tmp_path / "repo" / "gen3.sqlite3", sqlite3.connect
+    with closing(connect(registry, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("CREATE TABLE committed (x)")
+
+        def connect_after_the_commit(*words: Any, **options: Any) -> sqlite3.Connection:
+            if writer.in_transaction:
+                writer.execute("COMMIT")
+            return connect(*words, **options)
+
+        monkeypatch.setattr(sqlite3, "connect", connect_after_the_commit)
+        assert not roll_back(uri)
+        assert not writer.in_transaction
+        assert writer.execute("SELECT count(*) FROM committed").fetchone() == (0,)
+
+
+def test_a_commit_that_was_cut_short_is_undone(stocked: Repositories, tmp_path: Path) -> None:
+    stocked.close()
+    cut_short(tmp_path / "repo" / "gen3.sqlite3")
+    assert roll_back(stocked.uri("tiny"))
+    assert not roll_back(stocked.uri("tiny"))
+
+
 def test_a_registry_without_a_journal_is_not_opened(stocked: Repositories) -> None:
     assert not roll_back(stocked.uri("tiny"))
 

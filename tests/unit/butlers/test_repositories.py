@@ -59,6 +59,21 @@ def test_an_empty_folder_with_a_dot_in_its_name_will_do(
         assert not butler.isWriteable()
 
 
+def test_a_repository_is_made_on_a_disk_of_its_own(
+    settings: Settings, tmp_path: Path, camera: InstrumentMap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing can be moved to the place of a folder on which a disk is mounted."""
+    disk, is_mount = tmp_path / "disk", Path.is_mount
+    disk.mkdir()
+    number = disk.stat().st_ino
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == disk or is_mount(path))
+    create_repository(disk, "disk", settings, [camera])
+    assert disk.stat().st_ino == number, "it is the folder that was there"
+    assert {"butler.yaml", "gen3.sqlite3"} <= {path.name for path in disk.iterdir()}
+    with Repositories(settings) as repositories, repositories.butler("disk") as butler:
+        assert [record.name for record in butler.query_dimension_records("instrument")] == [camera.name]
+
+
 def test_a_repository_that_fails_to_be_made_leaves_nothing(
     settings: Settings, tmp_path: Path, camera: InstrumentMap
 ) -> None:
