@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from sqlalchemy import Engine, event, text
 
@@ -56,16 +58,21 @@ def test_a_server_that_does_not_answer_is_given_up(engine: Engine) -> None:
 def test_a_client_that_is_stopped_in_a_transaction_holds_nobody(
     store: JobStore, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it had locked is free again, and what it had begun is undone."""
+    """What it had locked is free again, as soon as the server has ended it, and what it had begun is undone."""
     _, (first,) = running(store, 1)
     monkeypatch.setattr("underbutler.sql.STOPPED_S", 0.5)
     stopped = open_engine(engine.url.render_as_string(hide_password=False))
-    with pytest.raises(RecordsUnavailableError, match="idle-in-transaction"), write(stopped) as connection:
-        connection.execute(text("UPDATE target SET error_text = 'begun'"))
-        assert store.claims.renew(first, 60), "as soon as the server has ended the transaction"
-        connection.execute(text("SELECT 1"))
+    with pytest.raises(RecordsUnavailableError, match="idle-in-transaction"):
+        _begin_and_say_nothing(stopped, until=lambda: store.claims.renew(first, 60))
     stopped.dispose()
     assert store.read.target(first.target).error_text is None
+
+
+def _begin_and_say_nothing(engine: Engine, until: Callable[[], bool]) -> None:
+    with write(engine) as connection:
+        connection.execute(text("UPDATE target SET error_text = 'begun'"))
+        assert until()
+        connection.execute(text("SELECT 1"))
 
 
 def _end_all_connections(engine: Engine) -> None:
