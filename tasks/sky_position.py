@@ -14,6 +14,8 @@ __all__ = ["celestial_wcs", "without_position"]
 
 FARTHEST_PIXEL = 1e9
 MOST_AXES = 4
+WIDEST_PIXEL_DEG = 1.0
+"""A pixel of this width or more is one whose scale was never set."""
 
 WCS_ERRORS = (
     ValueError,
@@ -26,6 +28,12 @@ WCS_ERRORS = (
     MemoryError,  # what the library says of tables that it misses
 )
 """What making and using a WCS of a header raises."""
+
+SYSTEMS = ("RA", "GLON")
+"""Longitudes whose positions are brought to ICRS."""
+
+FRAMES = ("ICRS", "FK5", "FK4", "FK4-NO-E")
+"""Values of RADESYS whose positions are brought to ICRS (FITS standard 4.0, table 26)."""
 
 LARGEST_SIP_ORDER = 9
 """Order of the polynomials, as the SIP convention bounds it (Shupe et al. 2005, ASP 347, 491)."""
@@ -110,6 +118,11 @@ def _position_faults(header: Any) -> Iterator[str]:
         yield f"it has no {' and no '.join(lacking)}"
     if not any(_SCALE.fullmatch(keyword) for keyword in header):
         yield "it has no scale: neither CDELT1 and CDELT2 nor a CD or PC matrix"
+    cd = [header[keyword] for keyword in header if re.fullmatch(r"CD[12]_[12]", keyword)]
+    if cd and not any(cd):  # the library would take it for the unit matrix
+        yield "its CD matrix is singular: all of it is 0"
+    if cd and any(re.fullmatch(r"PC[12]_[12]", keyword) for keyword in header):
+        yield "it has a CD and a PC matrix, and only one of them may be there"
     for axis in (1, 2):
         kind = str(header.get(f"CTYPE{axis}")).strip().upper()
         if abs(header.get(f"CRPIX{axis}", 0.0)) > FARTHEST_PIXEL:
@@ -129,17 +142,39 @@ def _tried(header: Any) -> tuple[Any, str | None]:
     if not wcs.has_celestial:
         return None, "its axes are not a longitude and a latitude of one system"
     wcs = wcs if wcs.naxis == 2 else wcs.celestial
-    if not np.isfinite(wcs.wcs.crval).all() or abs(wcs.wcs.crval[wcs.wcs.lat]) > 90.0:
-        return None, f"its reference coordinates {wcs.wcs.crval.tolist()} are not on the sky"
-    matrix = wcs.pixel_scale_matrix
-    if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-30:
-        return None, "its matrix is singular: both axes of the image run along one direction of the sky, or along none"
-    near = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]) + np.where(np.isfinite(wcs.wcs.crpix), wcs.wcs.crpix, np.nan)
-    sky = wcs.all_pix2world(near, 1)
-    if not np.isfinite(sky).all():
-        return None, "it gives no coordinates at its reference pixel"
-    back = wcs.wcs_world2pix(wcs.wcs_pix2world(near, 1), 1)
-    if not np.allclose(back, near, atol=0.01):
-        return None, "it does not map its reference pixel to the sky and back"
+    reason = next(chain(_system_faults(wcs), _scale_faults(wcs), _mapping_faults(wcs)), None)
+    if reason is not None:
+        return None, reason
     wcs.to_header(relax=True)
     return wcs, None
+
+
+def _system_faults(wcs: Any) -> Iterator[str]:
+    """Yield why positions could not be brought to ICRS."""
+    longitude, system = wcs.wcs.lngtyp.strip(), wcs.wcs.radesys.strip().upper()
+    if longitude not in SYSTEMS:
+        yield f"its axes are {longitude} and {wcs.wcs.lattyp.strip()}, which are not brought to right ascension"
+    if longitude == "RA" and system not in ("", *FRAMES):
+        yield f"RADESYS={system!r} is none of {', '.join(FRAMES)}"
+    if not np.isfinite(wcs.wcs.crval).all() or abs(wcs.wcs.crval[wcs.wcs.lat]) > 90.0:
+        yield f"its reference coordinates {wcs.wcs.crval.tolist()} are not on the sky"
+
+
+def _scale_faults(wcs: Any) -> Iterator[str]:
+    """Yield what is wrong with the matrix."""
+    matrix = wcs.pixel_scale_matrix
+    area = abs(float(np.linalg.det(matrix))) if np.isfinite(matrix).all() else 0.0
+    if area < 1e-30:
+        yield "its matrix is singular: both axes of the image run along one direction of the sky, or along none"
+    if area >= WIDEST_PIXEL_DEG**2:
+        yield f"a pixel would be {area**0.5:.3g} deg wide: its scale was never set"
+
+
+def _mapping_faults(wcs: Any) -> Iterator[str]:
+    """Yield why the reference pixel is not mapped to the sky and back."""
+    near = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]) + np.where(np.isfinite(wcs.wcs.crpix), wcs.wcs.crpix, np.nan)
+    if not np.isfinite(wcs.all_pix2world(near, 1)).all():
+        yield "it gives no coordinates at its reference pixel"
+    back = wcs.wcs_world2pix(wcs.wcs_pix2world(near, 1), 1)
+    if not np.allclose(back, near, atol=0.01):
+        yield "it does not map its reference pixel to the sky and back"

@@ -17,8 +17,8 @@ DESCRIPTIONS: dict[str, tuple[str | None, str]] = {
     "id": (None, "Number of the source, from 1, the brightest first"),
     "x": ("pix", "Windowed centroid, column, 0-based"),
     "y": ("pix", "Windowed centroid, row, 0-based"),
-    "ra": ("deg", "Right ascension"),
-    "dec": ("deg", "Declination"),
+    "ra": ("deg", "Right ascension, ICRS"),
+    "dec": ("deg", "Declination, ICRS"),
     "x_error": ("pix", "Standard deviation of x"),
     "y_error": ("pix", "Standard deviation of y"),
     "flux": ("electron", "Total flux: aperture flux, corrected to all light by the growth curve of the frame's stars"),
@@ -149,13 +149,21 @@ def _positions(x: npt.NDArray[Any], y: npt.NDArray[Any], wcs: Any) -> dict[str, 
         return {"ra": np.empty(0), "dec": np.empty(0)}
     try:
         sky = wcs.celestial
-        if not str(sky.wcs.lngtyp).startswith("RA"):  # galactic, say
+        if not _is_of_icrs(sky):
             position = sky.pixel_to_world(x, y).icrs
             return {"ra": position.ra.deg, "dec": position.dec.deg}
         world = sky.all_pix2world(x, y, 0)
     except (WcsError, ValueError):  # the sky is lost, and not the source
         return {}
-    return {"ra": world[sky.wcs.lng], "dec": world[sky.wcs.lat]}
+    return {"ra": world[sky.wcs.lng] % 360.0, "dec": world[sky.wcs.lat]}
+
+
+def _is_of_icrs(sky: Any) -> bool:
+    """Tell whether world coordinates are right ascension and declination in ICRS, or in FK5 of J2000, within 0.1\"."""
+    system, equinox = sky.wcs.radesys.strip().upper(), sky.wcs.equinox
+    if not str(sky.wcs.lngtyp).startswith("RA"):  # galactic, say
+        return False
+    return system in ("", "ICRS") or (system == "FK5" and (np.isnan(equinox) or equinox == 2000.0))
 
 
 def _magnitudes(flux: npt.NDArray[Any], error: npt.NDArray[Any], seconds: float | None) -> dict[str, npt.NDArray[Any]]:

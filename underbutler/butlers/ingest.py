@@ -11,6 +11,7 @@ from underbutler.errors import ConflictError, UnderbutlerError, UsageError
 from underbutler.instruments.extensions import parts_by_detector, parts_of_detector
 from underbutler.instruments.instrument_map import InstrumentMap, choose_map
 from underbutler.instruments.observation import Observation, next_second, read_observation
+from underbutler.instruments.packings import stem_of
 from underbutler.model.dataref import DataIdValue, human_data_id
 from underbutler.telemetry.logs import get_logger
 
@@ -19,7 +20,7 @@ from .places import place_of
 from .pruning import set_aside
 from .raw_frames import RawFrame, raw_frame_parts, read_raw_frame
 from .raws.exposure_records import ExposureRecords, record_differences
-from .raws.identity import OwnIdentity, frame_differences, own_identity, stem_of
+from .raws.identity import OwnIdentity, frame_differences, own_identity
 from .repositories import Repositories
 from .repository import RAW, keep_map, register_instrument, repository_maps
 

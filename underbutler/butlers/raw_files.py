@@ -6,11 +6,8 @@ word, and memory is taken for what it says.
 
 from __future__ import annotations
 
-import bz2
 import contextlib
-import gzip
 import io
-import lzma
 import math
 import tempfile
 import warnings
@@ -25,7 +22,8 @@ from astropy.utils.exceptions import AstropyWarning
 
 from underbutler.errors import UsageError
 from underbutler.instruments.cards import standard_cards
-from underbutler.instruments.readout import FramePart
+from underbutler.instruments.packings import INFLATING_ERRORS, unpacked
+from underbutler.instruments.readout import FramePart, plane_of
 
 from .images import FITS_ERRORS, native, without_structure
 
@@ -40,9 +38,11 @@ BLOCK = 2880
 _SLACK_BYTES = 2**24
 _LONGEST_PIXEL = 8
 _LONGEST_HEADER = 2000 * BLOCK
-_OTHER_PACKINGS = (b"PK\x03\x04", b"\x1f\x9d")
 _BOUND = "UNDERBUTLER_MAX_PIXELS sets the bound, which keeps a broken header from taking all memory."
-_INFLATERS: tuple[tuple[bytes, Any], ...] = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ", lzma.open))
+
+
+class _UntakenError(UsageError):
+    """A file that may be whole, and is not taken: its text says why, and what to do."""
 
 
 class RawFile:
@@ -59,8 +59,10 @@ class RawFile:
 
     Raises
     ------
+    UsageError
+        If it holds no image of two axes, or one that is larger than the bound.
     ValueError
-        If it holds no image of two axes, or one that is cut short or larger than the bound.
+        If one is cut short.
     """
 
     def __init__(self, hdus: fits.HDUList, size: int, max_pixels: int) -> None:
@@ -71,7 +73,7 @@ class RawFile:
         self._primary = self._cards(hdus[0].header)
         self.parts = tuple(self._found(size))
         if not self.parts:
-            raise ValueError(f"it holds no two-dimensional image{_what_else(hdus)}.")
+            raise _UntakenError(_what_else(hdus))
 
     def pixels(self, part: FramePart) -> Pixels:
         """Return the pixels of an image as floats: integers of up to 16 bits as float32, which holds them exactly.
@@ -98,7 +100,7 @@ class RawFile:
 
         Raises
         ------
-        ValueError
+        UsageError
             If they are.
         """
         self._refuse_large(sum(math.prod(part.shape) for part in parts), "its images promise")
@@ -111,13 +113,14 @@ class RawFile:
             shape = tuple(int(length) for length in hdu.shape)
             self._refuse_large(math.prod(shape), f"its image {number} of {' x '.join(map(str, shape[::-1]))} promises")
             self._refuse_cut(hdu, number, size)
-            if len(shape) < 2 or math.prod(shape[:-2]) != 1:
+            plane = plane_of(shape)
+            if plane is None:
                 continue
             if len(shape) > 2:
                 self.notes.append(f"image {number} has {len(shape)} axes: its one plane is taken")
             header = self._primary if number == 0 else self._merged(hdu.header)
             name = str(hdu.header.get("EXTNAME") or "").strip()
-            yield FramePart(number=number, name=name, shape=(shape[-2], shape[-1]), header=header)
+            yield FramePart(number=number, name=name, shape=plane, header=header)
 
     def _merged(self, header: fits.Header) -> fits.Header:
         merged = self._primary.copy()
@@ -132,7 +135,7 @@ class RawFile:
 
     def _refuse_large(self, pixels: int, words: str) -> None:
         if pixels > self._max_pixels:
-            raise ValueError(f"{words} {pixels} pixels, and {self._max_pixels} are allowed. {_BOUND}")
+            raise _UntakenError(f"{words} {pixels} pixels, and {self._max_pixels} are allowed. {_BOUND}")
 
     def _refuse_cut(self, hdu: Any, number: int, size: int) -> None:
         """Refuse an image that the file does not hold whole; only what fills the last block may be missing."""
@@ -173,6 +176,8 @@ def opened_raw(source: Source, max_pixels: int) -> Iterator[RawFile]:
             yield RawFile(hdus, size, max_pixels)
     except FileNotFoundError:
         raise
+    except _UntakenError as error:
+        raise UsageError(f"{name} is not a readable FITS file: {error}") from error
     except FITS_ERRORS as error:
         detail = str(error.args[0] if error.args else error)
         raise UsageError(f"{name} is not a readable FITS file: {detail} Replace it with a whole one.") from error
@@ -181,27 +186,33 @@ def opened_raw(source: Source, max_pixels: int) -> Iterator[RawFile]:
 def _inflated(source: Source, max_pixels: int, stack: contextlib.ExitStack) -> tuple[Any, int]:
     """Return a file that is not compressed as a whole, and its length."""
     file: Any = stack.enter_context(Path(source).open("rb")) if isinstance(source, str | Path) else source  # noqa: SIM115
-    begin = file.read(6)
-    file.seek(0)
-    if begin.startswith(_OTHER_PACKINGS):
-        raise ValueError("it is packed by zip or compress: unpack it, or pack it with gzip.")
-    opener = next((opener for magic, opener in _INFLATERS if begin.startswith(magic)), None)
-    if opener is None:
+    try:
+        inner = unpacked(file)
+    except UsageError as error:
+        raise _UntakenError(f"{str(error)[:1].lower()}{str(error)[1:]}") from error
+    if inner is None:
         size = file.seek(0, io.SEEK_END)
         _refuse_endless(file)
         return (source if isinstance(source, str | Path) else file), size
     copy = stack.enter_context(tempfile.NamedTemporaryFile(prefix="raw-", suffix=".fits"))  # noqa: SIM115
     left = limit = max_pixels * _LONGEST_PIXEL + _SLACK_BYTES
-    with opener(file, "rb") as stream:
-        while block := stream.read(2**20):
+    with inner as stream:
+        while block := _inflated_block(stream):
             left -= len(block)
             if left < 0:
-                raise ValueError(f"it inflates to more than {limit} bytes. {_BOUND}")
+                raise _UntakenError(f"it inflates to more than {limit} bytes. {_BOUND}")
             copy.write(block)
     copy.flush()
     size = copy.tell()
     _refuse_endless(copy)
     return copy.name, size
+
+
+def _inflated_block(stream: BinaryIO) -> bytes:
+    try:
+        return stream.read(2**20)
+    except INFLATING_ERRORS as error:
+        raise ValueError(f"its compressed data are damaged: {error}.") from error
 
 
 def _refuse_endless(file: Any) -> None:
@@ -223,6 +234,11 @@ def _as_float(values: Pixels) -> Pixels:
 
 
 def _what_else(hdus: fits.HDUList) -> str:
-    """Return what images a file has instead, in brackets."""
+    """Return that a file has no image that is taken, what it has instead, and what to do."""
     shapes = [" x ".join(str(n) for n in hdu.shape[::-1]) for hdu in hdus if hdu.is_image and hdu.shape]
-    return f" (but of {', '.join(shapes)})" if shapes else ""
+    if not shapes:
+        return "it holds no two-dimensional image. Give the camera's own frame: a file with the pixels of a CCD."
+    return (
+        f"it holds no two-dimensional image (but of {', '.join(shapes)}). Write each plane into a file of its own, "
+        "with the begin of its exposure, and ingest those."
+    )

@@ -1,19 +1,23 @@
-"""Whether a FITS file is whole: all that its headers promise is there, also inside gzip."""
+"""Whether a FITS file is whole: all that its headers promise is there, also inside a compressed file."""
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+from underbutler.errors import UsageError
+from underbutler.instruments.packings import INFLATING_ERRORS, unpacked
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
 
 __all__ = ["SUFFIXES", "is_frame_name", "what_is_missing"]
 
-SUFFIXES: Final = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz", ".fits.fz", ".fit.fz", ".fz")
+SUFFIXES: Final = (
+    *(f".{form}{packing}" for form in ("fits", "fit", "fts") for packing in ("", ".gz", ".fz", ".bz2", ".xz", ".zip")),
+    ".fz",
+)
 """Ends of the names that are taken for frames, in small letters."""
 
 _BLOCK: Final = 2880
@@ -42,19 +46,21 @@ def what_is_missing(path: Path) -> str:
         If it cannot be read.
     """
     with path.open("rb") as plain:
-        compressed = plain.read(2) == b"\x1f\x8b"
-        plain.seek(0)
-        if not compressed:
+        try:
+            inner = unpacked(plain)
+        except UsageError as error:  # an archive's list of members comes last
+            return str(error).rstrip(".")
+        if inner is None:
             return _missing(plain)
         try:
-            with gzip.open(plain) as inner:
-                lacking = _missing(cast(BinaryIO, inner))
+            with inner:
+                lacking = _missing(inner)
                 if not lacking:
-                    _skip(cast(BinaryIO, inner), None)  # to its end, where gzip's own check sum is
+                    _skip(inner, None)  # to its end, where the check sum is
                 return lacking
-        except (EOFError, zlib.error):
+        except EOFError:
             return "its compressed data end too early"
-        except gzip.BadGzipFile as error:
+        except INFLATING_ERRORS as error:
             return f"its compressed data are damaged ({error})"
 
 

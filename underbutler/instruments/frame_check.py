@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from underbutler.errors import UsageError
 
 from .extensions import parts_by_detector
-from .header_values import text_of, value_of
+from .header_values import is_bare_date, text_of, value_of
 from .instrument_map import InstrumentMap
 from .layout import readout_faults, readout_of
 from .observation import Observation, read_observation
@@ -112,6 +112,10 @@ def _notes(part: FramePart, instrument: InstrumentMap, observation: Observation 
             yield f"EGAIN is the gain in e-/ADU; GAIN={said} is the driver's setting."
     elif said is not None and frame.gain != "GAIN":
         yield f"GAIN={said} is the driver's setting, by which masters are chosen; it is not the gain in e-/ADU."
+    begin = value_of(header, instrument.exposure.date)
+    is_midnight = observation is not None and observation.begin.utc.isot.endswith("T00:00:00.000")
+    if is_midnight and instrument.translator is None and is_bare_date(begin):
+        yield f"{instrument.exposure.date}={begin} has no time of day, and no other keyword says it: 0 h is taken."
     if value_of(header, "DATE-LOC") is not None:
         yield "DATE-LOC is the local time, and is not read."
     if value_of(header, "PEDESTAL") is not None and frame.pedestal is None:

@@ -5,15 +5,15 @@ A whole file is checked when it is ingested; here a frame is known to be one, an
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator, Mapping
 from itertools import count
 from math import prod
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final
 
 from underbutler.errors import UsageError
 
-from .readout import FramePart
+from .packings import INFLATING_ERRORS, unpacked
+from .readout import FramePart, plane_of
 
 __all__ = ["ScannedHeader", "scan_parts"]
 
@@ -21,8 +21,6 @@ BLOCK: Final = 2880
 CARD: Final = 80
 MOST_BLOCKS: Final = 4096
 """Blocks of one header; a file with more is none."""
-
-_GZIP: Final = b"\x1f\x8b"
 
 
 class ScannedHeader(Mapping[str, Any]):
@@ -59,7 +57,7 @@ def scan_parts(stream: BinaryIO) -> tuple[FramePart, ...]:
     Parameters
     ----------
     stream
-        The file, compressed by gzip or not; it can be searched.
+        The file, compressed as a whole or not; it can be searched.
 
     Returns
     -------
@@ -69,11 +67,18 @@ def scan_parts(stream: BinaryIO) -> tuple[FramePart, ...]:
     Raises
     ------
     UsageError
-        If it is not FITS.
+        If it is not FITS, or is compressed in a way that is not read.
     """
-    start = stream.read(2)
-    stream.seek(0)
-    plain = cast("BinaryIO", gzip.GzipFile(fileobj=stream)) if start == _GZIP else stream
+    inner = unpacked(stream)
+    if inner is None:
+        return _scanned(stream)
+    try:
+        return _scanned(inner)
+    except INFLATING_ERRORS as error:
+        raise UsageError(f"Its compressed data are damaged: {error}. Replace it with a whole file.") from error
+
+
+def _scanned(plain: BinaryIO) -> tuple[FramePart, ...]:
     parts: list[FramePart] = []
     primary: dict[str, bytes] = {}
     position = 0
@@ -165,9 +170,8 @@ def _image_shape(cards: Mapping[str, bytes]) -> tuple[int, int] | None:
     """Return rows and columns if this header is of an image: plain, or compressed in a table."""
     kind = cards["XTENSION"][10:CARD].split(b"/")[0].strip(b" '") if "XTENSION" in cards else b"IMAGE"
     axes = _axes(cards, "") if kind in (b"IMAGE", b"IUEIMAGE") else _axes(cards, "Z") if "ZIMAGE" in cards else []
-    while len(axes) > 2 and axes[-1] == 1:
-        axes.pop()
-    return (axes[1], axes[0]) if len(axes) == 2 and 0 not in axes else None
+    plane = plane_of(axes[::-1])
+    return plane if 0 not in axes else None
 
 
 def _data_size(cards: Mapping[str, bytes]) -> int:

@@ -16,6 +16,7 @@ __all__ = [
     "angle_deg",
     "begin_of",
     "filter_name",
+    "is_bare_date",
     "keyword_of_seconds",
     "next_second",
     "number_of",
@@ -37,6 +38,10 @@ _ISO = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
 _DAY_FIRST = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4}|\d{2})")
 _CLOCK = re.compile(r"(\d{1,2})[:\sh](\d{1,2})(?:[:\sm](\d{1,2}(?:\.\d*)?)s?)?")
 _DIGITS_CLOCK = re.compile(r"(\d{2})(\d{2})(\d{2}(?:\.\d*)?)")
+_COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(?=T|$)")
+_MONTH_NAME = re.compile(r"(\d{1,2}|\d{4})[ -]([A-Za-z]{3})[A-Za-z]*[ -](\d{1,2}|\d{4})(?!\d)")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_ZONE = re.compile(r"(.*\d\.?)\s*(?:Z|UTC?|GMT)", re.IGNORECASE)
 _OFFSET = re.compile(r"(.*\d)\s*([+-])(\d{2}):?(\d{2})")
 _PLAIN_NUMBER = re.compile(r"[+-]?\d*\.?\d*(?:[eE][+-]?\d+)?")
 
@@ -89,7 +94,7 @@ def angle_deg(value: Any, *, hours: bool, largest: float = 360.0) -> float | Non
     """Return an angle in degrees, None if the value is not an angle or larger than `largest`.
 
     Numbers are degrees, also when they are written as text; what is sexagesimal is hours if `hours`, else degrees,
-    unless it says its unit.
+    unless it says its unit. A right ascension, which is one in `hours`, is never negative.
     """
     from astropy.coordinates import Angle
 
@@ -102,7 +107,9 @@ def angle_deg(value: Any, *, hours: bool, largest: float = 360.0) -> float | Non
             degrees = float(Angle(value.strip(), "hourangle" if hours else "deg").deg)
     except (TypeError, ValueError):
         return None
-    return degrees if math.isfinite(degrees) and abs(degrees) <= largest else None
+    if not math.isfinite(degrees) or abs(degrees) > largest:
+        return None
+    return degrees % 360.0 if hours and degrees < 0 else degrees
 
 
 def begin_of(day: Any, clock: Any = None, scale: str = "utc") -> Time:
@@ -111,8 +118,8 @@ def begin_of(day: Any, clock: Any = None, scale: str = "utc") -> Time:
     Parameters
     ----------
     day
-        ``2013-07-13T00:57:33.5`` (also with a blank, ``Z`` or an offset such as ``+00:00``), ``2013-07-13``,
-        ``13/07/13``, or a number: a (modified) Julian date.
+        ``2013-07-13T00:57:33.5`` (also with a blank, ``Z``, ``UTC`` or an offset such as ``+00:00``), ``2013-07-13``,
+        ``20130713T005733``, ``13/07/13``, ``13-Jul-2013``, or a number: a (modified) Julian date.
     clock
         Time of day beside a date: ``00:57:33.5``, ``005733``, or a number: hours below 24, else seconds of the day.
     scale
@@ -125,13 +132,23 @@ def begin_of(day: Any, clock: Any = None, scale: str = "utc") -> Time:
     """
     from astropy.time import Time
 
-    if not isinstance(day, str) or _PLAIN_NUMBER.fullmatch(day.strip()):
+    is_number = not isinstance(day, str) or _PLAIN_NUMBER.fullmatch(day.strip())
+    if is_number and not (isinstance(day, str) and _COMPACT.fullmatch(day.strip())):
         return _of_julian_date(number_of(day), scale)
     text, offset_s = _without_offset(day.strip())
     the_date, rest = _date(text)
     seconds_text = _clock(clock) if clock is not None else _clock(rest) if rest else "00:00:00"
     began = Time(f"{the_date.isoformat()}T{seconds_text}", format="isot", scale=scale)
     return began - timedelta(seconds=offset_s) if offset_s else began
+
+
+def is_bare_date(value: Any) -> bool:
+    """Tell whether the value of a card is a date without a time of day."""
+    text = value.strip() if isinstance(value, str) else ""
+    try:
+        return bool(text) and not _date(text)[1]
+    except ValueError:
+        return False
 
 
 def utc_id(begin: Time) -> int:
@@ -159,8 +176,9 @@ def _of_julian_date(number: float, scale: str) -> Time:
 
 def _without_offset(text: str) -> tuple[str, float]:
     """Return a time without its offset from UTC, and the offset in seconds."""
-    if text[-1:] in {"Z", "z"}:
-        return text[:-1], 0.0
+    zone = _ZONE.fullmatch(text)
+    if zone is not None:
+        return zone[1], 0.0
     found = _OFFSET.fullmatch(text) if ":" in text else None
     if found is None:
         return text, 0.0
@@ -170,9 +188,12 @@ def _without_offset(text: str) -> tuple[str, float]:
 
 def _date(text: str) -> tuple[date, str]:
     """Return the date that a text begins with, and what follows."""
-    iso = _ISO.match(text)
+    iso = _ISO.match(text) or _COMPACT.match(text)
     if iso is not None:
         return date(int(iso[1]), int(iso[2]), int(iso[3])), text[iso.end() :].lstrip("Tt ")
+    named = _MONTH_NAME.match(text)
+    if named is not None:
+        return _of_month_name(*named.groups()), text[named.end() :].lstrip("Tt ")
     found = _DAY_FIRST.match(text)
     if found is None:
         raise ValueError(f"{text!r} does not begin with a date")
@@ -180,6 +201,14 @@ def _date(text: str) -> tuple[date, str]:
     if len(found[3]) == 2:
         year += 1900 if year >= FIRST_CCD_YEAR else 2000
     return date(year, int(found[2]), int(found[1])), text[found.end() :].lstrip("Tt ")
+
+
+def _of_month_name(first: str, name: str, last: str) -> date:
+    """Return the date of ``13-Jul-2013`` or ``2013-Jul-13``."""
+    if name.lower() not in _MONTHS or {len(first) == 4, len(last) == 4} != {True, False}:
+        raise ValueError(f"{first}-{name}-{last} is not a date")
+    year, day = (first, last) if len(first) == 4 else (last, first)
+    return date(int(year), _MONTHS.index(name.lower()) + 1, int(day))
 
 
 def _clock(value: Any) -> str:

@@ -43,7 +43,7 @@ ELECTRONIC_GAIN = "EGAIN"
 SIXTEEN_BITS_FULL = 65535.0
 
 MOST_LIGHT = 0.5
-"""An overscan that is more than this part of the light is refused: stars are not a bias level."""
+"""An overscan that is more than this part of the light is called so."""
 
 _MEANINGS = {
     "gain": ("gain in e-/ADU", "isr.gain=…"),
@@ -166,8 +166,8 @@ def _amplifier(values: _Values, *, several: bool) -> Placed | None:
     bare = values.constant("overscan") == NO_SECTION and overrides.trim is None and not values.says("trim")
     light = values.section("trim") if trims and not bare else Section(whole)
     place = values.place(needed=several)
-    if strip is not None and light is not None and strip.box.covers(light.box) > MOST_LIGHT:
-        values.refuse_overscan(strip, light)
+    if strip is not None and light is not None:
+        values.refuse_light(strip, light, whole)
     if gain is None or noise is None or saturation is None or light is None:
         return None
     overscan = None if strip is None else Overscan(box=strip.box, of_rows=_is_beside(strip.box, light.box, whole))
@@ -304,9 +304,15 @@ class _Values:
             return None
         return section
 
-    def refuse_overscan(self, strip: Section, light: Section) -> None:
-        """Note that an overscan is light."""
-        self._fault("overscan", f"says {self.keyword('overscan')}={strip}, which is most of the light, {light}")
+    def refuse_light(self, strip: Section, light: Section, whole: Box) -> None:
+        """Note that an overscan holds pixels of the light, for stars are not a bias level.
+
+        Of an image that is not trimmed the overscan is a part: only one that is most of it is refused.
+        """
+        is_most = strip.box.covers(light.box) > MOST_LIGHT
+        if is_most or (light.box != whole and strip.box.overlaps(light.box)):
+            how = "which is most of the light" if is_most else "which reaches into the light"
+            self._fault("overscan", f"says {self.keyword('overscan')}={strip}, {how}, {light}")
 
     def place(self, *, needed: bool) -> Section | None:
         """Return the section of the detector that the amplifier reads."""

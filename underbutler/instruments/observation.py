@@ -17,6 +17,7 @@ from .header_values import (
     angle_deg,
     begin_of,
     filter_name,
+    is_bare_date,
     keyword_of_seconds,
     next_second,
     text_of,
@@ -42,8 +43,10 @@ OTHER_TIMES = ("TIME-OBS", "UT", "UTC", "UTSTART")
 OTHER_KINDS = ("IMAGETYP", "FRAME", "FRAMETYP", "OBSTYPE")
 """Keywords of the kind of frame that are tried where the map's has no value."""
 
-SCALES = ("utc", "tai", "tt")
-"""Values of TIMESYS that are heeded."""
+SCALES = {"TAI": "tai", "IAT": "tai", "TT": "tt", "TDT": "tt", "ET": "tt", "TDB": "tdb", "TCB": "tcb", "TCG": "tcg"}
+"""Values of TIMESYS (FITS standard 4.0, table 30) that are not UTC, and what astropy calls them."""
+
+GPS_BEHIND_TAI_S = 19.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +197,8 @@ def _require(header: Mapping[str, Any], instrument: InstrumentMap) -> None:
     rule = instrument.exposure
     has_begin = any(value_of(header, word) is not None for word in OTHER_BEGINS)
     begin = [] if has_begin and value_of(header, rule.date) is None else [rule.date, rule.time]
-    needed = [*begin, keyword_of_seconds(header, rule.seconds), instrument.detector.keyword, *instrument.frame.required]
+    seconds = [] if _is_bias(header, instrument) else [keyword_of_seconds(header, rule.seconds)]
+    needed = [*begin, *seconds, instrument.detector.keyword, *instrument.frame.required]
     missing = [one for one in dict.fromkeys(needed) if one is not None and value_of(header, one) is None]
     if missing:
         local = " DATE-LOC is the local time, and is not taken for it." if _is_local_only(header, missing) else ""
@@ -214,21 +218,32 @@ def _require(header: Mapping[str, Any], instrument: InstrumentMap) -> None:
         )
 
 
+def _is_bias(header: Mapping[str, Any], instrument: InstrumentMap) -> bool:
+    """Tell whether a frame is a bias, whose exposure time need not be said."""
+    return _known_kind(header, instrument)[1] == "bias"
+
+
 def _is_local_only(header: Mapping[str, Any], missing: list[str]) -> bool:
     return "DATE-OBS" in missing and value_of(header, "DATE-LOC") is not None
 
 
 def _begin(header: Mapping[str, Any], instrument: InstrumentMap) -> Time:
     keyword, day, clock = _begin_cards(header, instrument.exposure)
-    scale = text_of(header, "TIMESYS").lower()
+    system = text_of(header, "TIMESYS").upper().partition("(")[0].strip()  # UTC(NIST) is UTC as an institute keeps it
+    if system == "LOCAL":
+        raise UsageError(
+            f"TIMESYS says LOCAL: {keyword} is not a time that others can tell. Write it in UTC into the file, or name "
+            "the keyword that holds it in the map: [exposure] date."
+        )
     try:
-        return begin_of(day, clock, scale if scale in SCALES else "utc")
+        begin = begin_of(day, clock, "tai" if system == "GPS" else SCALES.get(system, "utc"))
     except ValueError as error:
         said = " ".join(str(one) for one in (day, clock) if one is not None)
         raise UsageError(
             f"{keyword} say{'s' if ' and ' not in keyword else ''} {said!r}, which is not a UTC date and time "
-            "(2013-07-13T00:57:33)."
+            "(2013-07-13T00:57:33). Correct it in the file, or name another keyword in the map: [exposure] date."
         ) from error
+    return begin + timedelta(seconds=GPS_BEHIND_TAI_S) if system == "GPS" else begin
 
 
 def _begin_cards(header: Mapping[str, Any], rule: ExposureRule) -> tuple[str, Any, Any]:
@@ -239,10 +254,14 @@ def _begin_cards(header: Mapping[str, Any], rule: ExposureRule) -> tuple[str, An
         return other, value_of(header, other), None
     if rule.time is not None:
         return f"{rule.date} and {rule.time}", day, value_of(header, rule.time)
-    if isinstance(day, str) and len(day.strip()) <= len("yyyy-mm-dd"):
+    if is_bare_date(day):
         word = next((word for word in OTHER_TIMES if value_of(header, word) is not None), None)
         if word is not None:
             return f"{rule.date} and {word}", day, value_of(header, word)
+        begins = {word: value_of(header, word) for word in OTHER_BEGINS}
+        other = next((word for word, said in begins.items() if said is not None and not is_bare_date(said)), None)
+        if other is not None:
+            return other, value_of(header, other), None
     return rule.date, day, None
 
 
@@ -269,28 +288,39 @@ def _identity(value: object, source: str) -> int:
 
 def _seconds(header: Mapping[str, Any], instrument: InstrumentMap) -> float:
     keyword = keyword_of_seconds(header, instrument.exposure.seconds)
+    if value_of(header, keyword) is None:
+        return 0.0  # of a bias
     try:
         seconds = float(header[keyword])
     except (TypeError, ValueError):
         seconds = -1.0
     if not 0 <= seconds < 1e7:
-        raise UsageError(f"{keyword} says {header[keyword]!r}, which is not an exposure time in seconds.")
+        raise UsageError(
+            f"{keyword} says {header[keyword]!r}, which is not an exposure time in seconds. Correct it in the file, or "
+            "name another keyword in the map: [exposure] seconds."
+        )
     return seconds
 
 
 def _observation_type(header: Mapping[str, Any], instrument: InstrumentMap) -> str:
     rule = instrument.observation
-    words = (rule.type, *(word for word in OTHER_KINDS if value_of(header, rule.type) is None))
-    value = next(
-        (text for word in words if (text := text_of(header, word)).lower() in rule.types), text_of(header, rule.type)
-    )
-    kind = rule.types.get(value.lower(), rule.other_types)
+    value, kind = _known_kind(header, instrument)
     if kind is None:
         raise UsageError(
             f"{rule.type} says {value!r}, which the map of {instrument.name} does not know. Known: "
             f"{', '.join(sorted(rule.types))}. Add it under [observation.types], or set other_types."
         )
     return kind
+
+
+def _known_kind(header: Mapping[str, Any], instrument: InstrumentMap) -> tuple[str, str | None]:
+    """Return what the header calls the kind of a frame, and the observation type that the map makes of it."""
+    rule = instrument.observation
+    words = (rule.type, *(word for word in OTHER_KINDS if value_of(header, rule.type) is None))
+    value = next(
+        (text for word in words if (text := text_of(header, word)).lower() in rule.types), text_of(header, rule.type)
+    )
+    return value, rule.types.get(value.lower(), rule.other_types)
 
 
 def _band(instrument: InstrumentMap, whole_filter: str, physical_filter: str) -> str:

@@ -18,6 +18,7 @@ __all__ = [
     "Readout",
     "ReadoutFault",
     "ReadoutOverrides",
+    "plane_of",
 ]
 
 
@@ -45,6 +46,20 @@ class FramePart:
     def __str__(self) -> str:
         ny, nx = self.shape
         return f"{self.number} {self.name or 'without a name'} ({nx} columns x {ny} rows)"
+
+
+def plane_of(shape: Sequence[int]) -> tuple[int, int] | None:
+    """Return rows and columns of an image of which all other axes have the length 1; None if it is not a plane.
+
+    Parameters
+    ----------
+    shape
+        Lengths of its axes, the slowest first.
+    """
+    axes = list(shape)
+    while len(axes) > 2 and 1 in axes:
+        axes.remove(1)
+    return (axes[0], axes[1]) if len(axes) == 2 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

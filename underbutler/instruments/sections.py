@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 __all__ = ["Box", "Section", "Window", "parse_section"]
 
-_AXIS = r"\s*(?:(\d+)\s*:\s*(\d+)|(:|\*|-\*))\s*"
+_NUMBER = r"(\d+)(?:\.0*)?"
+_AXIS = rf"\s*(?:{_NUMBER}\s*(?::\s*{_NUMBER}\s*(?::\s*1\s*)?)?|(:|\*|-\*))\s*"
 _SECTION = re.compile(rf"\s*\[{_AXIS},{_AXIS}\]\s*")
 
 
@@ -114,7 +115,8 @@ def parse_section(text: str, shape: tuple[int, int] | None = None) -> Section | 
     Parameters
     ----------
     text
-        ``[x1:x2,y1:y2]``; ``:`` and ``*`` stand for a whole axis.
+        ``[x1:x2,y1:y2]``; ``:`` and ``*`` stand for a whole axis, one number for one column or row. A step of 1 may
+        follow, as IRAF writes it; another one is refused.
     shape
         Rows and columns of the image, for whole axes; None refuses those.
 
@@ -130,8 +132,8 @@ def parse_section(text: str, shape: tuple[int, int] | None = None) -> Section | 
     if shape is None and (whole_columns or whole_rows):
         return None
     ny, nx = shape or (0, 0)
-    columns = (1, nx) if whole_columns else (int(first), int(last))
-    rows = (1, ny) if whole_rows else (int(bottom), int(top))
+    columns = (1, nx) if whole_columns else (int(first), int(last or first))
+    rows = (1, ny) if whole_rows else (int(bottom), int(top or bottom))
     if min(*columns, *rows) < 1:
         return None
     box = Box(min(rows) - 1, max(rows), min(columns) - 1, max(columns))

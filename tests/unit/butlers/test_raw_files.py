@@ -5,6 +5,8 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import lzma
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from astropy.io import fits
 from tests.support.camera_frames import cards, counts, write, write_amplifiers
 from underbutler.butlers.raw_frames import raw_frame_parts, read_raw_frame
 from underbutler.errors import UsageError
+from underbutler.instruments.header_scan import scan_parts
 
 
 def changed(path: Path, change: Callable[[bytes], bytes]) -> Path:
@@ -23,24 +26,58 @@ def changed(path: Path, change: Callable[[bytes], bytes]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("form", [".fits", ".fits.gz", ".fits.bz2", ".fits.fz"])
+def zipped(content: bytes, *beside: str) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("night/frame.fits", content)
+        for name in beside:
+            archive.writestr(name, b"x")
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("form", [".fits", ".fits.gz", ".fits.bz2", ".fits.xz", ".fits.fz", ".zip"])
 def test_a_frame_is_the_same_whatever_holds_it(tmp_path: Path, form: str) -> None:
     plain = write(tmp_path / "frame.fits")
     path = tmp_path / f"held{form}"
     if form == ".fits.fz":
         fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(counts(), cards())]).writeto(path)
     else:
-        pack = {".fits": bytes, ".fits.gz": gzip.compress, ".fits.bz2": bz2.compress}[form]
+        packs: dict[str, Any] = {".fits": bytes, ".fits.gz": gzip.compress, ".fits.bz2": bz2.compress}
+        pack = (packs | {".fits.xz": lzma.compress, ".zip": lambda content: zipped(content, "__MACOSX/._x")})[form]
         path.write_bytes(pack(plain.read_bytes()))
     frame = read_raw_frame(path)
     np.testing.assert_array_equal(frame.data, counts())
     assert (frame.header["GAIN"], frame.notes) == (2.0, ())
+    with path.open("rb") as stream:
+        (part,) = scan_parts(stream)
+    assert (part.shape, part.header["GAIN"], part.header["DATE-OBS"]) == ((20, 30), 2.0, "2026-11-20T20:00:00")
 
 
-def test_a_cube_of_one_plane_is_its_plane_and_said(tmp_path: Path) -> None:
-    frame = read_raw_frame(write(tmp_path / "cube.fits", counts()[np.newaxis, np.newaxis]))
-    assert frame.data.shape == counts().shape
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"\x1f\x9d\x90" + bytes(100), r"packed by compress \(\.Z\).*gzip"),
+        (zipped(b"SIMPLE", "other.fits"), r"archive of 2 files \(night/frame.fits, other.fits\)"),
+        (b"PK\x03\x04" + bytes(100), "zip archive that cannot be read"),
+    ],
+)
+def test_a_packing_that_is_not_read_says_what_to_do(tmp_path: Path, content: bytes, problem: str) -> None:
+    path = tmp_path / "held.fits"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=f"held.fits is not a readable FITS file: it is .*{problem}"):
+        read_raw_frame(path)
+    with path.open("rb") as stream, pytest.raises(UsageError, match=problem):
+        scan_parts(stream)
+
+
+@pytest.mark.parametrize("axes", [(1, 1, 20, 30), (20, 30, 1), (20, 1, 30)])
+def test_a_cube_of_one_plane_is_its_plane_and_said(tmp_path: Path, axes: tuple[int, ...]) -> None:
+    path = write(tmp_path / "cube.fits", counts().reshape(axes))
+    frame = read_raw_frame(path)
+    np.testing.assert_array_equal(frame.data, counts())
     assert "its one plane is taken" in frame.notes[0]
+    with path.open("rb") as stream:
+        assert [part.shape for part in scan_parts(stream)] == [(20, 30)]
 
 
 def test_a_cube_of_several_planes_is_refused_with_its_size(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,14 @@ def test_a_compressed_file_is_looked_into(two_images: Path, tmp_path: Path) -> N
     assert "end too early" in what_is_missing(cut(packed, size - 4))
     packed.write_bytes(gzip.compress(two_images.read_bytes()[:6000]))
     assert what_is_missing(packed) == "image 1 has 240 of 4000 bytes"
+
+
+def test_an_archive_is_whole_when_its_list_is_there(two_images: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "two.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.write(two_images, "two.fits")
+    assert what_is_missing(packed) == ""
+    assert "zip archive that cannot be read" in what_is_missing(cut(packed, packed.stat().st_size - 4))
 
 
 def test_a_tile_compressed_file_counts_its_heap(tmp_path: Path) -> None:

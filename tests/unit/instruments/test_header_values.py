@@ -38,6 +38,11 @@ from underbutler.instruments.sections import parse_section
         ("56486.5", None, "2013-07-13T12:00:00.000"),
         (2456487.0, None, "2013-07-13T12:00:00.000"),
         ("2016-12-31T23:59:60.5", None, "2016-12-31T23:59:60.500"),
+        ("20130713T005733", None, "2013-07-13T00:57:33.000"),
+        ("20130713", "00:57:33", "2013-07-13T00:57:33.000"),
+        ("13-Jul-2013 00:57:33", None, "2013-07-13T00:57:33.000"),
+        ("2013-JULY-13T00:57:33", None, "2013-07-13T00:57:33.000"),
+        ("2013-07-13T00:57:33 UTC", None, "2013-07-13T00:57:33.000"),
     ],
 )
 def test_a_begin_is_read_in_its_many_forms(day: Any, clock: Any, expected: str) -> None:
@@ -52,6 +57,8 @@ def test_a_begin_is_read_in_its_many_forms(day: Any, clock: Any, expected: str) 
         ("2013-13-01", None),
         ("2013-07-13T00:61:00", None),
         ("", None),
+        ("13-Jux-2013", None),
+        ("13-Jul-13", None),
         (-5.0, None),
         (True, None),
         ("2013-07-13", "25:00:00"),
@@ -72,6 +79,7 @@ def test_another_standard_keyword_says_the_begin() -> None:
     assert seen(DATE__OBS=None, MJD__OBS=56486.5).exposure == 20130713120000
     assert seen(DATE__OBS="2013-07-13", UT="12:00:00").exposure == 20130713120000
     assert seen(DATE__OBS="2013-07-13", UT=12.0).exposure == 20130713120000
+    assert seen(DATE__OBS="2013-07-13", MJD__OBS=56486.5).exposure == 20130713120000
     header = cards()
     header["DATE-OBS"] = fits.card.UNDEFINED
     header["MJD-OBS"] = 56486.5
@@ -85,6 +93,27 @@ def test_a_frame_without_any_begin_says_which_keyword_it_needs() -> None:
 
 def test_a_begin_in_tai_is_37_seconds_earlier_in_utc() -> None:
     assert seen(DATE__OBS="2013-07-13T12:00:35", TIMESYS="TAI").exposure == 20130713120000
+
+
+@pytest.mark.parametrize(
+    ("system", "second"),
+    [("UTC(NIST)", 52), ("GMT", 52), ("GPS", 36), ("TDT", 43), ("IAT", 15)],
+)
+def test_the_time_scale_of_the_header_is_heeded(system: str, second: int) -> None:
+    """In 2013 TAI was 35 s, GPS 16 s and TT 67.184 s ahead of UTC."""
+    clock = {"TDT": "12:01:50.2"}.get(system, "12:00:52" if system != "IAT" else "12:00:50")
+    assert seen(DATE__OBS=f"2013-07-13T{clock}", TIMESYS=system).exposure % 100 == second
+
+
+def test_a_local_time_is_not_taken_for_utc() -> None:
+    with pytest.raises(UsageError, match="TIMESYS says LOCAL"):
+        seen(TIMESYS="LOCAL")
+
+
+def test_only_a_bias_needs_no_exposure_time() -> None:
+    assert seen(IMAGETYP="bias", EXPTIME=None).seconds == 0.0
+    with pytest.raises(UsageError, match="lacks EXPTIME"):
+        seen(IMAGETYP="flat", EXPTIME=None)
 
 
 def test_after_a_leap_second_comes_midnight() -> None:
@@ -109,6 +138,7 @@ def test_after_a_leap_second_comes_midnight() -> None:
         (None, True, None),
         (True, True, None),
         ("999", True, None),
+        (-10.0, True, 350.0),
     ],
 )
 def test_an_angle_as_number_or_text_is_in_degrees(value: Any, hours: bool, expected: float | None) -> None:
@@ -145,6 +175,9 @@ def test_a_card_without_a_value_has_none() -> None:
         ("[4:1,3:2]", "[4:1,3:2]"),
         ("[:,2:3]", "[1:8,2:3]"),
         ("[*,-*]", "[1:8,6:1]"),
+        ("[3,1.0:6.0]", "[3:3,1:6]"),
+        ("[1:4:1,2:3:1]", "[1:4,2:3]"),
+        ("[1:4:2,2:3]", None),
         ("[0:4,1:2]", None),
         ("[1:4]", None),
         ("1:4,1:2", None),

@@ -80,6 +80,11 @@ def master(value: float, shape: tuple[int, int] = (ROWS, COLUMNS), **words: Any)
         ({"CRVAL2": 95.0}, "beyond the pole"),
         ({"CRVAL1": "10:00:00"}, "is not a number"),
         ({"WCSAXES": 70}, "WCSAXES"),
+        ({"CDELT1": None, "CDELT2": None, "CD1_1": 0.0, "CD1_2": 0.0, "CD2_1": 0.0, "CD2_2": 0.0}, "all of it is 0"),
+        ({"CD1_1": 1e-4, "CD2_2": 1e-4, "PC1_1": 1.0}, "a CD and a PC matrix"),
+        ({"CDELT1": 1.0, "CDELT2": 1.0}, "a pixel would be 1 deg wide"),
+        ({"CTYPE1": "ELON-TAN", "CTYPE2": "ELAT-TAN"}, "ELON and ELAT"),
+        ({"RADESYS": "GAPPT"}, "RADESYS='GAPPT' is none of ICRS"),
     ],
 )
 def test_a_wcs_that_cannot_be_used_costs_coordinates_only(
@@ -105,6 +110,24 @@ def test_axes_may_come_in_the_other_order() -> None:
     assert wcs.wcs_pix2world([[2.0, 1.0]], 0).tolist() == [[pytest.approx(2.0), pytest.approx(150.0)]]
     columns = source_table._positions(np.array([2.0]), np.array([1.0]), wcs)
     assert (columns["ra"][0], columns["dec"][0]) == (pytest.approx(150.0), pytest.approx(2.0))
+
+
+@pytest.mark.parametrize(
+    ("change", "ra", "dec"),
+    [
+        ({}, 150.0, 2.0),
+        ({"CRVAL1": -210.0}, 150.0, 2.0),
+        ({"RADESYS": "FK5", "EQUINOX": 2000.0}, 150.0, 2.0),
+        ({"RADESYS": "FK4", "EQUINOX": 1950.0}, 150.64513, 1.75813),
+        ({"EQUINOX": 2050.0}, 149.3542, 2.2403),
+        ({"CTYPE1": "GLON-TAN", "CTYPE2": "GLAT-TAN", "CRVAL1": 0.0, "CRVAL2": 0.0}, 266.40500, -28.93617),
+    ],
+)
+def test_positions_are_in_icrs_whatever_the_header_is_in(change: dict[str, Any], ra: float, dec: float) -> None:
+    """Those of the reference pixel: 2050 by the angles of Lieske 1977 (zeta 0.3203, theta 0.2784 deg in 50 years)."""
+    wcs = reduce(frame(**(SKY | SCALE | change))).exposure.wcs
+    columns = source_table._positions(np.array([2.0]), np.array([1.0]), wcs)
+    assert (columns["ra"][0], columns["dec"][0]) == (pytest.approx(ra, abs=1e-3), pytest.approx(dec, abs=1e-3))
 
 
 def test_words_that_look_like_sip_survive() -> None:
@@ -168,6 +191,12 @@ def test_nan_in_the_overscan_leaves_the_row_its_level() -> None:
 def test_an_overscan_that_is_the_light_is_refused() -> None:
     with pytest.raises(UsageError, match=r"BIASSEC=\[1:30,1:20\], which is most of the light"):
         reduce(frame(BIASSEC="[1:30,1:20]"))
+
+
+def test_an_overscan_that_reaches_into_the_light_is_refused() -> None:
+    """Six of its columns would be stars and sky; its median is not the bias level."""
+    with pytest.raises(UsageError, match=r"BIASSEC=\[19:30,1:20\], which reaches into the light, \[1:24,1:20\]"):
+        reduce(frame(BIASSEC="[19:30,1:20]"))
 
 
 def test_an_overscan_without_a_finite_pixel_is_refused() -> None:

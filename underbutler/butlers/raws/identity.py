@@ -15,13 +15,12 @@ from underbutler.instruments.header_values import value_of
 from underbutler.instruments.instrument_map import InstrumentMap
 from underbutler.instruments.layout import USUAL_KEYWORDS
 
-__all__ = ["OwnIdentity", "frame_differences", "own_identity", "stem_of"]
+__all__ = ["OwnIdentity", "frame_differences", "own_identity"]
 
 OWN_KEYWORDS = ("OBSID", "OBS_ID", "OBS-ID", "FRAMENO", "FRAMENUM", "FILENUM", "EXPNUM", "SEQNUM", "IMAGENUM")
 """Keywords by which a camera tells one of its frames from another."""
 
 _LONGEST_LIST = 8
-_SUFFIXES = re.compile(r"\.(fits|fit|fts)?(\.?(fz|gz|bz2|xz|Z))?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +65,6 @@ def own_identity(header: Mapping[str, Any], stem: str) -> OwnIdentity:
         cards={keyword: str(value).strip() for keyword, value in values.items() if value is not None},
         numbers=tuple(int(digits) for digits in re.findall(r"\d+", stem)),
     )
-
-
-def stem_of(name: str) -> str:
-    """Return the name of a file without the extensions of FITS files and of compressed ones."""
-    return _SUFFIXES.sub("", name) or "frame"
 
 
 def frame_differences(old: RawFrame, new: RawFrame, instrument: InstrumentMap) -> list[str]:

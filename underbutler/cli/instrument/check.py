@@ -33,14 +33,15 @@ def check(ctx: click.Context, map_name: str, frames: tuple[Path, ...], form: str
     """
     from underbutler.errors import UsageError
     from underbutler.instruments.frame_check import FrameCheck, check_frame
+    from underbutler.instruments.packings import stem_of
 
-    from .frames import frame_parts, named_map, stem_of
+    from .frames import frame_parts, named_map
 
     instrument = named_map(map_name)
     answers: list[tuple[Path, FrameCheck]] = []
     for file in frames:
         try:
-            found = check_frame(frame_parts(file), stem_of(file), instrument)
+            found = check_frame(frame_parts(file), stem_of(file.name), instrument)
         except UsageError as error:
             found = [FrameCheck(instrument=instrument.name, refused=str(error))]
         answers += [(file, one) for one in found]

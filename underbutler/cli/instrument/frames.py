@@ -16,7 +16,7 @@ from underbutler.instruments.instrument_map import (
 )
 from underbutler.instruments.readout import FramePart
 
-__all__ = ["frame_parts", "map_of", "named_map", "stem_of"]
+__all__ = ["frame_parts", "map_of", "named_map"]
 
 
 def frame_parts(file: Path) -> tuple[FramePart, ...]:
@@ -64,8 +64,3 @@ def map_of(parts: Iterable[FramePart]) -> InstrumentMap:
     if first is None:
         raise UsageError("The file holds no two-dimensional image.")
     return choose_map(first.header, [*shipped_maps(), *shipped_dialects()])
-
-
-def stem_of(file: Path) -> str:
-    """Return a file's name without folder and extension, as ingest takes it."""
-    return file.name.split(".", maxsplit=1)[0] or "frame"
