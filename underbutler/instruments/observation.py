@@ -259,9 +259,9 @@ def _begin_cards(header: Mapping[str, Any], rule: ExposureRule) -> tuple[str, An
         if word is not None:
             return f"{rule.date} and {word}", day, value_of(header, word)
         begins = {word: value_of(header, word) for word in OTHER_BEGINS}
-        other = next((word for word, said in begins.items() if said is not None and not is_bare_date(said)), None)
-        if other is not None:
-            return other, value_of(header, other), None
+        whole = [word for word, said in begins.items() if said is not None and not is_bare_date(said)]
+        if whole:
+            return whole[0], begins[whole[0]], None
     return rule.date, day, None
 
 
