@@ -58,16 +58,16 @@ def test_redis_restarts_five_times(site: DrillSite, table: Table, broker: DrillR
     """It keeps what it holds. Targets run, wait and deliver, and a consumer of notices listens meanwhile."""
     site.only(1)
     broker.keep()
-    job = site.write(24, seconds=0.2)
+    job = site.write(16, seconds=0.2)
     for restart in range(5):
-        eventually(lambda goal=4 * restart + 2: site.done(job) >= goal, 60, what="the next targets done")
+        eventually(lambda goal=2 * restart + 2: site.done(job) >= goal, 60, what="the next targets done")
         broker.stop()
         broker.start(keeps=True)
     at = time.time()
     facts = site.facts(job, timeout=120)
     table.ours("Redis restarts", "5 ×", facts, seconds=site.until_all_done([job], at), until="all done")
     assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said
-    assert facts.states == {"done": 24}
+    assert facts.states == {"done": 16}
 
 
 def test_the_queue_is_purged_in_the_middle(site: DrillSite, stock: Rival, table: Table) -> None:

@@ -37,7 +37,7 @@ def test_a_night_of_mixed_shapes_is_reduced_whole(scale: Scale, tmp_path: Path) 
             _run(site, ProcessCcdTask, *SKY)
         assert len(told.value.fields["findings"]) == 1  # type: ignore[arg-type]
         _run(site, MakeBiasTask, "--inputId", "instrument=SIMCAM", "-d", "exposure > 2026112010000")
-        done = _run(site, ProcessCcdTask, *SKY)
+        done = _run(site, ProcessCcdTask, *SKY, *(["-j", "2"] if scale.full else []))
         assert [result.exitStatus for result in done.resultList] == [0] * (each * len(SHAPES))
 
 
