@@ -28,7 +28,7 @@ test: $(VENV)/dev.stamp ## the whole test suite; services that are not installed
 docker-test: $(VENV)/dev.stamp ## image, docker-compose.yml and workers in containers; needs a Docker daemon
 	$(BIN)/pytest -n $(JOBS) --dist loadgroup -m docker tests/docker $(ARGS)
 
-drills: $(VENV)/dev.stamp ## kill, stop and break what runs, and print what was lost (15 minutes; ARGS=--drill-scale=small: 5)
+drills: $(VENV)/dev.stamp ## kill, stop and break what runs, and print what was lost (40 minutes; ARGS=--drill-scale=small: 7)
 	$(BIN)/pytest -q -n $(JOBS) --dist loadgroup -m drill tests/acceptance/drills --drill-report .drills/table $(ARGS)
 
 lint: $(VENV)/dev.stamp ## style, formatting, import arrows

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from tests.support.drills.growth import sizes_of
 from tests.support.drills.site import DrillSite
 from tests.support.drills.table import Scale, Table
 from underbutler.records import JobRow
 
 
+@pytest.mark.timeout(1800)
 def test_a_site_that_works_for_long_does_not_swell(site: DrillSite, table: Table, scale: Scale) -> None:
     """Job after job. The first of them warm it up: what is loaded once is there before it is measured."""
     site.only(1)
-    warm_s, measured_s = (120, 1080) if scale.full else (15, 25)
+    warm_s, measured_s = (120, 1080) if scale.full else (10, 25)
     jobs = _work_for(site, warm_s)
     before = sizes_of(site)
     later = _work_for(site, measured_s)

@@ -21,7 +21,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 def test_a_whole_worker_is_stopped_past_its_lease_and_wakes_up(site: DrillSite, stock: Rival, table: Table) -> None:
     """One of its targets was to write when it was stopped, the other had written and was to complete."""
     (ours,), (theirs,) = site.only(1), stock.only(1)
-    jobs = [site.write(1, seconds=2), site.write(1, after=2)]
+    jobs = [site.write(1, seconds=5), site.write(1, after=5)]
     names = stock.send("stopped", 2, seconds=2)
     cut = [claim for job in jobs for claim in site.at_work(job, 1)]
     eventually(lambda: len(stock.running(names)) == 2, what="stock at work")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["stop_between_writes"]
 
 TRIES = 50
-OTHERS_S = 1.0
+OTHERS_S = 0.5
 """Who is not stopped has written within this time, in seconds."""
 
 
