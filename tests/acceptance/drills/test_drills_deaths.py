@@ -50,7 +50,7 @@ def test_whole_workers_are_killed_again_and_again_under_load(
 @pytest.mark.usefixtures("large")
 def test_a_worker_is_started_again_and_again_under_load(site: DrillSite, table: Table, scale: Scale) -> None:
     """As in a rolling upgrade: the next one starts while the one before gives back what it runs."""
-    restarts = 30 if scale.full else 3
+    restarts = 30 if scale.full else 2
     (worker,) = site.only(1)
     count = 8 * restarts + 24
     job = site.empty(count, seconds=0.3)
