@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from underbutler import DataRef
 
-__all__ = ["CARDS", "add_measurements", "add_origin", "frame_metadata"]
+__all__ = ["CARDS", "add_measurements", "add_notes", "add_origin", "frame_metadata"]
 
 Value: TypeAlias = "str | int | float | bool"
 
@@ -24,6 +24,7 @@ CARDS: dict[str, str] = {
     "GAIN": "[electron/electron] of this image; see RAWGAIN",
     "RAWGAIN": "[electron/adu] gain that was applied",
     "RDNOISE": "[electron] read noise in the variance",
+    "OVERSUB": "is the overscan level subtracted?",
     "RONMEAS": "[electron] read noise that the overscan shows",
     "RAWSATUR": "[adu] saturation level of the raw frame",
     "SATURATE": "[electron] the same in this image, over the sky",
@@ -37,6 +38,7 @@ CARDS: dict[str, str] = {
     "NSOURCES": "number of sources in the table src",
     "NPSFSTAR": "number of stars that show the PSF",
     "APCOR": "total flux over aperture flux of a star",
+    "APCORERR": "its standard deviation",
     "NSATPIX": "number of saturated pixels",
     "NBADPIX": "number of bad pixels",
     "NCRPIX": "number of pixels hit by cosmic rays",
@@ -60,7 +62,10 @@ CARDS: dict[str, str] = {
     "FLATUSED": "RUN of the master flat",
     "FLATUUID": "UUID of the master flat",
 }
-"""Comments of the cards that a calexp has besides those of its raw frame; ``UBVERn`` hold versions of packages."""
+"""Comments of the cards that a calexp has besides those of its raw frame.
+
+``UBVERn`` hold versions of packages, ``UBNOTEn`` what was done otherwise than expected.
+"""
 
 PACKAGES = ("astropy", "numpy", "scipy", "ccdproc", "astroscrappy", "sep", "lsst-daf-butler")
 """Packages whose versions stand in the header; the RUN has those of all."""
@@ -117,6 +122,23 @@ def add_measurements(header: Header, values: Mapping[str, Any]) -> None:
             header[keyword] = (_rounded(value), _fitting(CARDS[keyword], value))
 
 
+def add_notes(header: Header, notes: Iterable[str]) -> None:
+    """Write what is to be said of a reduction into the cards ``UBNOTEn``, in place; those that are there go.
+
+    Parameters
+    ----------
+    header
+        Header of the reduced image.
+    notes
+        Sentences; a long one takes CONTINUE cards.
+    """
+    for keyword in [word for word in header if word.startswith("UBNOTE")]:
+        header.remove(keyword, ignore_missing=True, remove_all=True)
+    for number, note in enumerate(notes, start=1):
+        text = " ".join(note.encode("ascii", "replace").decode().split())
+        header[f"UBNOTE{number}"] = (text, "said of the reduction")
+
+
 def add_origin(header: Header, dataRef: DataRef, *, task: str, config_digest: str, masters: Iterable[str]) -> None:
     """Write the cards that only the Butler can tell: RUN, configuration, masters, and what the raw header left out.
 
@@ -153,8 +175,9 @@ def add_origin(header: Header, dataRef: DataRef, *, task: str, config_digest: st
 
 
 def frame_metadata(header: Header) -> dict[str, Value]:
-    """Return what a source table says of its frame: those values of `META` that the header has."""
-    return {name: header[keyword] for name, keyword in META.items() if keyword in header}
+    """Return what a source table says of its frame: those values of `META` that the header has, and its notes."""
+    notes = {f"note_{word.removeprefix('UBNOTE')}": header[word] for word in header if word.startswith("UBNOTE")}
+    return {name: header[keyword] for name, keyword in META.items() if keyword in header} | notes
 
 
 def _rounded(value: Any) -> Any:

@@ -21,6 +21,9 @@ EDGES = (0.0, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0)
 EASED = (1.0, 0.7, 0.5)
 """Shares of the reach to which a star must be alone, tried in turn: the first one that enough stars pass is taken."""
 
+MOST_ERROR = 0.03
+"""Of fewer stars than enough a correction is taken if its standard deviation is no larger."""
+
 NEIGHBOURS_SHARE = 0.03  # of a star's light: with more of it around, a star is not alone
 MODEL_ERROR = 2e-4  # of the light in a ring: what a Moffat profile is good for
 SKY_ERROR = 0.02  # of the sky's rms: how well the background is known under stars
@@ -94,7 +97,7 @@ def growth_of_stars(
     Returns
     -------
     growth
-        None if fewer stars stand alone, or the fit does not converge.
+        None if the fit does not converge, or fewer stars stand alone and do not show it well.
 
     Notes
     -----
@@ -103,13 +106,17 @@ def growth_of_stars(
     aperture takes a pixel for evenly lit, and up to a second time, because the detector has averaged. How often is
     fitted too, and a constant that the background may be off by, so that wings which it took away are given back.
     """
-    for share in EASED:
-        edges = np.unique([radius, *(edge * fwhm for edge in EDGES if edge <= max(share * reach, 1.4 * radius / fwhm))])
-        alone = _alone(exposure.image.shape, x, y, flux, stars, edges[-1])
-        if len(alone) >= least:
-            light, error = _rings(exposure, segments, x[alone], y[alone], alone, edges, hidden)
-            return _fitted(light, error, edges, fwhm, radius, rms / float(np.median(flux[alone])))
-    return None
+    reaches = [max(share * reach, 1.4 * radius / fwhm) for share in EASED]
+    rings = [np.unique([radius, *(edge * fwhm for edge in EDGES if edge <= farthest)]) for farthest in reaches]
+    found = [_alone(exposure.image.shape, x, y, flux, stars, edges[-1]) for edges in rings]
+    enough = next((place for place, alone in enumerate(found) if len(alone) >= least), None)
+    chosen = enough if enough is not None else max(range(len(found)), key=lambda place: len(found[place]))
+    alone, edges = found[chosen], rings[chosen]
+    if not len(alone):
+        return None
+    light, error = _rings(exposure, segments, x[alone], y[alone], alone, edges, hidden)
+    growth = _fitted(light, error, edges, fwhm, radius, rms / float(np.median(flux[alone])))
+    return growth if growth is None or enough is not None or growth.error <= MOST_ERROR else None
 
 
 def _alone(

@@ -24,7 +24,13 @@ __all__ = ["calib_collection", "find_master"]
 
 
 def find_master(
-    dataRef: DataRef, name: str, *, has_bias: bool, log: logging.Logger | Any, exposure: int | None = None
+    dataRef: DataRef,
+    name: str,
+    *,
+    has_bias: bool,
+    log: logging.Logger | Any,
+    exposure: int | None = None,
+    notes: list[str] | None = None,
 ) -> CcdImage:
     """Return the master of a frame.
 
@@ -40,6 +46,8 @@ def find_master(
         Is told what is to be said of the master.
     exposure
         The frame's exposure, if the reference does not name it.
+    notes
+        Takes what the log is told, for the header of what is made with the master.
 
     Raises
     ------
@@ -61,6 +69,8 @@ def find_master(
         ) from error
     if warning:
         log.warning("%s", warning)
+        if notes is not None:
+            notes.append(warning)
     chosen: CcdImage = master
     return chosen
 

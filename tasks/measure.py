@@ -11,7 +11,7 @@ from lsst.pipe.base import Struct, Task
 from tasks.flags import blends_of, source_flags, with_aperture
 from tasks.growth import Growth, growth_of_stars
 from tasks.planes import has
-from tasks.psf import MAX_STARS, fwhm_of_stars
+from tasks.psf import MAX_STARS, fwhm_in_a_crowd, fwhm_of_stars
 from tasks.shapes import GAUSSIAN_FWHM, concentration, windowed_shapes
 from tasks.source_table import source_table
 
@@ -82,7 +82,8 @@ class MeasureTask(Task):
         struct
             ``sources``: table of ``n`` rows, brightest first, with the columns of `tasks.source_table.DESCRIPTIONS`;
             ``fwhm_px``, None when no star shows it; ``aperture_correction``, 1 when too few stars show it; ``growth``,
-            the fit behind it, or None; ``n_stars``, how many showed the point-spread function.
+            the fit behind it, or None; ``n_stars``, how many showed the point-spread function; ``notes``, what could
+            not be measured as usual, a sentence each.
         """
         import sep
 
@@ -98,6 +99,12 @@ class MeasureTask(Task):
         flags = source_flags(exposure, objects, segments)
         stars = self._stars(first, first_error, a, b, with_aperture(flags, state))
         fwhm = fwhm_of_stars(exposure.image, x[stars], y[stars], first[stars], guess)
+        crowd = stars[:0]
+        if fwhm is None:
+            tolerated = with_aperture(flags, state) | {"flag_blended": np.zeros(len(x), dtype=bool)}
+            crowd = self._stars(first, first_error, a, b, tolerated)
+            crowd = crowd if len(crowd) >= self.config.minStars else crowd[:0]
+            fwhm = fwhm_in_a_crowd(exposure.image, x[crowd], y[crowd], first[crowd], guess)
         if fwhm is not None:
             x, y = _windowed(exposure.image, x, y, fwhm, hidden)
         width = fwhm or self.config.defaultFwhm
@@ -130,7 +137,33 @@ class MeasureTask(Task):
         sources = source_table(
             columns, blends=blends_of(segments, len(x)), wcs=exposure.wcs, seconds=seconds, meta=meta or {}
         )
-        return Struct(sources=sources, fwhm_px=fwhm, aperture_correction=correction, growth=growth, n_stars=len(stars))
+        notes = self._notes(fwhm, growth, len(stars), len(crowd)) if len(sources) else []
+        for note in notes:
+            self.log.warning("%s", note)
+        if growth is None:
+            sources[
+                "flux"
+            ].description = "Aperture flux, not corrected to all light: no growth curve of stars was found"
+        return Struct(
+            sources=sources,
+            fwhm_px=fwhm,
+            aperture_correction=correction,
+            growth=growth,
+            n_stars=len(stars) or len(crowd),
+            notes=notes,
+        )
+
+    def _notes(self, fwhm: float | None, growth: Growth | None, n_stars: int, n_crowd: int) -> list[str]:
+        """Return what could not be measured as usual."""
+        if growth is not None:
+            return []
+        if fwhm is None:
+            why = f"No star shows the point-spread function: apertures assume a FWHM of {self.config.defaultFwhm:g} px"
+        elif n_crowd:
+            why = f"No star stands alone: the FWHM is that of the cores of {n_crowd} blended stars"
+        else:
+            why = f"{n_stars} stars show the FWHM, and too few of them stand alone to show all of a star's light"
+        return [f"{why}. Fluxes are those of the aperture, not corrected to all light."]
 
     def _growth(
         self,

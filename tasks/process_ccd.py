@@ -10,7 +10,7 @@ import numpy as np
 from lsst.pex.config import Config, ConfigurableField, Field, ListField
 from lsst.pipe.base import Struct
 
-from tasks.calexp_header import add_measurements, add_origin, frame_metadata
+from tasks.calexp_header import add_measurements, add_notes, add_origin, frame_metadata
 from tasks.detect import DetectTask
 from tasks.isr import IsrTask
 from tasks.masters import find_master
@@ -131,14 +131,16 @@ class ProcessCcdTask(CmdLineTask):
         UsageError
             If the frame is not fit to be reduced.
         """
+        said: list[str] = []
         masters = {
-            name: find_master(dataRef, name, has_bias=self.config.doBias, log=self.log)
+            name: find_master(dataRef, name, has_bias=self.config.doBias, log=self.log, notes=said)
             for name in ("bias", "dark", "flat")
             if self._wants(name)
         }
         detector = int(dataRef.data_id["detector"])
         result = self.run(dataRef.get("raw"), **masters, instrument=dataRef.instrument_map(), detector=detector)
         header = result.exposure.header
+        add_notes(header, [*said, *result.notes])
         add_origin(
             header, dataRef, task=self._DefaultName, config_digest=config_digest(self.config), masters=list(masters)
         )
@@ -186,7 +188,8 @@ class ProcessCcdTask(CmdLineTask):
         -------
         struct
             ``exposure`` (`CcdImage` in electrons), ``sources`` (table), ``background``, ``scalars`` (what tables show:
-            numbers by name; what could not be measured is absent), ``orientation`` (how it lies on the sky).
+            numbers by name; what could not be measured is absent), ``orientation`` (how it lies on the sky), ``notes``
+            (what was done otherwise than expected, a sentence each).
         """
         isr = self.isr.run(
             raw,
@@ -226,7 +229,10 @@ class ProcessCcdTask(CmdLineTask):
             "aperture_correction": measured.aperture_correction,
         }
         scalars = {name: value for name, value in scalars.items() if value is not None}
-        add_measurements(exposure.header, self._cards(isr, scalars, scale))
+        notes = [*isr.notes, *measured.notes]
+        apcor_error = None if measured.growth is None else measured.growth.error
+        add_measurements(exposure.header, self._cards(isr, scalars, scale) | {"APCORERR": apcor_error})
+        add_notes(exposure.header, notes)
         measured.sources.meta.update(frame_metadata(exposure.header))
         return Struct(
             exposure=exposure,
@@ -234,6 +240,7 @@ class ProcessCcdTask(CmdLineTask):
             background=found.background,
             scalars=scalars,
             orientation=orientation,
+            notes=notes,
         )
 
     def _cards(self, isr: Struct, scalars: Mapping[str, float], scale: float | None) -> dict[str, Any]:
@@ -244,6 +251,7 @@ class ProcessCcdTask(CmdLineTask):
             "GAIN": 1.0,
             "RAWGAIN": float(np.mean([one.gain for one in amplifiers])),
             "RDNOISE": isr.nominal_read_noise_e,
+            "OVERSUB": any(one.overscan is not None for one in amplifiers),
             "RONMEAS": isr.read_noise_e if self.config.doOverscan else None,
             "RAWSATUR": float(min(one.saturation for one in amplifiers)),
             "SATURATE": float(min((one.saturation - (isr.overscan_adu or 0.0)) * one.gain for one in amplifiers)),

@@ -11,7 +11,7 @@ from typing import Any, Final
 from underbutler.errors import UsageError
 
 from .draft_words import BANDS, CANDIDATES, KINDS, POSITIONS
-from .header_values import angle_deg, number_of, text_of, value_of
+from .header_values import angle_deg, is_driver_setting, number_of, text_of, value_of
 from .instrument_map import InstrumentMap, clean_name
 from .readout import FramePart
 
@@ -219,10 +219,7 @@ class _Drafting:
         if keyword != "GAIN":
             return keyword
         values = [number_of(value) for value in self._values("GAIN")]
-        from_driver = self.base is not None or any(
-            value == 0 or (value.is_integer() and value > 10) for value in values
-        )
-        if from_driver:
+        if self.base is not None or any(is_driver_setting(value) for value in values):
             self._ask("frame.gain", f"GAIN = {values[0]:g} looks like the driver's setting, not e-/ADU")
             return None
         return "GAIN"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from underbutler.errors import UsageError
 
 from .extensions import parts_by_detector
-from .header_values import is_bare_date, text_of, value_of
+from .header_values import is_bare_date, is_driver_setting, number_of, text_of, value_of
 from .instrument_map import InstrumentMap
 from .layout import readout_faults, readout_of
 from .observation import Observation, read_observation
@@ -103,9 +103,10 @@ def _notes(part: FramePart, instrument: InstrumentMap, observation: Observation 
     said = value_of(header, "GAIN")
     if said is not None and frame.gain is None and instrument.constants.gain is None:
         if value_of(header, "EGAIN") is None:
+            taken = "" if is_driver_setting(number_of(said)) else ", and a reduction takes it for e-/ADU"
             yield (
-                f"GAIN={said} is a setting of the driver, as far as the map tells. If it is in e-/ADU, say so there: "
-                '[frame] gain = "GAIN"; if it is a setting, give the gain: [constants] gain = …, which '
+                f"GAIN={said} is a setting of the driver, as far as the map tells{taken}. If it is in e-/ADU, say so "
+                'there: [frame] gain = "GAIN"; if it is a setting, give the gain: [constants] gain = …, which '
                 "`underbutler instrument measure` finds from two flats and two biases."
             )
         else:

@@ -17,6 +17,7 @@ __all__ = [
     "begin_of",
     "filter_name",
     "is_bare_date",
+    "is_driver_setting",
     "keyword_of_seconds",
     "next_second",
     "number_of",
@@ -27,6 +28,9 @@ __all__ = [
 
 USUAL_SECONDS = ("EXPTIME", "EXPOSURE")
 """Keywords of the exposure time that software writes, one or both."""
+
+MOST_WHOLE_GAIN = 10
+"""A gain that is a whole number of e-/ADU, and larger, is not known of a CCD; drivers count to several hundred."""
 
 LONGEST_FILTER = 32
 """Longest name of a filter that the Butler's registry takes, in characters."""
@@ -70,6 +74,11 @@ def number_of(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError):
         return math.nan
+
+
+def is_driver_setting(gain: float) -> bool:
+    """Tell whether a GAIN of which nobody says the unit can hardly be in e-/ADU: 0, or a whole number over 10."""
+    return gain == 0 or (gain.is_integer() and gain > MOST_WHOLE_GAIN)
 
 
 def keyword_of_seconds(header: Mapping[str, Any], named: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .frame_rules import NO_SECTION, Amplifier, Constants, FrameRule, is_named
-from .header_values import keyword_of_seconds, number_of, value_of
+from .header_values import is_driver_setting, keyword_of_seconds, number_of, value_of
 from .instrument_map import InstrumentMap
 from .placement import Placed, assembled, window_of
 from .readout import (
@@ -243,14 +243,18 @@ class _Values:
         if name == "seconds":
             usual = USUAL_KEYWORDS[name] if self.instrument is None else self.instrument.exposure.seconds
             return keyword_of_seconds(self.part.header, usual)
-        rules = [] if self.rule is None else [self.rule.frame]
-        rules += [FrameRule()] if self.instrument is None else [self.instrument.frame]
-        named = next((word for word in (getattr(one, name) for one in rules) if word is not None), None)
+        named = self._named(name)
         if named is None and self.constant(name) is None:
             # Where software writes both, GAIN is the driver's setting, and EGAIN is in e-/ADU.
             is_electronic = name == "gain" and value_of(self.part.header, ELECTRONIC_GAIN) is not None
             return ELECTRONIC_GAIN if is_electronic else USUAL_KEYWORDS[name]
         return named
+
+    def _named(self, name: str) -> str | None:
+        """Return the keyword that the map names."""
+        rules = [] if self.rule is None else [self.rule.frame]
+        rules += [FrameRule()] if self.instrument is None else [self.instrument.frame]
+        return next((word for word in (getattr(one, name) for one in rules) if word is not None), None)
 
     def says(self, name: str) -> bool:
         """Tell whether the header or the map says a value."""
@@ -274,7 +278,19 @@ class _Values:
                 f"{'positive number' if positive else 'number of 0 or more'}",
             )
             return None
+        if name == "gain" and self._is_anyones_gain() and is_driver_setting(value):
+            self._fault(
+                name,
+                f"says {self.keyword(name)}={said!r}, which looks like the driver's setting and not like e-/ADU; if it "
+                'is the gain in e-/ADU, the map has to say so ([frame] gain = "GAIN")',
+            )
+            return None
         return value
+
+    def _is_anyones_gain(self) -> bool:
+        """Tell whether the gain comes from the usual GAIN, which nobody has named."""
+        is_named = self._named("gain") is not None or "gain" in self.overrides.keywords
+        return not is_named and self.keywords.get("gain") == USUAL_KEYWORDS["gain"]
 
     def pedestal(self) -> float:
         """Return what is added to every pixel in ADU; 0 where no number says it."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from astropy.io import fits
 
-from tasks.calexp_header import CARDS, add_measurements, add_origin
+from tasks.calexp_header import CARDS, add_measurements, add_notes, add_origin, frame_metadata
 from tests.support.star_frames import reduce_frame, star_frame
 from underbutler.butlers import CcdImage
 
@@ -74,6 +74,16 @@ def test_a_card_that_is_no_longer_true_goes() -> None:
     header = fits.Header([("FWHM", 9.9, "of another day"), ("DATE", "2013-01-01"), ("OBJECT", "M 13")])
     add_measurements(header, {"FWHM": None, "SKYRMS": float("nan"), "NSOURCES": 3})
     assert list(header) == ["OBJECT", "NSOURCES"]
+
+
+def test_notes_of_a_reduction_are_read_back_whole() -> None:
+    header = fits.Header([("UBNOTE7", "of another reduction")])
+    add_notes(header, ["short", "no dark of 30 s is valid: " + "one of 300 s is scaled to it, " * 5 + "…"])
+    read = fits.Header.fromstring(header.tostring())
+    assert [word for word in read if word.startswith("UBNOTE")] == ["UBNOTE1", "UBNOTE2"]
+    assert read["UBNOTE2"].endswith("scaled to it, ?")
+    assert len(read["UBNOTE2"]) == 177
+    assert frame_metadata(read) == {"note_1": "short", "note_2": read["UBNOTE2"]}
 
 
 def test_what_the_raw_header_lacks_comes_from_the_butler() -> None:

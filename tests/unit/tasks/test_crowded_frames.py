@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from tasks import extraction
 from tasks.extraction import NoRoomError, extract_with_room
+from tasks.psf import fwhm_in_a_crowd
 from tests.support.star_frames import READ_NOISE_E, SKY_E, reduce_frame
 
 
@@ -20,10 +21,31 @@ def crowded(side: int, number: int) -> np.ndarray:
     return rng.poisson(scene) + READ_NOISE_E * rng.standard_normal(scene.shape)
 
 
-def test_stars_on_every_14_pixels_gives_a_source_table() -> None:
+def test_a_crowd_is_taken_apart_and_shows_its_width() -> None:
+    """Stars of sigma 1.27 px, one on every 14 pixels: no star has 0.5 % of a blend that is the whole frame."""
     result = reduce_frame(crowded(128, 1200), doCosmicRay=False)
-    assert len(result.sources) > 20
+    assert len(result.sources) > 100
     assert np.isfinite(result.sources["flux"]).all()
+    assert result.scalars["fwhm_px"] == pytest.approx(2.3548 * 1.27, rel=0.1)
+
+
+def test_fluxes_that_are_not_corrected_are_said_to_be() -> None:
+    result = reduce_frame(crowded(128, 4000), doCosmicRay=False)
+    assert "not corrected to all light" in result.notes[0]
+    assert result.exposure.header["UBNOTE1"] == result.sources.meta["note_1"] == result.notes[0]
+    assert "not corrected" in result.sources["flux"].description
+    assert "APCORERR" not in result.exposure.header
+
+
+def test_cores_show_the_width_of_stars_without_a_gap() -> None:
+    """A lattice of Gaussians of FWHM 3 px, 7 px apart, on light of stars that are too faint to be seen."""
+    y, x = np.mgrid[0:64, 0:64]
+    places = np.arange(7.0, 60.0, 7.0)
+    image = sum(np.exp(-((x - a) ** 2 + (y - b) ** 2) / (2 * (3.0 / 2.3548) ** 2)) for a in places for b in places)
+    centres = np.array([(a, b) for a in places[1:-1] for b in places[1:-1]])
+    flux = np.full(len(centres), 10.0)
+    fwhm = fwhm_in_a_crowd(1000.0 * np.asarray(image, np.float32) + 200.0, *centres.T, 1000.0 * flux, 3.6)
+    assert fwhm == pytest.approx(3.0, rel=0.05)
 
 
 def test_a_blend_of_more_parts_than_the_limit_is_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:

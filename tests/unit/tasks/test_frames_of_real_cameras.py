@@ -227,6 +227,17 @@ def test_every_keyword_is_read_from_the_map() -> None:
     assert result.n_saturated == 4, "the bright corner, at 3000 ADU"
 
 
+@pytest.mark.parametrize("gain", [0, 139, "300"])
+def test_a_drivers_setting_is_not_taken_for_the_gain(gain: Any) -> None:
+    """Nobody names the keyword, and no CCD has so many electrons to a count."""
+    with pytest.raises(UsageError, match=r"GAIN=.*(driver's setting|not a positive number)"):
+        reduce(frame(GAIN=gain), camera())
+    named = camera(frame={"gain": "GAIN"})
+    if gain:
+        assert reduce(frame(GAIN=gain), named).readout.amplifiers[0].gain == float(gain)
+    assert reduce(frame(GAIN=gain), camera(), gain=2.0).readout.amplifiers[0].gain == 2.0
+
+
 def test_a_constant_stands_in_and_a_keyword_wins_over_it() -> None:
     constants = {"gain": 4.0, "read_noise": 3.0, "overscan": "none", "saturation": 2500.0}
     data = counts(strip=0)

@@ -30,6 +30,17 @@ def test_fluxes_are_total_within_half_a_percent(beta: float | None, fwhm: float)
     assert abs(np.median(ratio) - 1.0) < 0.005
 
 
+@pytest.mark.parametrize("number", [1, 4])
+def test_a_few_stars_that_show_it_well_correct_fluxes_too(number: int) -> None:
+    """9 % of such a star's light lie outside of the aperture."""
+    frame = star_frame(3.0, 3.0, shape=(160, 160), number=number, flux=(2e5, 3e5), seed=3)
+    result = reduce_frame(frame.electrons, doCosmicRay=False)
+    ratio = np.asarray(matched(frame, result.sources)["flux"]) / frame.flux
+    assert abs(np.median(ratio) - 1.0) < 0.015
+    assert 0.0 < result.exposure.header["APCORERR"] <= 0.03
+    assert result.notes == []
+
+
 @pytest.fixture(scope="module")
 def many() -> tuple[StarFrame, Any]:
     """Stars of S/N 30 to 300: errors are small against a pixel and far from nothing."""
