@@ -52,6 +52,15 @@ def _s3_address(url: str) -> str:
     return check_address(url, ("http", "https"), "http://host:port") if url else url  # empty counts as unset
 
 
+def _http_address(url: str) -> str:
+    if not url:
+        return url
+    address = check_address(url, ("http", "https"), "https://host/path").rstrip("/")
+    if "?" in address or "#" in address or "@" in address:
+        raise ValueError("has more than scheme, host and path. Write https://host/path")
+    return address
+
+
 def _database_address(url: str) -> str:
     if not url.strip():
         raise ValueError(
@@ -77,6 +86,7 @@ def _json_object(text: str) -> str:
 BrokerUrl = Annotated[str, AfterValidator(broker_address)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_address)]
 JsonObject = Annotated[str, AfterValidator(_json_object)]  # as text: settings are hashed
+HttpUrl = Annotated[str, AfterValidator(_http_address)]
 S3Url = Annotated[str, AfterValidator(_s3_address)]
 
 
@@ -211,6 +221,24 @@ class Settings(BaseSettings):
     """Logs on stderr as lines for people, or as one JSON object per line."""
     log_levels: str = Field("", validation_alias=_alias("LOG_LEVELS"))
     """Levels of some loggers of workers and beat: ``lsst.daf.butler=WARNING,botocore=ERROR``."""
+
+    public_url: HttpUrl | None = Field(None, validation_alias=_alias("PUBLIC_URL"))
+    """How clients reach the submission API, ``https://site/underbutler``: what its answers link to; default where it
+    listens."""
+    api_proxies: str = Field("", validation_alias=_alias("API_PROXIES"))
+    """Networks of proxies whose ``X-Auth-Request-User`` is believed, with commas: ``10.1.0.0/16``; default none."""
+    api_proxy_scopes: str = Field("submit,read", validation_alias=_alias("API_PROXY_SCOPES"))
+    """Scopes of whoever comes by such a proxy."""
+    api_self_approval: bool = Field(False, validation_alias=_alias("API_SELF_APPROVAL"))
+    """Whether people may approve jobs of their own."""
+    api_max_body_bytes: int = Field(16 * 2**20, ge=1024, validation_alias=_alias("API_MAX_BODY_BYTES"))
+    """A longer request is refused, in bytes."""
+    api_max_targets: int = Field(200_000, ge=1, validation_alias=_alias("API_MAX_TARGETS"))
+    """A job of more targets is refused."""
+    api_max_open_jobs: int = Field(1000, ge=1, validation_alias=_alias("API_MAX_OPEN_JOBS"))
+    """Jobs of one user that have not ended; a further one is refused."""
+    api_requests_per_s: float = Field(100.0, gt=0, validation_alias=_alias("API_REQUESTS_PER_S"))
+    """Requests of one user in a second, over ten seconds; more are told to come later."""
 
     metrics_port: int | None = Field(None, ge=0, le=65535, validation_alias=_alias("METRICS_PORT"))
     """Where a worker, or beat, serves its metrics to Prometheus; default, and 0: nowhere, and nothing is counted."""

@@ -81,6 +81,16 @@ GROUPS = {
         "alive_file",
     ),
     "Beat": ("sweep_interval_s", "outbox_grace_s", "schedules", "schedule_tick_s"),
+    "HTTP": (
+        "public_url",
+        "api_proxies",
+        "api_proxy_scopes",
+        "api_self_approval",
+        "api_max_body_bytes",
+        "api_max_targets",
+        "api_max_open_jobs",
+        "api_requests_per_s",
+    ),
     "Logs, metrics, secrets": ("log_format", "log_levels", "metrics_port", "metrics_host", "token_key"),
 }
 """The settings by what they are of, in the order of the page."""

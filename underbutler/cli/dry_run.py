@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -17,7 +15,6 @@ from .session import answer_json
 
 if TYPE_CHECKING:
     from underbutler.context import ServiceContext
-    from underbutler.records import PastTargets
     from underbutler.submission.preparing import Prepared
 
 __all__ = ["no_check_option", "refuse_what_would_fail", "show_dry_run"]
@@ -52,16 +49,17 @@ def refuse_what_would_fail(prepared: Prepared) -> None:
 def show_dry_run(context: ServiceContext, prepared: Prepared, form: str) -> int:
     """Show targets, what a look finds, and what they may take; return the exit code that the submission would have."""
     from underbutler.pipe.findings import Look
+    from underbutler.submission.forecast import forecast
     from underbutler.submission.preparing import look_before
 
     look = Look() if prepared.command.local.no_check else look_before(prepared)
-    past, numbers = _past(context, prepared)
+    expected = forecast(prepared, context.jobs, context.settings)
     if form == "json":
         answer_json(
             {
                 "targets": [{"args": target.args, "digest": target.digest} for target in prepared.targets],
                 "look": look.to_json(),
-                "estimate": [asdict(one) | {"targets": number} for one, number in zip(past, numbers, strict=True)],
+                "estimate": expected.to_json(),
             }
         )
         return 2 if look.refusals else 0
@@ -70,17 +68,6 @@ def show_dry_run(context: ServiceContext, prepared: Prepared, form: str) -> int:
         console.print("  ".join(part for part in describe(tuple(target.args)) if part), highlight=False)
     if not prepared.command.local.no_check:
         say(look_text(look), soft_wrap=True, highlight=False)
-    say(estimate_text(past, numbers, _processes(context, prepared)), soft_wrap=True, highlight=False)
+    say(estimate_text(expected.past, expected.numbers, expected.processes), soft_wrap=True, highlight=False)
     say(f"{counted(len(prepared.targets), 'target')} would be sent; RUN {prepared.command.run}. Nothing was written.")
     return 2 if look.refusals else 0
-
-
-def _past(context: ServiceContext, prepared: Prepared) -> tuple[list[PastTargets], list[int]]:
-    numbers = Counter(str(target.data_id.get("instrument", "")) for target in prepared.targets)
-    return [context.jobs.estimates.past(prepared.task, name) for name in numbers], list(numbers.values())
-
-
-def _processes(context: ServiceContext, prepared: Prepared) -> int:
-    queue = prepared.command.request.queue or context.settings.queue
-    living = context.jobs.workers.known(living_within_s=context.settings.lease_s)
-    return sum(worker.concurrency for worker in living if worker.queue == queue and worker.unfit_reason is None)

@@ -46,6 +46,7 @@ _COMMANDS = {
     "submit": ".submit_command:submit",
     "sweep": ".sweep_command:sweep",
     "tasks": ".task_commands:tasks",
+    "token": ".tokens.commands:token",
     "watch": ".watch_command:watch",
 }
 

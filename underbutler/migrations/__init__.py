@@ -13,9 +13,11 @@ from underbutler.sql import is_postgresql, open_engine, parse_url, read, write
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
-__all__ = ["HEAD", "VERSION_TABLE", "is_current", "script", "upgrade"]
+    from underbutler.settings import Settings
 
-HEAD: Final = "0005"
+__all__ = ["HEAD", "VERSION_TABLE", "is_current", "prepare_records", "script", "upgrade"]
+
+HEAD: Final = "0006"
 """Revision of the schema that this release works with."""
 
 VERSION_TABLE: Final = "underbutler_revision"
@@ -73,6 +75,42 @@ def upgrade(url: str) -> None:
         _upgrade(engine)
     finally:
         engine.dispose()
+
+
+def prepare_records(settings: Settings, *, may_make: bool = False) -> None:
+    """Bring the records' schema up to date: a SQLite file at once, a server's database only on demand.
+
+    Parameters
+    ----------
+    settings
+        Where they are.
+    may_make
+        Whether a SQLite file that does not exist is made. Who only reads makes none: a folder that is not mounted would
+        look like a site without any job.
+
+    Raises
+    ------
+    RecordsUnavailableError
+        If there is no such file.
+    UsageError
+        If a server's database is of another release.
+    """
+    if settings.records_url.startswith("sqlite"):
+        path = parse_url(settings.records_url).database
+        if may_make:
+            settings.home.mkdir(parents=True, exist_ok=True)
+        elif path and path != ":memory:" and not Path(path).exists():
+            raise RecordsUnavailableError(
+                f"There are no records at {path}. The first submission makes them, and so do `underbutler up` and "
+                "`underbutler db upgrade`; if they are elsewhere, say so by --home or UNDERBUTLER_DATABASE_URL.",
+                path=path,
+            )
+        upgrade(settings.records_url)
+    elif not is_current(settings.records_url):
+        raise UsageError(
+            "The job database does not have the schema of this release. Run `underbutler db upgrade` once, before its "
+            "workers and submitters start."
+        )
 
 
 def script() -> ScriptDirectory:

@@ -6,6 +6,7 @@ from .reading.estimates import PastTargets
 from .reading.overview import Overview, WaitingGroup
 from .store import JobStore
 from .targets.ending import ClaimEnd, GiveBackEnd
+from .values.access import AuditRow, CredentialRow, Deed, EventRow, KeyRow, ListQuery, NewCredential, NewPending
 from .values.jobs import (
     Claim,
     Intent,
@@ -25,11 +26,15 @@ from .values.service import BreakerRow, Parked, ParkedRow, Remembered, Submissio
 
 __all__ = [
     "Announcement",
+    "AuditRow",
     "BreakerRow",
     "Claim",
     "ClaimEnd",
     "ClaimRow",
+    "CredentialRow",
+    "Deed",
     "Delivery",
+    "EventRow",
     "FiringRow",
     "FiringState",
     "GiveBackEnd",
@@ -37,8 +42,12 @@ __all__ = [
     "Intent",
     "JobRow",
     "JobStore",
+    "KeyRow",
+    "ListQuery",
+    "NewCredential",
     "NewFiring",
     "NewJob",
+    "NewPending",
     "NewSchedule",
     "NewStep",
     "NewTarget",

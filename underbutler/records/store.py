@@ -6,6 +6,9 @@ from sqlalchemy import Engine, select
 
 from underbutler.sql import database_now, read
 
+from .access.audit import Audit
+from .access.credentials import Credentials
+from .access.request_keys import RequestKeys
 from .datasets.deliveries import Deliveries
 from .datasets.intents import Intents
 from .datasets.uploads import Uploads
@@ -13,7 +16,9 @@ from .housekeeping.lifetimes import Lifetimes
 from .housekeeping.quarantine import Quarantine
 from .housekeeping.sweep import Sweep
 from .reading.estimates import Estimates
+from .reading.events import Events
 from .reading.jobs import Reading
+from .reading.listing import Listing
 from .reading.measures import Measuring
 from .reading.overview import Overviews
 from .schedule.entries import Schedules
@@ -26,6 +31,7 @@ from .targets.cancellation import Cancellation
 from .targets.claims import Claims
 from .targets.leases import Leases
 from .targets.outbox import Outbox
+from .targets.pending import Pending
 from .targets.submissions import Submissions
 from .targets.waiting import Waiting
 from .writing.recorder import NoRecorder, Recorder
@@ -49,8 +55,8 @@ class JobStore:
 
     Attributes
     ----------
-    submissions
-        Jobs are recorded.
+    submissions, pending
+        Jobs are recorded; or kept as what was asked, until they are begun.
     outbox
         Messages and notices are sent.
     claims, waiting
@@ -61,21 +67,24 @@ class JobStore:
         People abort jobs and targets.
     intents, deliveries, uploads
         What targets write into the Butler and the annex.
-    read, overview, measures, estimates
-        What there is: jobs one by one, the service in words, the service in numbers, and what a job to come may take.
-        They change nothing.
+    read, listing, events, overview, measures, estimates
+        What there is: jobs one by one and in pages, what happened to them, the service in words, the service in
+        numbers, and what a job to come may take. They change no job.
     sweep, lifetimes, quarantine
         What is left over: by targets, of jobs, and what nobody can run.
     schedules, firings
         The timetable, and what it has fired.
     workers, breakers, tokens
         The service around the jobs.
+    credentials, audit, request_keys
+        Who may ask over HTTP, what was done, and which requests are the same.
     """
 
     def __init__(self, engine: Engine, recorder: Recorder | None = None) -> None:
         recorder = recorder or NoRecorder()
         self._engine = engine
         self.submissions = Submissions(engine, recorder)
+        self.pending = Pending(engine)
         self.outbox = Outbox(engine)
         self.claims = Claims(engine, recorder)
         self.waiting = Waiting(engine, recorder)
@@ -85,6 +94,8 @@ class JobStore:
         self.deliveries = Deliveries(engine)
         self.uploads = Uploads(engine)
         self.read = Reading(engine)
+        self.listing = Listing(engine)
+        self.events = Events(engine)
         self.overview = Overviews(engine)
         self.measures = Measuring(engine)
         self.estimates = Estimates(engine)
@@ -96,6 +107,9 @@ class JobStore:
         self.workers = Workers(engine)
         self.breakers = Breakers(engine)
         self.tokens = Tokens(engine)
+        self.credentials = Credentials(engine)
+        self.audit = Audit(engine)
+        self.request_keys = RequestKeys(engine)
 
     def ping(self) -> None:
         """Ask whether the records are there and have their tables.

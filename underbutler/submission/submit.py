@@ -67,6 +67,7 @@ def submit(
     token: AccessToken | None = None,
     progress: Progress | None = None,
     on_unsent: Callable[[int, str], None] | None = None,
+    quote_s: float | None = None,
 ) -> JobRow:
     """Make the job: precall, rows, messages. Either the whole job exists afterwards, or nothing of it.
 
@@ -88,6 +89,8 @@ def submit(
         Called with the number of messages sent so far.
     on_unsent
         Called with the number of messages sent and the reason why no more could be.
+    quote_s
+        How long it is expected to take, in seconds; None: nobody knows.
 
     Returns
     -------
@@ -115,6 +118,7 @@ def submit(
             token=token,
             progress=progress,
             on_unsent=on_unsent,
+            quote_s=quote_s,
         )
 
 
@@ -145,6 +149,7 @@ def _submitted(
     token: AccessToken | None,
     progress: Progress | None,
     on_unsent: Callable[[int, str], None] | None,
+    quote_s: float | None,
 ) -> JobRow:
     """Do what `submit` says."""
     command = prepared.command
@@ -174,6 +179,7 @@ def _submitted(
                 parent=parent,
                 token_handle=handle,
                 traceparent=traceparent,
+                quote_s=quote_s,
             )
         )
 
@@ -217,12 +223,18 @@ def undo_submission(context: _Opened, submission: Submission) -> bool:
         If records or Butler are away; then it is still recorded.
     """
     removed = False
-    if submission.own_run and context.jobs.read.job_if_any(submission.job) is None:
+    if submission.own_run and _made(context.jobs, submission.job) is None:
         removed = _remove_run(context.repositories, submission)
     context.jobs.submissions.forget(submission.job)
     if removed:
         log.info("submission_undone", job=str(submission.job), repo=submission.out, run=submission.run)
     return removed
+
+
+def _made(jobs: JobStore, job: uuid.UUID) -> JobRow | None:
+    """Return a job that was recorded with its targets; None while, or if, it is but a stored request."""
+    row = jobs.read.job_if_any(job)
+    return row if row is not None and row.run else None
 
 
 def _recorded(record: Callable[[], JobRow], jobs: JobStore, job: uuid.UUID, wait_s: float) -> JobRow:
@@ -231,11 +243,11 @@ def _recorded(record: Callable[[], JobRow], jobs: JobStore, job: uuid.UUID, wait
     again = False
     while True:
         try:
-            row = jobs.read.job_if_any(job) if again else None
+            row = _made(jobs, job) if again else None
             return row or record()
         except ConflictError:
             # The first commit may have ended after we had asked for it.
-            if again and (row := jobs.read.job_if_any(job)) is not None:
+            if again and (row := _made(jobs, job)) is not None:
                 return row
             raise
         except RecordsUnavailableError as error:
@@ -283,6 +295,7 @@ def _new_job(
     parent: uuid.UUID | None,
     token_handle: str | None,
     traceparent: str | None,
+    quote_s: float | None,
 ) -> NewJob:
     command, request = prepared.command, prepared.command.request
     step = NewStep(
@@ -311,6 +324,7 @@ def _new_job(
         lifetime_s=request.lifetime_s or settings.job_lifetime_s,
         announced=True,
         traceparent=traceparent,
+        quote_s=quote_s,
     )
 
 

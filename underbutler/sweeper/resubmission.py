@@ -85,6 +85,7 @@ def run_again(
     check: bool = True,
     per_second: float | None = None,
     token: AccessToken | None = None,
+    user: str | None = None,
     progress: Callable[[int], object] | None = None,
     on_unsent: Callable[[int, str], None] | None = None,
 ) -> list[JobRow]:
@@ -112,6 +113,8 @@ def run_again(
         Messages that may leave per second; None: all at once.
     token
         Access token for remote repositories; default the one of each old job.
+    user
+        Whose the new jobs are; default the user of the settings.
     progress
         Called with the number of messages sent so far.
     on_unsent
@@ -145,7 +148,9 @@ def run_again(
         own = token or _token_of(context, row)
         with (
             delegated(None if own is None else own.secret),
-            prepare_again(context, row, wanted, config_words=config_words, kwargs=kwargs, pace=pace) as prepared,
+            prepare_again(
+                context, row, wanted, config_words=config_words, kwargs=kwargs, pace=pace, user=user
+            ) as prepared,
         ):
             if check:
                 look_before(prepared).raise_if_failing()
@@ -229,6 +234,7 @@ def prepare_again(
     config_words: Iterable[str] = (),
     kwargs: Mapping[str, Any] | None = None,
     pace: Pace | None = None,
+    user: str | None = None,
 ) -> Iterator[Prepared]:
     """Prepare a submission of targets of one step from the record of their job, without writing.
 
@@ -239,7 +245,7 @@ def prepare_again(
     UsageError
         If this release's task does not take what is recorded, or the kwargs.
     """
-    request = request_again(row, targets, config_words=config_words, kwargs=kwargs)
+    request = request_again(row, targets, config_words=config_words, kwargs=kwargs, user=user)
     with prepare_request(request, repositories=context.repositories) as prepared:
         delays = (pace or Pace()).delays(len(targets))
         paced = zip(prepared.targets, delays, strict=True)
@@ -256,6 +262,7 @@ def request_again(
     *,
     config_words: Iterable[str] = (),
     kwargs: Mapping[str, Any] | None = None,
+    user: str | None = None,
 ) -> JobRequest:
     """Return the request that runs targets of one step of a job again, with a RUN of its own.
 
@@ -269,6 +276,8 @@ def request_again(
         Config overrides ``PATH=VALUE``, applied after those recorded.
     kwargs
         Replaces the keyword arguments of every target; None keeps each one's own.
+    user
+        Whose the new job is; None: that of the settings.
 
     Raises
     ------
@@ -284,6 +293,7 @@ def request_again(
             "collections": row.collections,
             "with_versions": bool(row.versions),
             "queue": targets[0].queue,
+            "user": user,
             "steps": [
                 {
                     "task": step.task,

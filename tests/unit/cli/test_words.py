@@ -36,8 +36,8 @@ NOT_A = re.compile(r"(?<!there )\bis no (?!longer\b|more\b)[a-z]", re.IGNORECASE
 
 IMPERATIVE = {
     "Add", "Cancel", "Check", "Compare", "Create", "Describe", "Discard", "Draft", "Export", "Fire", "Import", "Ingest",
-    "List", "Load", "Manage", "Measure", "Pause", "Plot", "Print", "Remove", "Replay", "Resume", "Run", "Search",
-    "Serve", "Show", "Submit", "Upgrade",
+    "List", "Load", "Manage", "Measure", "Pause", "Plot", "Print", "Remove", "Replay", "Resume", "Revoke",
+    "Rotate", "Run", "Search", "Serve", "Show", "Submit", "Upgrade",
 }  # fmt: skip
 """First words of the one-line helps."""
 

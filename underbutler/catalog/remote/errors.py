@@ -16,7 +16,15 @@ from underbutler.catalog.query import queries
 from underbutler.errors import FatalError, TransientError, UnderbutlerError, UsageError
 from underbutler.redaction import redacted, redacted_text
 
-__all__ = ["NotACatalogError", "RemoteFillError", "RemoteUnavailableError", "ServerVersionError", "described", "raised"]
+__all__ = [
+    "NotACatalogError",
+    "RemoteFillError",
+    "RemoteUnavailableError",
+    "ServerVersionError",
+    "described",
+    "outward",
+    "raised",
+]
 
 _KINDS: Final[Mapping[str, type[UnderbutlerError]]] = {
     "usage": UsageError,
@@ -66,11 +74,11 @@ def described(error: UnderbutlerError) -> dict[str, Any]:
         One of ours; its field ``cure``, if it has one, is said as the cure.
     """
     kind = next((name for name, cls in _KINDS.items() if isinstance(error, cls)), "fatal")
-    fields = {name: _outward(value) for name, value in error.fields.items() if name != "cure" and _is_plain(value)}
+    fields = {name: outward(value) for name, value in error.fields.items() if name != "cure" and _is_plain(value)}
     return {
         "kind": kind,
         "type": type(error).__name__,
-        "text": _outward(redacted_text(str(error))),
+        "text": outward(redacted_text(str(error))),
         "cure": str(error.fields.get("cure", _CURES[kind])),
         "fields": redacted(fields),
     }
@@ -103,10 +111,18 @@ def _family(base: type[UnderbutlerError]) -> Iterator[type[UnderbutlerError]]:
         yield from _family(cls)
 
 
-def _outward(value: Any) -> Any:
-    """Return a text as another machine may read it: no path and no database of this one, and of a bounded length."""
+def outward(value: Any) -> Any:
+    """Return a text as another machine may read it: no path and no database of this one, and of a bounded length.
+
+    Parameters
+    ----------
+    value
+        A text, a list or mapping of texts; anything else is returned as it is.
+    """
+    if isinstance(value, dict):
+        return {name: outward(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_outward(one) for one in value[:_MOST]]
+        return [outward(one) for one in value[:_MOST]]
     if not isinstance(value, str):
         return value if not isinstance(value, int) or abs(value) < 2**63 else str(value)[:_MOST]
     text = _PATH.sub(r"…/\1", _DATABASE.sub("the server's database", value))

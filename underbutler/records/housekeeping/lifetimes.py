@@ -18,6 +18,7 @@ from underbutler.sql import database_now, read, write
 __all__ = ["Lifetimes"]
 
 _ACTIVE: Final = tuple(phase for phase in Phase if not phase.ended)
+_BEGUN: Final = tuple(phase for phase in _ACTIVE if phase is not Phase.PENDING)
 _OPEN: Final = tuple(state for state in TargetState if not state.ended)
 _ENDED: Final = (Phase.COMPLETED, Phase.ERROR, Phase.ABORTED)
 
@@ -44,7 +45,7 @@ class Lifetimes(RecordedPart):
         """
         open_target = exists().where(Target.job_id == Job.id, Target.state.in_(_OPEN))
         with read(self._engine) as connection:
-            found = connection.execute(select(Job.id).where(Job.phase.in_(_ACTIVE), ~open_target)).scalars().all()
+            found = connection.execute(select(Job.id).where(Job.phase.in_(_BEGUN), ~open_target)).scalars().all()
         return [job for job in found if self._close(job)]
 
     def _close(self, job: uuid.UUID) -> bool:
@@ -69,6 +70,29 @@ class Lifetimes(RecordedPart):
             )
             close(connection, self._recorder, job)
         return True
+
+    def cancel_overdue(self) -> list[uuid.UUID]:
+        """Cancel jobs that have run for longer than they may, from their first claim on; return them."""
+        overdue = Job.started_at + Job.execution_duration_s < database_now()
+        wanted = (Job.phase.in_(_BEGUN), Job.execution_duration_s > 0, overdue, Job.cancel_requested.is_(False))
+        with write(self._engine) as connection:
+            why = "It ran for longer than its execution duration, and was cancelled."
+            late = connection.execute(update(Job).where(*wanted).values(error=why).returning(Job.id)).scalars().all()
+        for job in late:
+            self._cancellation.cancel(job)
+        return list(late)
+
+    def set_destruction(self, job: uuid.UUID, at: float | None) -> None:
+        """Say when a job's rows and logs are destroyed, in seconds since 1970 UTC; None: never."""
+        with write(self._engine) as connection:
+            kept = (Job.id == job, Job.phase != Phase.ARCHIVED)
+            connection.execute(update(Job).where(*kept).values(destruction_at=at))
+
+    def set_execution_duration(self, job: uuid.UUID, seconds: float | None) -> None:
+        """Say how long a job may run from its first claim on, in seconds; None: as long as it likes."""
+        with write(self._engine) as connection:
+            active = (Job.id == job, Job.phase.in_(_ACTIVE))
+            connection.execute(update(Job).where(*active).values(execution_duration_s=seconds))
 
     def expire_jobs(self, older_than_s: float) -> int:
         """Let the sweeper destroy rows and logs of jobs that ended so many seconds ago; return how many.

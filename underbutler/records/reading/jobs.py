@@ -19,13 +19,13 @@ from underbutler.sql import Base, read
 
 from .naming import named
 
-__all__ = ["Reading"]
+__all__ = ["JOBS", "Reading", "job_rows"]
 
 _SHOWN: Final = 5
 """Candidates that an ambiguous part of an id names."""
 
 
-_JOBS: Final = select(*(Job.__table__.columns[one.name] for one in fields(JobRow) if one.name != "steps"))
+JOBS: Final = select(*(Job.__table__.columns[one.name] for one in fields(JobRow) if one.name != "steps"))
 _STEP_FIELDS: Final = [one.name for one in fields(StepRow)]
 _STEPS: Final = select(Step.job_id, *(Step.__table__.columns[name] for name in _STEP_FIELDS))
 
@@ -46,8 +46,8 @@ class Reading(StorePart):
         with read(self._engine) as connection:
             # In the index of ids first: an end is compared with all of them, which should not read all the jobs.
             found = select(Job.id).where(named(Job.id, name, kind="job id", command="status"))
-            wanted = _JOBS.where(Job.id.in_(found)).order_by(Job.scan_id.desc())
-            rows = _job_rows(connection, wanted.limit(_SHOWN + 1))
+            wanted = JOBS.where(Job.id.in_(found)).order_by(Job.scan_id.desc())
+            rows = job_rows(connection, wanted.limit(_SHOWN + 1))
         if not rows:
             raise UnknownNameError(
                 f"No job has an id that is, begins or ends with {str(name)!r}. List the jobs: `underbutler status`.",
@@ -74,7 +74,7 @@ class Reading(StorePart):
     def jobs(self, limit: int | None = 20) -> list[JobRow]:
         """Return jobs, newest first."""
         with read(self._engine) as connection:
-            return _job_rows(connection, _JOBS.order_by(Job.scan_id.desc()).limit(limit))
+            return job_rows(connection, JOBS.order_by(Job.scan_id.desc()).limit(limit))
 
     def counts(self, job: uuid.UUID) -> dict[TargetState, int]:
         """Return the number of a job's targets in every state, without loading them."""
@@ -189,7 +189,7 @@ class Reading(StorePart):
             return [LargeFileObjectAvailable.from_json(body) for body in connection.execute(wanted).scalars()]
 
 
-def _job_rows(connection: Connection, wanted: Select[Any]) -> list[JobRow]:
+def job_rows(connection: Connection, wanted: Select[Any]) -> list[JobRow]:
     """Return jobs with their steps."""
     jobs = connection.execute(wanted).all()
     of_job: dict[uuid.UUID, list[StepRow]] = {row.id: [] for row in jobs}

@@ -73,7 +73,8 @@ def _partial(name: str, *columns: str, where: TextClause) -> Index:
 class Job(Base):
     """One submission. `n_open`, `n_failed` (failed or held) and `n_aborted` change with each target that ends.
 
-    `task` is for people: that of its step, or of several steps all of them.
+    `task` is for people: that of its step, or of several steps all of them. A PENDING job is a stored request:
+    `parameters` are what was asked, ``[[name, value], …]``; `starting_until` is the lease of who understands it.
     """
 
     __tablename__ = "job"
@@ -109,6 +110,13 @@ class Job(Base):
     error: Mapped[str | None]
     traceparent: Mapped[str | None]
     token_handle: Mapped[str | None]
+    parameters: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
+    faults: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
+    execution_duration_s: Mapped[float | None]
+    quote_at: Mapped[float | None]
+    starting_until: Mapped[float | None]
+    needs_approval: Mapped[bool] = mapped_column(server_default=false())
+    approved_by: Mapped[str | None]
 
 
 class Step(Base):

@@ -36,7 +36,7 @@ class Cancellation(RecordedPart):
         """Abort what is open of a job: what nobody holds at once, what is held when its claim ends.
 
         What has ended stays, and so does what completes before its claim is cut. The phase is ABORTED with the last
-        target, if any was aborted.
+        target, if any was aborted; a PENDING job is ABORTED at once.
 
         Returns
         -------
@@ -51,6 +51,8 @@ class Cancellation(RecordedPart):
         identity = self._reading.job(job).id
         with write(self._engine) as connection:
             asked = _ask_targets(connection, identity)
+            pending = (Job.id == identity, Job.phase == Phase.PENDING)
+            connection.execute(update(Job).where(*pending).values(phase=Phase.ABORTED, ended_at=database_now()))
             active = (Job.id == identity, Job.phase.in_(_ACTIVE))
             connection.execute(update(Job).where(*active).values(cancel_requested=true()))
             aborted = [row for row in asked if row.state is TargetState.ABORTED]

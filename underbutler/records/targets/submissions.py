@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from underbutler.errors import ConflictError
 from underbutler.model.job import Phase, TargetState
@@ -21,16 +21,16 @@ from underbutler.records.writing.counting import close
 from underbutler.records.writing.insertion import insertion
 from underbutler.records.writing.integrity import conflicts
 from underbutler.records.writing.recorder import Recorder
+from underbutler.records.writing.scan_ids import next_scan_id
 from underbutler.records.writing.store_part import RecordedPart
-from underbutler.sql import database_now, is_postgresql, write
+from underbutler.sql import database_now, write
+
+from .pending import begin, forget_steps
 
 __all__ = ["Submissions"]
 
 BATCH: Final = 2000
 """Rows that are handed to the driver at once: memory stays small however many targets a job has."""
-
-_SCAN_ID_LOCK: Final = 0x7363616E
-"""Key of the advisory lock under which PostgreSQL counts `scan_id`."""
 
 
 class Submissions(RecordedPart):
@@ -42,6 +42,8 @@ class Submissions(RecordedPart):
 
     def create_job(self, new: NewJob) -> JobRow:
         """Record a job and its targets in one transaction, phase QUEUED; without targets it is COMPLETED at once.
+
+        A PENDING job of that identity becomes it.
 
         Raises
         ------
@@ -57,11 +59,14 @@ class Submissions(RecordedPart):
             now = connection.execute(select(database_now())).scalar_one()
             for batch in _batches(new, now):
                 connection.execute(insert(Target), batch)
+            forget_steps(connection, new.id)
             steps = [_step_values(new, ordinal, step) for ordinal, step in enumerate(new.steps)]
             connection.execute(insert(Step), steps)
             # The job comes last: `scan_id` is counted under a lock, which other submitters must not wait for.
-            scan_id = _next_scan_id(connection)
-            connection.execute(insert(Job).values(_job_values(new, now, scan_id)))
+            scan_id = begin(connection, new.id, _job_values(new, now))
+            if scan_id is None:
+                scan_id = next_scan_id(connection)
+                connection.execute(insert(Job).values(**_job_values(new, now), scan_id=scan_id))
             self._recorder.begun(connection, new, scan_id, now)
             if not new.targets:
                 close(connection, self._recorder, new.id)
@@ -153,12 +158,6 @@ def _is_taken(connection: Connection, job: uuid.UUID) -> bool:
     )
 
 
-def _next_scan_id(connection: Connection) -> int:
-    if is_postgresql(connection):
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _SCAN_ID_LOCK})
-    return int(connection.execute(select(func.coalesce(func.max(Job.scan_id), 0) + 1)).scalar_one())
-
-
 def _batches(new: NewJob, now: float) -> Iterator[list[dict[str, Any]]]:
     targets = ((ordinal, step, target) for ordinal, step in enumerate(new.steps) for target in step.targets)
     numbered = enumerate(targets)
@@ -206,11 +205,10 @@ def _target_values(
     }
 
 
-def _job_values(new: NewJob, now: float, scan_id: int) -> dict[str, Any]:
+def _job_values(new: NewJob, now: float) -> dict[str, Any]:
     n_targets = len(new.targets)
     return {
         "id": new.id,
-        "scan_id": scan_id,
         "task": new.task,
         "repo": new.repo,
         "out": new.out,
@@ -233,4 +231,5 @@ def _job_values(new: NewJob, now: float, scan_id: int) -> dict[str, Any]:
         "traceparent": new.traceparent,
         "token_handle": new.token_handle,
         "destruction_at": None if new.lifetime_s is None else now + new.lifetime_s,
+        "quote_at": None if new.quote_s is None else now + new.quote_s,
     }

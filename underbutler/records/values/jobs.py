@@ -129,6 +129,8 @@ class NewJob:
         Ended targets that this job runs again; each may be run again by one job only.
     announced
         Whether `Submissions.announce` was called: then a submission that was given up meanwhile is refused.
+    quote_s
+        It is expected to end so long from now, in seconds; None: nobody knows.
 
     Raises
     ------
@@ -152,6 +154,7 @@ class NewJob:
     lifetime_s: float | None = None
     replaces: Sequence[uuid.UUID] = ()
     announced: bool = False
+    quote_s: float | None = None
 
     def __post_init__(self) -> None:
         if not self.steps:

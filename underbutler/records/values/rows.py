@@ -28,7 +28,8 @@ class StepRow:
 class JobRow:
     """A job as recorded: `task` names the tasks of all its steps, `n_failed` counts failed and held targets.
 
-    `request` is what its user asked for, as JSON; None in a job that was not made of a request.
+    `request` is what its user asked for, as JSON; None in a job that was not made of a request, and while it is
+    PENDING: then `parameters` say what is asked. `faults` are those with which a PENDING job ended.
     """
 
     id: uuid.UUID
@@ -57,6 +58,12 @@ class JobRow:
     error: str | None
     traceparent: str | None
     token_handle: str | None
+    parameters: list[list[str]] | None
+    faults: list[dict[str, str]] | None
+    execution_duration_s: float | None
+    quote_at: float | None
+    needs_approval: bool
+    approved_by: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -243,7 +243,9 @@ def test_a_job_past_its_time_loses_its_rows_and_keeps_its_own(store: JobStore, e
 
     archived = store.read.job(parent.id)
     assert (archived.phase, archived.n_targets, archived.steps) == (Phase.ARCHIVED, 1, parent.steps)
-    assert rows_per_table(engine) == {"target": 1, "upload": 1}
+    left = rows_per_table(engine)
+    assert left.pop("event") > 0, "what happened is told until it is old"
+    assert left == {"target": 1, "upload": 1}
     check_runs(engine)  # its run stays
     assert cleanable(store) == ["dead"], "what a dead claim left is still removed; what was delivered never is"
     assert store.lifetimes.destroy_due() == []
@@ -260,4 +262,4 @@ def test_a_job_that_is_open_past_its_time_is_cancelled_first(store: JobStore, en
     assert store.lifetimes.destroy_due() == []
     store.claims.give_back(claim, reason="shutdown")
     assert store.lifetimes.destroy_due() == [job.id]
-    assert rows_per_table(engine) == {}
+    assert rows_per_table(engine).keys() <= {"event"}

@@ -1,0 +1,1 @@
+"""A real server of the submission API, and clients of it."""

@@ -1,0 +1,1 @@
+"""JSON under ``/v1``: jobs, tasks, quarantine, schedules, what happens now, and how the service is."""

@@ -1,0 +1,1 @@
+"""`underbutler token`: bearer tokens of the submission API."""
