@@ -54,17 +54,18 @@ def test_a_watcher_is_killed_while_frames_come_in(site: DrillSite, scale: Scale,
             command, env=site.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
 
-    def ended(watcher: subprocess.Popen[str]) -> bool:
-        return watcher.poll() is not None
-
     with SlowWriter(night.files, folder, pieces=4, pause_s=0.15 if scale.full else 0.3):
         for number in itertools.count(1):
             watcher = start()
             if number > kills:
                 break
             goal = frames * number // (kills + 1)
-            eventually(lambda goal=goal: ended(watcher) or len(exposures()) >= goal, 300, f"{goal} exposures")
-            assert not ended(watcher), watcher.communicate()[0]
+            eventually(
+                lambda goal=goal, its=watcher: its.poll() is not None or len(exposures()) >= goal,
+                300,
+                f"{goal} exposures",
+            )
+            assert watcher.poll() is None, watcher.communicate()[0]
             watcher.kill()
             watcher.communicate()
     at = time.time()
