@@ -49,8 +49,11 @@ class RawFrameFormatter(FormatterV2):
     """A camera's own FITS file as `CCDData` in adu."""
 
     default_extension = ".fits"
-    supported_extensions = frozenset({".fit", ".fts", ".fits.gz", ".fits.fz", ".FIT", ".FITS", ".FTS"})
     can_read_from_local_file = True
+
+    @classmethod
+    def validate_extension(cls, location: Any) -> None:
+        """Take a file of any name: what it holds says whether it is a frame, and an ingest has looked."""
 
     def read_from_local_file(self, path: str, component: str | None = None, expected_size: int = -1) -> Any:  # noqa: ARG002
         """Read the frame from a file."""

@@ -51,6 +51,12 @@ _PLAIN_NUMBER = re.compile(r"[+-]?\d*\.?\d*(?:[eE][+-]?\d+)?")
 
 _MJD_ZERO = 2400000.5
 
+FIRST_YEAR, LAST_YEAR = 1971, 2098
+"""The Butler's registry knows times from 1970 to 2099, and an observing day may begin a day earlier."""
+
+FIRST_MJD, LAST_MJD = 40952.0, 87703.0
+"""1 January of the first year, and of the one after the last."""
+
 
 def value_of(header: Mapping[str, Any], keyword: str | None) -> Any:
     """Return the value of a card; None if it is missing, has no value, or a text of blanks."""
@@ -91,12 +97,14 @@ def filter_name(name: str) -> str:
     """Return the name under which the Butler knows a filter.
 
     One of more than 32 characters keeps its beginning, and ends with 8 hexadecimal digits of the SHA-256 of the whole
-    name: two long names that begin alike stay two filters.
+    name: two long names that begin alike stay two filters. So does one with a ``%`` or ``$``, which the names of files
+    cannot hold: they would be read as the code of a character, or as a variable.
     """
-    if len(name) <= LONGEST_FILTER:
+    clean = re.sub(r"[%$]", "_", name)
+    if clean == name and len(name) <= LONGEST_FILTER:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return f"{name[: LONGEST_FILTER - 9].rstrip()}~{digest}"
+    return f"{clean[: LONGEST_FILTER - 9].rstrip()}~{digest}"
 
 
 def angle_deg(value: Any, *, hours: bool, largest: float = 360.0) -> float | None:
@@ -137,7 +145,7 @@ def begin_of(day: Any, clock: Any = None, scale: str = "utc") -> Time:
     Raises
     ------
     ValueError
-        If it is none of these.
+        If it is none of these, or not of `FIRST_YEAR` to `LAST_YEAR`.
     """
     from astropy.time import Time
 
@@ -146,6 +154,8 @@ def begin_of(day: Any, clock: Any = None, scale: str = "utc") -> Time:
         return _of_julian_date(number_of(day), scale)
     text, offset_s = _without_offset(day.strip())
     the_date, rest = _date(text)
+    if not FIRST_YEAR <= the_date.year <= LAST_YEAR:
+        raise ValueError(f"{the_date.isoformat()} is not of {FIRST_YEAR} to {LAST_YEAR}")
     seconds_text = _clock(clock) if clock is not None else _clock(rest) if rest else "00:00:00"
     began = Time(f"{the_date.isoformat()}T{seconds_text}", format="isot", scale=scale)
     return began - timedelta(seconds=offset_s) if offset_s else began
@@ -176,10 +186,10 @@ def next_second(exposure: int) -> int:
 def _of_julian_date(number: float, scale: str) -> Time:
     from astropy.time import Time
 
-    if _MJD_ZERO <= number < 2 * _MJD_ZERO:
+    if FIRST_MJD <= number - _MJD_ZERO < LAST_MJD:
         return Time(number, format="jd", scale=scale)
-    if not 0 < number < 200_000:
-        raise ValueError(f"{number} is not a (modified) Julian date")
+    if not FIRST_MJD <= number < LAST_MJD:
+        raise ValueError(f"{number} is not a (modified) Julian date of {FIRST_YEAR} to {LAST_YEAR}")
     return Time(number, format="mjd", scale=scale)
 
 

@@ -14,6 +14,8 @@ from underbutler.errors import UsageError
 from .draft_words import BANDS, KINDS
 from .extensions import detector_of
 from .header_values import (
+    FIRST_YEAR,
+    LAST_YEAR,
     angle_deg,
     begin_of,
     filter_name,
@@ -241,7 +243,8 @@ def _begin(header: Mapping[str, Any], instrument: InstrumentMap) -> Time:
         said = " ".join(str(one) for one in (day, clock) if one is not None)
         raise UsageError(
             f"{keyword} say{'s' if ' and ' not in keyword else ''} {said!r}, which is not a UTC date and time "
-            "(2013-07-13T00:57:33). Correct it in the file, or name another keyword in the map: [exposure] date."
+            f"(2013-07-13T00:57:33) of {FIRST_YEAR} to {LAST_YEAR}. Correct it in the file, or name another keyword in "
+            "the map: [exposure] date."
         ) from error
     return begin + timedelta(seconds=GPS_BEHIND_TAI_S) if system == "GPS" else begin
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lsst.daf.butler import DatasetType
 
 from underbutler.butlers import InstrumentMap, Repositories, ingest_files
+from underbutler.butlers.frame_headers import frame_headers
 from underbutler.errors import UnknownNameError
+from underbutler.instruments.header_values import filter_name
 
 WriteFrame = Callable[..., Path]
 
@@ -60,6 +66,55 @@ def test_a_bias_of_no_duration_has_an_instant(repositories: Repositories, write_
     (exposure,) = records(repositories, "exposure")
     assert not exposure.timespan.isEmpty()
     assert (exposure.observation_type, exposure.physical_filter) == ("bias", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("name", "pack"),
+    [
+        ("f.fits.bz2", bz2.compress),
+        ("f.fits.xz", lzma.compress),
+        ("f.FIT.gz", gzip.compress),
+        ("f.raw", bytes),
+        ("f", bytes),
+    ],
+)
+def test_a_frame_is_known_by_what_it_holds(
+    repositories: Repositories, write_frame: WriteFrame, name: str, pack: Callable[[bytes], bytes]
+) -> None:
+    file = write_frame(value=321).with_name(name)
+    file.write_bytes(pack(write_frame(value=321).read_bytes()))
+    assert [one.note for one in ingest_files(repositories, "tiny", [file]).outcomes] == [""]
+    with repositories.butler("tiny") as butler:
+        raw = butler.get("raw", instrument="CAM", exposure=1, detector=0, collections=["CAM/raw"])
+        ref = butler.find_dataset("raw", instrument="CAM", exposure=1, detector=0, collections=["CAM/raw"])
+        (header,) = frame_headers(butler, [ref])
+    assert (raw.data[0, 0], header.problem, header.parts[0].shape) == (321.0, "", (4, 6))
+
+
+def test_filters_that_differ_in_a_sign_have_files_of_their_own(repositories: Repositories) -> None:
+    """The Butler's stock names make one file of all these: the last flat would be everybody's."""
+    filters = ["R/I", "R I", "R:I", "R_I", "..", "R%20I"]
+    with repositories.butler("tiny", writeable=True) as butler:
+        for one in filters:
+            record = {"instrument": "CAM", "name": filter_name(one), "band": "unknown"}
+            butler.registry.insertDimensionData("physical_filter", record)
+        dimensions = butler.dimensions.conform(["instrument", "detector", "physical_filter"])
+        butler.registry.registerDatasetType(DatasetType("flat", dimensions, "StructuredDataDict"))
+        butler.collections.register("u/flats")
+        places = [{"instrument": "CAM", "detector": 0, "physical_filter": filter_name(one)} for one in filters]
+        for one, place in zip(filters, places, strict=True):
+            butler.put({"filter": one}, "flat", place, run="u/flats")
+        read = [butler.get("flat", place, collections=["u/flats"])["filter"] for place in places]
+    assert read == filters
+
+
+@pytest.mark.parametrize("date", ["1970-01-01T00:00:00", "1850-01-01T00:00:00", "9999-12-31T00:00:00"])
+def test_a_clock_that_was_never_set_is_told(repositories: Repositories, write_frame: WriteFrame, date: str) -> None:
+    file = write_frame(**{"DATE-OBS": date})
+    (outcome,) = ingest_files(repositories, "tiny", [file]).outcomes
+    assert outcome.status == "failed"
+    assert f"DATE-OBS says '{date}', which is not a UTC date and time" in outcome.note
+    assert "of 1971 to 2098" in outcome.note
 
 
 def test_failing_files_stop_no_other_and_leave_no_record(
