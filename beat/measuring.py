@@ -12,6 +12,7 @@ from celery import signals
 
 from underbutler import metrics
 from underbutler.context import ServiceContext
+from underbutler.notices_collector import NoticesCollector, ask_consumers
 from underbutler.records_collector import RecordsCollector
 from underbutler.settings import load_settings
 from workers.measuring import start_counting
@@ -34,7 +35,8 @@ def _on_start(**_: Any) -> None:
     atexit.register(folder.remove)
     context = ServiceContext(settings)
     records = RecordsCollector(lambda: context.jobs, settings)
-    metrics.Exporter(settings, _Counted(folder), records).keep_trying()
+    consumers = NoticesCollector(lambda: ask_consumers(settings))
+    metrics.Exporter(settings, _Counted(folder), records, consumers).keep_trying()
 
 
 class _Counted:

@@ -112,6 +112,8 @@ class Settings(BaseSettings):
     """Password that the sentinels themselves ask for; the broker's own stands in its URL."""
     broker_sentinel_kwargs: JsonObject = Field("{}", validation_alias=_alias("BROKER_SENTINEL_KWARGS"))
     """More arguments of redis-py for connections to sentinels, a JSON object: ``{"ssl": true}``."""
+    broker_management_url: HttpUrl | None = Field(None, validation_alias=_alias("BROKER_MANAGEMENT_URL"))
+    """Where RabbitMQ's management plugin answers, which alone tells of all queues; default port 15672 of its host."""
     broker_prefix: str = Field("underbutler:", validation_alias=_alias("BROKER_PREFIX"))
     """What the names of all our keys in Redis begin with, so that one Redis may serve others too."""
     queue: str = Field("reduce", validation_alias=_alias("QUEUE"))

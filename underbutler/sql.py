@@ -34,6 +34,7 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.sql.expression import ColumnElement
 
 from .bounded_connection import ANSWER_S, connector
+from .database_reasons import NO_FILE, cure_of, reason_of
 from .errors import RecordsUnavailableError, UsageError
 from .regular_expressions import found_in
 
@@ -237,7 +238,7 @@ def _open_sqlite(url: URL, wait_s: float, create: bool) -> Engine:
         if create or path == ":memory:" or path.startswith("file:"):
             return
         if not Path(path).exists():
-            raise _unavailable(engine, "the file does not exist")
+            raise _unavailable(engine, NO_FILE)
         # It may vanish now: SQLite would make an empty one.
         arguments[0] = f"file:{quote(str(Path(path).absolute()))}?mode=rw"
         options["uri"] = True
@@ -312,48 +313,16 @@ def _translated(engine: Engine) -> Iterator[None]:
     except exc.TimeoutError as error:
         raise _unavailable(engine, "every connection of this process is in use") from error
     except exc.DBAPIError as error:
-        reason = _reason(error)
+        reason = reason_of(error)
         if reason is None:
             raise
         raise _unavailable(engine, reason) from error
 
 
-_NO_TABLES = "it has no tables yet"
-_OTHER_TABLES = "its tables are of another release"
-_AWAY = {
-    sqlite3.SQLITE_BUSY: "another process writes for too long",
-    sqlite3.SQLITE_LOCKED: "another process writes for too long",
-    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened",
-    sqlite3.SQLITE_IOERR: "the disk fails",
-    sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_READONLY: "the file is read-only",
-    sqlite3.SQLITE_NOTADB: "the file is not a SQLite database",
-    sqlite3.SQLITE_CORRUPT: "the file is damaged",
-}
-
-
-def _reason(error: exc.DBAPIError) -> str | None:
-    """Say in words why the database does not serve; None when the fault is not the database's."""
-    origin = error.orig
-    text = (str(origin).strip().splitlines() or [type(origin).__name__])[0]
-    if isinstance(origin, sqlite3.Error):
-        if text.startswith(("no such table", "no such column")):
-            return _NO_TABLES if "no such table" in text else _OTHER_TABLES
-        return _AWAY.get(getattr(origin, "sqlite_errorcode", 0) & 0xFF)
-    if getattr(origin, "sqlstate", None) in {"42P01", "42703"}:
-        return _NO_TABLES if origin.sqlstate == "42P01" else _OTHER_TABLES  # type: ignore[union-attr]
-    if error.connection_invalidated or isinstance(error, exc.OperationalError | exc.InterfaceError):
-        return text
-    return None
-
-
 def _unavailable(engine: Engine, reason: str) -> RecordsUnavailableError:
     url = _shown(engine.url)
     return RecordsUnavailableError(
-        f"The records at {url} do not answer: {reason}. Start and prepare them with `underbutler up`, or set "
-        "UNDERBUTLER_DATABASE_URL.",
-        url=url,
-        reason=reason,
+        f"The records at {url} do not answer: {reason}. {cure_of(engine.url, reason)}", url=url, reason=reason
     )
 
 

@@ -1,11 +1,12 @@
-"""Words that change with a number, values that are told in short, texts that no terminal obeys: for every room."""
+"""Words that change with a number or a time, values told in short, texts that no terminal obeys: for every room."""
 
 from __future__ import annotations
 
 import reprlib
+from datetime import UTC, datetime
 from typing import Final
 
-__all__ = ["counted", "shortened", "visible"]
+__all__ = ["counted", "shortened", "size_text", "span_text", "visible", "when_text"]
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:
@@ -41,6 +42,30 @@ def shortened(value: object, most: int = 200) -> str:
     short.maxstring = short.maxother = 60
     text = short.repr(value) if isinstance(value, list | tuple | dict | set | frozenset) else repr(value)
     return text if len(text) <= most else f"{text[:most]}…"
+
+
+def size_text(size: float) -> str:
+    """Return a size in bytes as people read it: ``512 B``, ``1.5 KiB``, ``2.25 GiB``."""
+    value = float(size)
+    for unit in ("B", "KiB", "MiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.2f} GiB"
+
+
+def when_text(seconds: float | None) -> str:
+    """Return a moment (seconds since 1970 UTC) as date and time of day; nothing for None."""
+    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def span_text(seconds: float) -> str:
+    """Return a span of time in its largest unit: ``42 s``, ``3 min``, ``5 h``, ``2 d``."""
+    seconds = max(0.0, seconds)
+    for size, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def visible(text: str) -> str:

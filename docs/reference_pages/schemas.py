@@ -8,6 +8,7 @@ from typing import Any
 
 from underbutler.model.schemas import message_schema, notice_schema
 from underbutler.pipe.request import request_schema
+from underbutler.status import status_schema
 
 __all__ = ["schema_pages"]
 
@@ -15,6 +16,7 @@ _PAGES = {
     "request": ("Job request", "What a user asks for: a job of one or more steps", request_schema),
     "message": ("Target message", "One target as it travels to a worker", message_schema),
     "notice": ("Notice", "A large file is in the annex, whole and verified", notice_schema),
+    "status": ("Status", "Whether the service is well: `underbutler status --format json`", status_schema),
 }
 
 _INDEX = """\

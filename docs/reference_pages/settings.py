@@ -36,6 +36,7 @@ GROUPS = {
         "broker_sentinel_username",
         "broker_sentinel_password",
         "broker_sentinel_kwargs",
+        "broker_management_url",
         "broker_prefix",
         "queue",
         "redis_transport",

@@ -21,6 +21,7 @@ from tests.support.promql import asked, expressions
 from tests.support.services import eventually
 from tests.support.stack.building import run_site
 from tests.support.stack.site import NIGHT_ID, Site
+from underbutler.annex import NoticeConsumer
 from underbutler.broker import make_app
 from underbutler.embedded.process import free_port
 from underbutler.embedded.servers import start_beat
@@ -89,6 +90,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         n_science=2,
         shape=(64, 64),
     ) as site:
+        NoticeConsumer(site.settings, "archive", ["#"], print).register()
         environment = environment_of(site.settings) | {"UNDERBUTLER_HOME": str(site.stack.home)}
         beat = start_beat(logs / "beat", environment | counted["beat"])
         try:

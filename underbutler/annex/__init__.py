@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from underbutler.s3 import make_client as make_client
 
     from .async_bucket import AsyncS3Bucket as AsyncS3Bucket
+    from .backlogs import ConsumerQueue as ConsumerQueue
+    from .backlogs import consumer_queues as consumer_queues
     from .buckets import bucket_for as bucket_for
     from .buckets import ensure_bucket as ensure_bucket
     from .consumer import NoticeConsumer as NoticeConsumer
@@ -25,11 +27,13 @@ if TYPE_CHECKING:
 
 _HOME_OF = {
     "AsyncS3Bucket": "underbutler.annex.async_bucket",
+    "ConsumerQueue": "underbutler.annex.backlogs",
     "DeliveredObject": "underbutler.annex.delivery",
     "LargeFileObjectAvailable": "underbutler.model.notice",
     "NoticeConsumer": "underbutler.annex.consumer",
     "NoticePublisher": "underbutler.annex.publisher",
     "bucket_for": "underbutler.annex.buckets",
+    "consumer_queues": "underbutler.annex.backlogs",
     "deliver": "underbutler.annex.delivery",
     "ensure_bucket": "underbutler.annex.buckets",
     "fetch": "underbutler.annex.retrieval",

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     import redis
 
 __all__ = [
+    "PARKED_SUFFIX",
     "QUEUE_LIMIT",
     "WATCH_EXPIRES_S",
+    "WATCH_INFIX",
     "RedisQueues",
     "consumer_queue",
     "notice_exchange",
@@ -37,8 +39,10 @@ WATCH_EXPIRES_S = 300
 """A watcher's queue that nobody reads ends after this many seconds."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_WATCH = ".watch."
-_PARKED = ".parked"
+WATCH_INFIX = ".watch."
+"""What the name of a watcher's queue holds."""
+PARKED_SUFFIX = ".parked"
+"""How the name of a queue ends in which a consumer's handler left what it could not take."""
 
 _log = get_logger(__name__)
 
@@ -57,7 +61,7 @@ def consumer_queue(settings: Settings, name: str, bindings: Sequence[str], limit
         If the name is not made of letters, digits, ``.``, ``_`` and ``-``, or ends like a queue of ours; if there is
         no binding; or if the limit is below 1.
     """
-    if not _NAME.fullmatch(name) or f".{name}.".startswith(_WATCH) or name.endswith(_PARKED):
+    if not _NAME.fullmatch(name) or f".{name}.".startswith(WATCH_INFIX) or name.endswith(PARKED_SUFFIX):
         raise UsageError(
             f"A consumer cannot be called {name!r}. Use up to 100 letters, digits, '.', '_' and '-', not beginning "
             "with 'watch.' nor ending in '.parked'.",
@@ -73,7 +77,7 @@ def consumer_queue(settings: Settings, name: str, bindings: Sequence[str], limit
 def watch_queue(settings: Settings, bindings: Sequence[str]) -> Queue:
     """Return a bounded queue for one watcher, which ends with it."""
     return Queue(
-        f"{settings.notice_exchange}{_WATCH}{uuid4().hex}",
+        f"{settings.notice_exchange}{WATCH_INFIX}{uuid4().hex}",
         bindings=_bindings(settings, bindings),
         durable=False,
         expires=WATCH_EXPIRES_S,
@@ -86,7 +90,7 @@ def parked_queue(queue: Queue) -> Queue:
 
     It has no bound, because what is in it must not be lost; `NoticeConsumer.backlog` says how long it is.
     """
-    return Queue(f"{queue.name}{_PARKED}", durable=True)
+    return Queue(f"{queue.name}{PARKED_SUFFIX}", durable=True)
 
 
 def _bindings(settings: Settings, topics: Sequence[str]) -> list[Any]:
@@ -127,7 +131,7 @@ class RedisQueues:
         """Return the bindings as (topic, pattern, queue), without those of watchers that went away."""
         rows: list[tuple[str, str, str]] = self.channel.get_table(self.settings.notice_exchange)
         queues = sorted({queue for _, _, queue in rows})
-        watchers = [queue for queue in queues if _WATCH in queue]
+        watchers = [queue for queue in queues if WATCH_INFIX in queue]
         if not watchers:
             return rows
         alive = self.client.mget([self._alive_key(queue) for queue in watchers])
@@ -141,7 +145,7 @@ class RedisQueues:
         names = sorted(queues)
         if not names:
             return 0
-        limits = [int(limit or QUEUE_LIMIT) for limit in self.client.hmget(self._limits_key, names)]
+        limits = self.limits(names)
         with self.client.pipeline() as pipe:
             for name, limit in zip(names, limits, strict=True):
                 pipe.llen(self._key(name))
@@ -153,6 +157,17 @@ class RedisQueues:
                 dropped += length - limit
                 _log.warning("notices_dropped", queue=name, dropped=length - limit, limit=limit)
         return dropped
+
+    def limits(self, queues: Sequence[str]) -> list[int]:
+        """Return at which length each queue is cut."""
+        return [int(limit or QUEUE_LIMIT) for limit in self.client.hmget(self._limits_key, list(queues))]
+
+    def lengths(self, queues: Sequence[str]) -> list[int]:
+        """Return how many notices wait in each queue."""
+        with self.client.pipeline(transaction=False) as pipe:
+            for queue in queues:
+                pipe.llen(self._key(queue))
+            return [int(length) for length in pipe.execute()]
 
     def set_limit(self, queue: str, limit: int) -> None:
         """Have publishers cut a queue at a limit."""

@@ -7,7 +7,7 @@ never differ.
 from .app import CONSUMER_TIMEOUT_MS, CONSUMER_URL, celery_settings, make_app, send_to_every_queue, task_queue
 from .connecting import connection, is_redis, transport_options
 from .depth import Depth, queue_depth
-from .refusals import broker_error, translate_broker_errors
+from .refusals import broker_error, shown_address, translate_broker_errors
 
 __all__ = [
     "CONSUMER_TIMEOUT_MS",
@@ -20,6 +20,7 @@ __all__ = [
     "make_app",
     "queue_depth",
     "send_to_every_queue",
+    "shown_address",
     "task_queue",
     "translate_broker_errors",
     "transport_options",

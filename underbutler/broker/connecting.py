@@ -58,8 +58,17 @@ def _sentinel_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def connection(settings: Settings) -> Connection:
-    """Return an unopened kombu connection to the broker."""
-    return Connection(
-        settings.broker_url, transport_options=transport_options(settings), heartbeat=0, connect_timeout=5
-    )
+def connection(settings: Settings, *, connect_s: float = CONNECT_S) -> Connection:
+    """Return an unopened kombu connection to the broker.
+
+    Parameters
+    ----------
+    settings
+        Which broker.
+    connect_s
+        How long it may take to come about, in seconds.
+    """
+    options = transport_options(settings)
+    if is_redis(settings):
+        options["socket_connect_timeout"] = connect_s
+    return Connection(settings.broker_url, transport_options=options, heartbeat=0, connect_timeout=connect_s)

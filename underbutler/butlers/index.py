@@ -76,6 +76,13 @@ class RepositoryIndex:
         uri = place_of(self.uri)
         return Path(uri.ospath) if uri.isLocal else None
 
+    def _bytes(self) -> bytes:
+        """Read it: a file of this machine without the class that reads from anywhere, which takes long to import."""
+        if "://" in self.uri:
+            content: bytes = place_of(self.uri).read()
+            return content
+        return Path(self.uri).expanduser().read_bytes()
+
     def _version(self) -> object:
         try:
             found = Path(self.uri.removeprefix("file://")).stat()
@@ -86,9 +93,8 @@ class RepositoryIndex:
     def _load(self) -> dict[str, str]:
         import yaml
 
-        resource = place_of(self.uri)
         try:
-            content: Any = yaml.safe_load(resource.read()) or {}
+            content: Any = yaml.safe_load(self._bytes()) or {}
         except FileNotFoundError:
             return {}
         except Exception as error:  # every transport has errors of its own

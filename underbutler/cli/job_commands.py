@@ -1,10 +1,8 @@
-"""``underbutler status`` and ``cancel``."""
+"""``underbutler cancel``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,156 +10,16 @@ from underbutler.errors import UnknownNameError, UsageError
 from underbutler.model.identity import is_named, short_id
 from underbutler.model.job import Phase, TargetState
 from underbutler.model.status import status_of
-from underbutler.terminal import (
-    ClaimsView,
-    follow_job,
-    jobs_table,
-    notices_table,
-    problems_of,
-    problems_text,
-    stderr_console,
-    stdout_console,
-    steps_table,
-    targets_table,
-)
+from underbutler.terminal import follow_job, stderr_console
 from underbutler.wording import counted
 
-from .main import json_option
-from .session import answer_json, counts_json, open_records
+from .session import open_records
 
 if TYPE_CHECKING:
     from underbutler.context import ServiceContext
     from underbutler.records import JobRow, TargetRow
 
-__all__ = ["cancel", "status"]
-
-SHOWN_TARGETS = 200
-
-
-@click.command(short_help="List jobs and problems, or show one job.")
-@click.argument("job", required=False)
-@click.option("-n", "--last", default=20, show_default=True, help="Number of jobs to list.")
-@click.option("-v", "--verbose", is_flag=True, help="With JOB: also ids, and attempts: worker, start, end and reason.")
-@json_option()
-def status(job: str | None, last: int, verbose: bool, form: str) -> None:
-    """List jobs and problems, or show one JOB with its targets, products and notices.
-
-    JOB is a job's id or its first or last characters. Problems are: workers that take nothing or have no heartbeat,
-    repositories whose circuit breaker is open, targets that wait, what is in quarantine, and that no sweep runs.
-
-    \b
-    Examples:
-      underbutler status
-      underbutler status 1a2b3c4d
-      underbutler status 1a2b3c4d -v
-      underbutler status --format json | jq '.jobs[0].phase, .problems'
-    """
-    with open_records() as context:
-        if job is None:
-            _list_jobs(context, last, form)
-        else:
-            _show_job(context, context.jobs.read.job(job), verbose, form)
-
-
-def _list_jobs(context: ServiceContext, last: int, form: str) -> None:
-    found = context.jobs.read.jobs(limit=last)
-    counts = context.jobs.read.counts_of_jobs(row.id for row in found)
-    overview = context.jobs.overview.take()
-    problems = problems_of(overview, context.settings)
-    if form == "json":
-        answer_json(
-            {
-                "jobs": [_job_json(row, counts[row.id]) for row in found],
-                "workers": [asdict(worker) for worker in overview.workers],
-                "problems": [asdict(problem) for problem in problems],
-            }
-        )
-        return
-    console = stdout_console()
-    if found:
-        console.print(jobs_table([(row, counts[row.id]) for row in found]))
-    else:
-        stderr_console().print("No jobs yet. Submit one: `underbutler submit --help`.")
-    if problems:
-        console.print()
-        console.print(problems_text(problems))
-
-
-def _show_job(context: ServiceContext, row: JobRow, verbose: bool, form: str) -> None:
-    counts = context.jobs.read.counts(row.id)
-    targets = context.jobs.read.targets(row.id, limit=None if form == "json" else SHOWN_TARGETS)
-    notices = context.jobs.read.notices(row.id)
-    claims = context.jobs.read.claims(row.id) if verbose else []
-    if form == "json":
-        document = _job_json(row, counts) | {
-            "targets": [asdict(target) for target in targets],
-            "products": [asdict(product) for product in context.jobs.read.products(row.id)],
-            "notices": [notice.to_json() for notice in notices],
-        }
-        answer_json(document | ({"claims": [asdict(claim) for claim in claims]} if verbose else {}))
-        return
-    console = stdout_console()
-    console.print(jobs_table([(row, counts)]))
-    console.print()
-    for name, value in _facts(row, targets):
-        console.print(f"{name:<16}{value}", highlight=False, soft_wrap=True)
-    if len(row.steps) > 1:
-        console.print()
-        console.print(steps_table(row.steps, context.jobs.read.counts_of_steps(row.id)))
-    if row.error:
-        console.print(f"{'error':<16}{row.error}", style="red", markup=False)
-    console.print()
-    console.print(targets_table(targets, ids=verbose))
-    if row.n_targets > len(targets):
-        console.print(f"… {row.n_targets - len(targets)} more; all of them with --format json")
-    if notices:
-        console.print()
-        console.print(notices_table(notices))
-    if claims:
-        console.print()
-        console.print(ClaimsView(claims))
-    _say_what_to_do(row, counts, targets)
-
-
-def _facts(row: JobRow, targets: list[TargetRow]) -> list[tuple[str, str]]:
-    facts = [("RUN collection", row.run)]
-    if len(row.steps) == 1:
-        facts.append(("config digest", row.steps[0].config_digest[:16]))
-    if row.parent_id is not None:
-        facts.append(("runs again", f"targets of job {short_id(row.parent_id)}"))
-    again = dict.fromkeys(short_id(target.replayed_as) for target in targets if target.replayed_as is not None)
-    if again:
-        facts.append(("run again by", f"job {', '.join(again)}"))
-    if row.cancel_requested and not Phase(row.phase).ended:
-        facts.append(("cancelled", "its running targets are being stopped"))
-    return facts
-
-
-def _say_what_to_do(row: JobRow, counts: Mapping[TargetState, int], targets: list[TargetRow]) -> None:
-    say, short = stderr_console().print, short_id(row.id)
-    if any(
-        target.state is TargetState.HELD and target.discarded_at is None and target.replayed_as is None
-        for target in targets
-    ):
-        say(
-            "Look at a held target: `underbutler quarantine show ID`; run it again: `underbutler quarantine replay ID`."
-        )
-    if counts.get(TargetState.FAILED) or counts.get(TargetState.HELD):
-        say(f"See why: `underbutler logs {short}`.")
-    if counts.get(TargetState.FAILED) and not any(target.replayed_as for target in targets):
-        say(f"Run failed targets again: `underbutler retry {short}`.")
-
-
-def _job_json(row: JobRow, counts: Mapping[TargetState, int]) -> dict[str, Any]:
-    """Return a job as JSON; what is of its step stands with the job itself too, if it has only one."""
-    step = row.steps[0]
-    of_step = {
-        "overrides": step.overrides,
-        "config": step.config,
-        "config_digest": step.config_digest,
-        "options": step.options,
-    }
-    return asdict(row) | (of_step if len(row.steps) == 1 else {}) | {"counts": counts_json(counts)}
+__all__ = ["cancel"]
 
 
 @click.command(short_help="Cancel a job, or one target of it.")

@@ -42,12 +42,13 @@ _COMMANDS = {
     "run": ".run_command:run",
     "runs": ".runs.commands:runs",
     "schedule": ".schedule_commands:schedule",
-    "status": ".job_commands:status",
+    "status": ".status.commands:status",
     "submit": ".submit_command:submit",
     "sweep": ".sweep_command:sweep",
     "tasks": ".task_commands:tasks",
     "token": ".tokens.commands:token",
     "watch": ".watch_command:watch",
+    "why": ".status.why:why",
 }
 
 
@@ -110,7 +111,7 @@ def group(home: Path | None, verbose: int) -> None:
       underbutler repo create ./repo --label demo       make a Butler repository
       underbutler ingest demo night/*.fits              bring raw frames in
       underbutler submit processCcd demo --id instrument=STE3 detector=0 --wait
-      underbutler status                                jobs, newest first
+      underbutler status                                what is wrong, jobs, last failures
     """
     from underbutler.telemetry import logs
 

@@ -18,8 +18,9 @@ __all__ = ["metrics"]
 def metrics(serve: str | None) -> None:
     """Print metrics in Prometheus text format: what waits, runs, is held or unsent, and who works.
 
-    It is read from the records; beat serves the same on UNDERBUTLER_METRICS_PORT, together with what it counts. What
-    workers count (run times, deliveries, deaths) each of them serves on its own UNDERBUTLER_METRICS_PORT.
+    It is read from the records, and from the broker what waits for consumers of notices; beat serves the same on
+    UNDERBUTLER_METRICS_PORT, together with what it counts. What workers count (run times, deliveries, deaths) each of
+    them serves on its own UNDERBUTLER_METRICS_PORT.
 
     \b
     Examples:
@@ -28,13 +29,15 @@ def metrics(serve: str | None) -> None:
       underbutler metrics --serve 127.0.0.1:9464
     """
     from underbutler.metrics import Exporter, exposition
+    from underbutler.notices_collector import NoticesCollector, ask_consumers
     from underbutler.records_collector import RecordsCollector
 
     host, port = (None, 0) if serve is None else _address(serve)
     with open_records() as context:
         collector = RecordsCollector(lambda: context.jobs, context.settings)
+        consumers = NoticesCollector(lambda: ask_consumers(context.settings))
         try:
-            text = exposition(collector)
+            text = exposition(collector, consumers)
         except ModuleNotFoundError as error:
             raise UsageError("Metrics need prometheus-client: pip install 'underbutler[monitoring]'.") from error
         if host is None:
@@ -43,7 +46,7 @@ def metrics(serve: str | None) -> None:
                 raise RecordsUnavailableError(collector.trouble)
             return
         settings = context.settings.model_copy(update={"metrics_host": host, "metrics_port": port})
-        exporter = Exporter(settings, collector)
+        exporter = Exporter(settings, collector, consumers)
         if not exporter.start():
             raise UsageError(f"Nothing can listen on {serve}: {exporter.trouble}. Choose another port.")
         click.echo(f"http://{host}:{port}/metrics · Ctrl-C to stop")

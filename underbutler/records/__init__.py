@@ -2,7 +2,9 @@
 
 from .datasets.deliveries import Announcement, Delivery, TargetFate
 from .housekeeping.quarantine import QuarantineGroup
+from .reading.announced import Announced
 from .reading.estimates import PastTargets
+from .reading.failures import FailedTarget
 from .reading.overview import Overview, WaitingGroup
 from .store import JobStore
 from .targets.ending import ClaimEnd, GiveBackEnd
@@ -22,11 +24,13 @@ from .values.jobs import (
 )
 from .values.rows import ClaimRow, HeldClaim, JobRow, ProductRow, StepRow, TargetRow, UploadRow
 from .values.schedules import FiringRow, FiringState, NewFiring, NewSchedule, ScheduleRow
-from .values.service import BreakerRow, Parked, ParkedRow, Remembered, Submission, TokenRow, Worker, WorkerRow
+from .values.service import BeatRow, BreakerRow, Parked, ParkedRow, Remembered, Submission, TokenRow, Worker, WorkerRow
 
 __all__ = [
+    "Announced",
     "Announcement",
     "AuditRow",
+    "BeatRow",
     "BreakerRow",
     "Claim",
     "ClaimEnd",
@@ -35,6 +39,7 @@ __all__ = [
     "Deed",
     "Delivery",
     "EventRow",
+    "FailedTarget",
     "FiringRow",
     "FiringState",
     "GiveBackEnd",

@@ -15,14 +15,18 @@ from .datasets.uploads import Uploads
 from .housekeeping.lifetimes import Lifetimes
 from .housekeeping.quarantine import Quarantine
 from .housekeeping.sweep import Sweep
+from .reading.announced import AnnouncedObjects
 from .reading.estimates import Estimates
 from .reading.events import Events
+from .reading.failures import Failures
 from .reading.jobs import Reading
 from .reading.listing import Listing
 from .reading.measures import Measuring
 from .reading.overview import Overviews
+from .reading.queue_place import QueuePlaces
 from .schedule.entries import Schedules
 from .schedule.firings import Firings
+from .service.beats import Beats
 from .service.breakers import Breakers
 from .service.tokens import Tokens
 from .service.workers import Workers
@@ -67,14 +71,15 @@ class JobStore:
         People abort jobs and targets.
     intents, deliveries, uploads
         What targets write into the Butler and the annex.
-    read, listing, events, overview, measures, estimates
+    read, listing, events, overview, measures, estimates, failures, announced, places
         What there is: jobs one by one and in pages, what happened to them, the service in words, the service in
-        numbers, and what a job to come may take. They change no job.
+        numbers, what a job to come may take, what failed last, which objects should be in the annex, and where targets
+        stand in their queues. They change no job.
     sweep, lifetimes, quarantine
         What is left over: by targets, of jobs, and what nobody can run.
     schedules, firings
         The timetable, and what it has fired.
-    workers, breakers, tokens
+    workers, beats, breakers, tokens
         The service around the jobs.
     credentials, audit, request_keys
         Who may ask over HTTP, what was done, and which requests are the same.
@@ -99,12 +104,16 @@ class JobStore:
         self.overview = Overviews(engine)
         self.measures = Measuring(engine)
         self.estimates = Estimates(engine)
+        self.failures = Failures(engine)
+        self.announced = AnnouncedObjects(engine)
+        self.places = QueuePlaces(engine)
         self.sweep = Sweep(engine)
         self.lifetimes = Lifetimes(engine, recorder)
         self.quarantine = Quarantine(engine)
         self.schedules = Schedules(engine)
         self.firings = Firings(engine)
         self.workers = Workers(engine)
+        self.beats = Beats(engine)
         self.breakers = Breakers(engine)
         self.tokens = Tokens(engine)
         self.credentials = Credentials(engine)

@@ -41,7 +41,9 @@ DEFAULT_REGION: Final = "us-east-1"
 """Region where nobody names one: what stores of one's own take, and where AWS looks for the region of a bucket."""
 
 
-def client_config(settings: Settings, *, timeout_s: float = 60.0, region: str | None = None) -> Config:
+def client_config(
+    settings: Settings, *, timeout_s: float = 60.0, region: str | None = None, attempts: int = 3
+) -> Config:
     """Return how requests are made.
 
     Signature version 4, two retries. Bodies are not hashed a second time for the signature: each upload of ours carries
@@ -56,6 +58,8 @@ def client_config(settings: Settings, *, timeout_s: float = 60.0, region: str | 
         Longest silence of the store within one request, in seconds.
     region
         Region that boto3's own chain found.
+    attempts
+        How often a request is tried in all.
     """
     style = {"addressing_style": settings.s3_addressing_style} if settings.s3_addressing_style else {}
     return Config(
@@ -66,13 +70,13 @@ def client_config(settings: Settings, *, timeout_s: float = 60.0, region: str | 
         response_checksum_validation=settings.s3_checksums,
         connect_timeout=min(5.0, timeout_s),
         read_timeout=timeout_s,
-        retries={"mode": "standard", "total_max_attempts": 3},
+        retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=16,
         tcp_keepalive=True,
     )
 
 
-def make_client(settings: Settings, *, timeout_s: float = 60.0) -> S3Client:
+def make_client(settings: Settings, *, timeout_s: float = 60.0, attempts: int = 3) -> S3Client:
     """Make the S3 client of this process: make it once, after a fork, and pass it on. It is thread-safe.
 
     Parameters
@@ -81,6 +85,8 @@ def make_client(settings: Settings, *, timeout_s: float = 60.0) -> S3Client:
         What overrides boto3's own chain.
     timeout_s
         Longest silence of the store within one request, in seconds.
+    attempts
+        How often a request is tried in all.
 
     Raises
     ------
@@ -91,7 +97,7 @@ def make_client(settings: Settings, *, timeout_s: float = 60.0) -> S3Client:
     """
     with _configured(settings):
         session = _session()
-        config = client_config(settings, timeout_s=timeout_s, region=session.region_name)
+        config = client_config(settings, timeout_s=timeout_s, region=session.region_name, attempts=attempts)
         client = session.client("s3", config=config, **_overrides(settings))
         note_credentials(client, _source(session, settings))
         return client

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from underbutler.errors import RecordsUnavailableError, UsageError
@@ -28,6 +29,11 @@ FOLLOWERS_WAIT_S: Final = 20.0
 """What waits longer, in seconds, is taken up also by beats that do not lead: the leader may hang and hold its lock."""
 LOOK_EVERY_S: Final = 60.0
 """So often is a repository asked for its latest exposure, in seconds."""
+
+TELL_EVERY_S: Final = 10.0
+"""So often does a beat tell the records that it is there, in seconds."""
+FORGET_AFTER_S: Final = 7 * 86400.0
+"""A beat that was killed is remembered for so long, in seconds."""
 
 REMEMBERED: Final = "schedule file"
 
@@ -69,6 +75,9 @@ class Ticker:
         self._clock = clock or jobs.now
         self._seen: tuple[int, int, int] | None = None
         self._records_away = False
+        self._started_at: float | None = None
+        self._told: tuple[float, tuple[bool, tuple[str, ...]]] | None = None
+        self._faults: tuple[str, ...] = ()
 
     def tick(self) -> int | None:
         """Tick once; return how many firings were recorded, None when the records are away."""
@@ -89,6 +98,9 @@ class Ticker:
         for lane in self._lanes:
             lane.stop(patience_s)
         self._leader.release()
+        if self._told is not None:
+            with suppress(RecordsUnavailableError):
+                self._jobs.beats.mark_ended(self.name)
 
     def _tick(self) -> int:
         leads = self._leader.hold()
@@ -98,10 +110,21 @@ class Ticker:
         now = self._clock()
         if leads:
             self._read_file(now)
+        self._tell(now)
         fired = fire_due(self._jobs, now if leads else now - FOLLOWERS_WAIT_S, fired_by=self.name)
         for lane in self._lanes:
             lane.tend(*self._waiting(lane.name))
         return fired
+
+    def _tell(self, now: float) -> None:
+        """Tell the records that this beat is there, now and then, and at once what has changed."""
+        if self._started_at is None:
+            self._started_at = now
+            self._jobs.beats.forget(FORGET_AFTER_S)
+        state = (self.leads, self._faults)
+        if self._told is None or abs(now - self._told[0]) >= TELL_EVERY_S or self._told[1] != state:
+            self._jobs.beats.mark_alive(self.name, leads=self.leads, since=self._started_at, faults=self._faults)
+            self._told = (now, state)
 
     def _waiting(self, lane: str) -> tuple[int, int]:
         waiting = self._jobs.firings.count_waiting(lane, 0.0 if self.leads else FOLLOWERS_WAIT_S)
@@ -116,7 +139,7 @@ class Ticker:
         try:
             status = path.stat()
         except OSError:
-            self._seen = None
+            self._seen, self._faults = None, ()
             return
         seen = (status.st_mtime_ns, status.st_size, status.st_ino)
         if seen == self._seen:
@@ -125,14 +148,15 @@ class Ticker:
             file = read_schedules(path)
         except UsageError as error:
             log.error("schedule_file_wrong", error=str(error))
-            self._seen = seen
+            self._seen, self._faults = seen, (str(error),)
             return
         self._bring(file, now)
         self._seen = seen
 
     def _bring(self, file: ScheduleFile, now: float) -> None:
-        for problem in file.problems:
-            log.error("schedule_entry_wrong", error=problem.text(file.path))
+        self._faults = tuple(problem.text(file.path) for problem in file.problems)
+        for fault in self._faults:
+            log.error("schedule_entry_wrong", error=fault)
         changed = bring(self._jobs, file, who=self._settings.user, now=now)
         log.info("schedule_read", path=str(file.path), entries=len(file.entries), changed=len(changed))
         self._jobs.sweep.remember(REMEMBERED, {"path": str(file.path), "digest": file.digest, "by": self.name})

@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 from typing import Final
 
-__all__ = ["folded", "folded_traceback", "shows_own_frames"]
+__all__ = ["folded", "folded_traceback", "own_line", "shows_own_frames"]
 
 _ROOMS: Final = sorted(
     path.stem for path in Path(__file__).parents[1].iterdir() if path.is_dir() or path.suffix == ".py"
@@ -96,3 +96,31 @@ class _Block:
 
 def _is_framework(path: str) -> bool:
     return _FRAMEWORK.search(path.replace("\\", "/")) is not None
+
+
+def own_line(text: str) -> str:
+    """Return the line of a task at which the last traceback of a text was raised: ``file.py:17, in run: a / b``.
+
+    Parameters
+    ----------
+    text
+        A log, or what `traceback.format_exception` writes.
+
+    Returns
+    -------
+    line
+        Empty if no frame is a task's.
+    """
+    lines = text.splitlines()
+    found = ""
+    for number, line in enumerate(lines):
+        frame = _PLACE.match(line)
+        if frame is None or _is_framework(frame["path"]):
+            continue
+        following = lines[number + 1] if number + 1 < len(lines) else ""
+        code = following.strip() if following.startswith("    ") else ""
+        found = f"{frame['path']}:{frame['line']}, in {frame['function']}" + (f": {code}" if code else "")
+    return found
+
+
+_PLACE: Final = re.compile(r'  File "(?P<path>[^"]+)", line (?P<line>\d+), in (?P<function>.+)')

@@ -11,10 +11,9 @@ import click
 
 from underbutler.model.identity import short_id
 from underbutler.telemetry.tracebacks import folded
-from underbutler.wording import visible
+from underbutler.wording import visible, when_text
 
 from .reasons import told_once
-from .times import when_text
 
 if TYPE_CHECKING:
     from underbutler.records import ClaimRow, TargetRow

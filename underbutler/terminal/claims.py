@@ -11,8 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from underbutler.model.identity import short_id
-
-from .times import when_text
+from underbutler.wording import when_text
 
 if TYPE_CHECKING:
     from underbutler.records import ClaimRow

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from underbutler.wording import counted
-
-from .times import span_text
+from underbutler.wording import counted, span_text
 
 if TYPE_CHECKING:
     from underbutler.pipe.findings import Finding, Look

@@ -14,10 +14,10 @@ from rich.text import Text
 
 from underbutler.model.identity import short_id
 from underbutler.model.status import status_of
+from underbutler.wording import span_text, when_text
 
 from .claims import ClaimsView
 from .reasons import told_once
-from .times import span_text, when_text
 
 if TYPE_CHECKING:
     from underbutler.records import ClaimRow, JobRow, ParkedRow, QuarantineGroup, TargetRow

@@ -11,8 +11,7 @@ from rich.text import Text
 
 from underbutler.model.identity import short_id
 from underbutler.model.status import status_of
-
-from .times import when_text
+from underbutler.wording import when_text
 
 __all__ = ["FieldView", "RunView", "fields_table", "run_facts", "runs_table"]
 

@@ -12,8 +12,7 @@ from rich.text import Text
 
 from underbutler.model.identity import short_id
 from underbutler.records import FiringState
-
-from .times import span_text, when_text
+from underbutler.wording import span_text, when_text
 
 if TYPE_CHECKING:
     from underbutler.records import FiringRow, ScheduleRow

@@ -12,9 +12,9 @@ from underbutler.model.dataref import human_data_id
 from underbutler.model.identity import short_id
 from underbutler.model.job import Phase, TargetState
 from underbutler.model.status import status_of
+from underbutler.wording import size_text, when_text
 
 from .reasons import told_once
-from .times import when_text
 
 if TYPE_CHECKING:
     from underbutler.butlers.outputs import WrittenFiles
@@ -170,16 +170,6 @@ def notice_line(notice: LargeFileObjectAvailable) -> Text:
         no_wrap=True,
         overflow="ellipsis",
     )
-
-
-def size_text(size: int) -> str:
-    """Return a size in bytes as people read it."""
-    value = float(size)
-    for unit in ("B", "KiB", "MiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.2f} GiB"
 
 
 def _styled(word: str) -> Text:

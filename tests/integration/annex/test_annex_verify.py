@@ -20,7 +20,7 @@ from underbutler.model.naming import parse_s3_url
 from underbutler.records import JobRow, ProductRow
 from underbutler.records.tables.jobs import Notice
 from underbutler.sql import read, write
-from underbutler.terminal import problems_of
+from underbutler.status.annex import forgotten_objects
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -120,8 +120,8 @@ def test_what_an_s3_server_forgot_comes_back_and_is_counted(site: TargetSite, jo
     facts = json.loads(site.settings.recovery_file.read_text())
     assert facts["missing"] == 1
     assert "could not be brought back. Ask why: `underbutler annex verify`." in said[0]
-    (problem,) = [one for one in problems_of(site.context.jobs.overview.take(), site.settings) if one.about == "annex"]
-    assert problem.what == f"1 of {facts['total']} announced objects is missing in S3."
+    (finding,) = forgotten_objects(site.settings)
+    assert finding.what == f"1 of {facts['total']} announced objects is missing in S3."
     site.settings.recovery_file.unlink()
 
 

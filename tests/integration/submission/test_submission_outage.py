@@ -15,9 +15,12 @@ from sqlalchemy import make_url
 
 from tests.support.submission_place import FRAMES, Place, WhenRecording
 from tests.support.tcp_proxy import TcpProxy, tcp_proxy
+from underbutler.butlers.index import RepositoryIndex
 from underbutler.errors import ConflictError, RecordsUnavailableError, UsageError
 from underbutler.migrations import upgrade
 from underbutler.settings import Settings
+from underbutler.status.repositories import ask_repository
+from underbutler.status.why import explain, lacking
 from underbutler.submission.sending import send
 from underbutler.submission.submit import undo_submission
 
@@ -206,3 +209,22 @@ def test_a_lost_repository_does_not_keep_its_submission(place: Place) -> None:
     place.context.jobs.submissions.announce(lost)
     assert not undo_submission(place.context, lost)
     assert place.announced() == 0
+
+
+def test_status_reads_a_repository_without_the_butler(repository: Path) -> None:
+    uri = RepositoryIndex(str(repository)).read()["demo"]
+    told = ask_repository(uri)
+    assert (told.fault, told.observed) == ("", ("SIMCAM",))
+    assert "STE3" in told.instruments
+    assert told.folder == Path(uri)
+
+
+def test_why_names_the_masters_that_a_target_lacks(place: Place) -> None:
+    row = place.submit()
+    target = place.context.jobs.read.targets(row.id)[0]
+    reasons = lacking(place.context, row, target)
+    assert [reason.kind for reason in reasons] == ["lacks"] * len(reasons)
+    assert any(reason.text.startswith("It lacks something now: no bias") for reason in reasons), reasons
+    assert "underbutler submit makeBias demo" in reasons[0].cure
+    kinds = [reason.kind for reason in explain(place.context.jobs, place.settings, target).reasons]
+    assert kinds == ["queue", "workers"]

@@ -19,12 +19,13 @@ from rich.text import Text
 import underbutler
 from tests.support.terminal_texts import shown
 from underbutler.cli.runs.figure import Frame, figure_of_frame
+from underbutler.cli.status.service import findings_view
 from underbutler.embedded.commands import PrefixedLines
 from underbutler.model.message import describe
+from underbutler.status import Finding
 from underbutler.telemetry.logs import claim_formatter, formatter
-from underbutler.terminal import attempt_text, log_lines, problems_text, target_text
+from underbutler.terminal import attempt_text, log_lines, target_text
 from underbutler.terminal.consoles import PlainConsole
-from underbutler.terminal.problems import Problem
 from underbutler.wording import visible
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b2J\u202e[bold]x[/bold] :smile: [/no] \\[a]"
@@ -50,7 +51,7 @@ def table_of(*cells: Any) -> Table:
         table_of(HOSTILE),
         table_of(table_of(HOSTILE)),
         Group(Padding(HOSTILE, (0, 0, 0, 2))),
-        problems_text([Problem(about="worker", what="w", why="y")]),
+        findings_view("Wrong:", [Finding(about="worker", what="w", why="y")], "red"),
     ],
     ids=lambda renderable: type(renderable).__name__,
 )

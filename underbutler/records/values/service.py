@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from underbutler.model.fingerprint import fingerprint_of
 
 __all__ = [
+    "BeatRow",
     "BreakerRow",
     "Parked",
     "ParkedRow",
@@ -151,6 +152,17 @@ class ParkedRow:
     first_at: float
     last_at: float
     discarded_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeatRow:
+    """A beat as it told of itself: `name` is ``{host}/{pid}``, `faults` what is wrong with the schedule's file."""
+
+    name: str
+    seen_at: float
+    leads: bool
+    since: float
+    faults: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

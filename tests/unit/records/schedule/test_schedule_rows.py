@@ -291,3 +291,19 @@ def test_a_firing_by_hand_is_beside_the_slots(store: JobStore) -> None:
     job = store.schedules.fire_by_hand(row, NOW + 3.5, lane="submission", fired_by="ann")
     assert store.firings.get(job).fired_by == "ann"
     assert store.schedules.entry("one").next_due == NOW + 10
+
+
+def test_a_beat_tells_of_itself_and_of_faults_of_its_file(store: JobStore, engine: Engine, settings: Settings) -> None:
+    now = [NOW]
+    lanes: Any = (Lanes("submission"), Lanes("chore"))
+    beat = Ticker(settings, store, Leader(engine), lanes=lanes, clock=lambda: now[0])
+    settings.schedules_file.write_text(entry())
+    beat.tick()
+    (told,) = store.beats.known()
+    assert (told.name, told.leads, told.since, told.faults) == (beat.name, True, NOW, ())
+    settings.schedules_file.write_text("[[schedule]]\nname = ")
+    beat.tick()
+    (fault,) = store.beats.known()[0].faults
+    assert fault.startswith(f"{settings.schedules_file}:")
+    beat.stop(0)
+    assert store.beats.known() == []

@@ -14,6 +14,7 @@ from underbutler.errors import UnknownNameError, UsageError
 from underbutler.model.job import TargetState
 from underbutler.records import JobStore, Outcome, Parked, ParkedRow, StandDown, StandDownReason, Worker
 from underbutler.records.tables.service import Breaker as BreakerTable
+from underbutler.records.tables.service import SweepState
 from underbutler.records.tables.service import Worker as WorkerTable
 from underbutler.sql import write
 
@@ -271,3 +272,20 @@ def test_a_job_brings_its_tokens_handle_to_its_claims(store: JobStore) -> None:
     job = store.submissions.create_job(new_job(token_handle="h1", traceparent="00-ab-cd-01"))
     claim = claim_of(store, store.read.targets(job.id)[0].id)
     assert (job.token_handle, claim.token_handle, claim.traceparent) == ("h1", "h1", "00-ab-cd-01")
+
+
+def test_beats_are_known_until_they_end_in_order(store: JobStore, engine: Engine) -> None:
+    store.beats.mark_alive("ccd-1/9", leads=False, since=1.0)
+    store.beats.mark_alive("ccd-2/7", leads=True, since=2.0, faults=["schedules.toml:3: no clock"])
+    store.beats.mark_alive("ccd-1/9", leads=False, since=1.0)
+    store.sweep.remember("swept")
+    last, first = store.beats.known()
+    assert (last.name, last.leads, last.since, last.faults) == ("ccd-1/9", False, 1.0, ())
+    assert (first.name, first.leads, first.faults) == ("ccd-2/7", True, ("schedules.toml:3: no clock",))
+    store.beats.mark_ended("ccd-1/9")
+    assert [beat.name for beat in store.beats.known()] == ["ccd-2/7"]
+    with write(engine) as connection:
+        connection.execute(update(SweepState).values(at=SweepState.at - 100))
+    assert store.beats.forget(60) == 1
+    assert store.beats.known() == []
+    assert store.sweep.remembered("swept") is not None, "only beats are forgotten"

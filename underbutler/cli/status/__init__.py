@@ -1,0 +1,1 @@
+"""``underbutler status``: the service, its jobs, one job."""
