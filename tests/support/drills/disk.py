@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from subprocess import run
+from subprocess import CalledProcessError, run
 
 from tests.support.services import missing
 
@@ -46,16 +46,12 @@ def small_disk(folder: Path, size_mib: int) -> Iterator[SmallDisk]:
     """Mount a file system of so many MiB, in memory, at a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     options = f"size={size_mib}m,mode=0755,uid={os.geteuid()}"
-    made = run(
-        [*SUDO, "mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if made.returncode:
-        missing(
-            f"a disk that can be filled ({made.stderr.strip()})", "run as root, or with sudo, where mount is allowed"
-        )
+    command = [*SUDO, "mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    try:
+        run(command, capture_output=True, text=True, check=True)
+    except (OSError, CalledProcessError) as error:
+        reason = str(getattr(error, "stderr", "") or error).strip()
+        missing(f"a disk that can be filled ({reason})", "run as root, or with sudo, where mounting is allowed")
     try:
         yield SmallDisk(folder)
     finally:
