@@ -17,10 +17,11 @@ FROM builder AS dependencies
 ARG EXTRAS=science,postgres,api,plot,monitoring,tracing,beat
 WORKDIR /build
 COPY deploy/image/requirements.py pyproject.toml ./
+COPY client/pyproject.toml client/
 COPY constraints/py*.txt constraints/
 # The versions that CI tests on this Python, files compared with their hashes. A Python without a file has what is newest.
 RUN --mount=type=cache,target=/root/.cache/uv \
-    python3 requirements.py pyproject.toml "${EXTRAS}" > requirements.txt \
+    python3 requirements.py pyproject.toml "${EXTRAS}" client/pyproject.toml > requirements.txt \
     && tested=$(python3 -c 'import sys; print("constraints/py%d%d.txt" % sys.version_info[:2])') \
     && if [ ! -f "$tested" ]; then echo "There is no $tested: nothing is constrained." >&2; tested=/dev/null; fi \
     && uv venv --quiet --seed --python /usr/local/bin/python3 /opt/underbutler \
@@ -35,7 +36,9 @@ COPY underbutler underbutler
 COPY workers workers
 COPY tasks tasks
 COPY beat beat
-RUN --mount=type=cache,target=/root/.cache/uv uv build --quiet --wheel --out-dir /wheels .
+COPY client client
+RUN --mount=type=cache,target=/root/.cache/uv uv build --quiet --wheel --out-dir /wheels . \
+    && uv build --quiet --wheel --out-dir /wheels ./client
 
 FROM ${PYTHON_IMAGE}
 ARG VERSION=0.1.0

@@ -61,13 +61,13 @@ CONSTRAINTS = $(wildcard constraints/py$(shell $(BIN)/python -c 'import sys; pri
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 # Installed again when one of these changes; the sources are used where they are.
-$(VENV)/demo.stamp: pyproject.toml $(wildcard constraints/*.txt) | $(VENV)/pyvenv.cfg
+$(VENV)/demo.stamp: pyproject.toml client/pyproject.toml $(wildcard constraints/*.txt) | $(VENV)/pyvenv.cfg
 	@sed -n 's/^\([^# ]*\) \\$$/\1/p' $(CONSTRAINTS) /dev/null > $(VENV)/versions.txt
-	$(PIP) install -c $(VENV)/versions.txt -e '.[science,embedded,plot,api,beat]'
+	$(PIP) install -c $(VENV)/versions.txt -e ./client -e '.[science,embedded,plot,api,beat]'
 	@touch $@
 
 # With hashes pip takes nothing that is not in the file, not even what builds us; without, it looks for itself.
-$(VENV)/dev.stamp: pyproject.toml $(wildcard constraints/*.txt) | $(VENV)/pyvenv.cfg
+$(VENV)/dev.stamp: pyproject.toml client/pyproject.toml $(wildcard constraints/*.txt) | $(VENV)/pyvenv.cfg
 	$(if $(CONSTRAINTS),$(PIP) install --require-hashes -r $(CONSTRAINTS))
-	$(PIP) install $(if $(CONSTRAINTS),--no-deps --no-build-isolation -e .,-e '.[dev]')
+	$(PIP) install $(if $(CONSTRAINTS),--no-deps --no-build-isolation) -e ./client -e $(if $(CONSTRAINTS),.,'.[dev]')
 	@touch $(VENV)/demo.stamp $@

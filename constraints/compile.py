@@ -32,7 +32,9 @@ def compiled(target: Path, python: str, *words: str, keep: bool = False) -> None
         made = Path(folder) / "constraints.txt"
         if keep and target.exists():
             shutil.copy(target, made)
-        command += ["--all-extras", "--output-file", str(made), "pyproject.toml", "-"]
+        # Ours is beside us, and has no file with a hash.
+        command += ["--all-extras", "--no-emit-package", "underbutler-client", "--output-file", str(made)]
+        command += ["pyproject.toml", "client/pyproject.toml", "-"]
         subprocess.run(command, cwd=HERE.parent, check=True, input="\n".join(BUILD), text=True)
         lines = [line for line in made.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
     target.write_text("\n".join(["# Made by constraints/compile.py.", *lines]) + "\n", encoding="utf-8")

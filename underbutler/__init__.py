@@ -12,6 +12,9 @@ from .lazy import lazy_names
 from .version import __version__
 
 if TYPE_CHECKING:
+    from underbutler_client import AsyncClient as AsyncClient
+    from underbutler_client import Client as Client
+
     from .model.dataref import DataRef as DataRef
     from .pipe import ArgumentParser as ArgumentParser
     from .pipe import ButlerInitializedTaskRunner as ButlerInitializedTaskRunner
@@ -25,8 +28,10 @@ if TYPE_CHECKING:
     from .pipe import TaskRunner as TaskRunner
 
 _HOME_OF = {
+    "AsyncClient": "underbutler_client",
     "ArgumentParser": ".pipe",
     "ButlerInitializedTaskRunner": ".pipe",
+    "Client": "underbutler_client",
     "CmdLineTask": ".pipe",
     "DataRef": ".model.dataref",
     "DatasetSpec": ".pipe",

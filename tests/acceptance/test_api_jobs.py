@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from underbutler_client import Client, RefusedError
 
 from tests.support.api.server import SKY, ApiServer, run_api
 from tests.support.services import eventually
@@ -39,6 +40,19 @@ def test_a_posted_request_becomes_a_job_that_completes(site: Site, api: ApiServe
     assert (job["phase"], job["counts"]) == ("COMPLETED", {"done": 2})
     row = site.context.jobs.read.job(uuid.UUID(job["id"]))
     assert row.run.startswith("u/ann/probeWrite/")
+
+
+def test_the_client_submits_waits_and_names_targets(api: ApiServer) -> None:
+    """What `underbutler.Client` calls is what the server serves."""
+    told: list[str] = []
+    with Client(api.url, api.token("ann").secret) as service:
+        made = service.submit(SKY)
+        assert service.submit(SKY, key="one").id == service.submit(SKY, key="one").id
+        ended = service.wait(made, told=lambda job: told.append(job.phase), timeout_s=120)
+        assert (ended.succeeded, ended.counts, told[-1]) == (True, {"done": 2}, "COMPLETED")
+        assert made.id in {job.id for job in service.jobs(task="probeWrite")}
+        with pytest.raises(RefusedError, match="Did you mean 'probeWrite'"):
+            service.submit(task="probeWrit", repo="demo", id="detector=0")
 
 
 def test_a_dry_run_names_the_targets_and_writes_nothing(site: Site, ann: httpx.Client) -> None:
