@@ -29,7 +29,8 @@ def room_pages() -> dict[str, str]:
 
 def sentence_of(module: str) -> str:
     """Return the first sentence of a module's or package's docstring."""
-    path = ROOT.joinpath(*module.split("."))
+    parts = module.split(".")
+    path = (ROOT / "client" if parts[0] == "underbutler_client" else ROOT).joinpath(*parts)
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     said = ast.get_docstring(ast.parse(file.read_text())) or ""
     return " ".join(said.split("\n\n")[0].split()).replace("``", "`").replace("|", "\\|")

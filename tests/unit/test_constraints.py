@@ -14,6 +14,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+CLIENT = tomllib.loads((ROOT / "client/pyproject.toml").read_text(encoding="utf-8"))["project"]
 FILES = {path.stem: path for path in sorted((ROOT / "constraints").glob("*.txt"))}
 CURE = "Run `.venv/bin/python constraints/compile.py --keep`."
 
@@ -21,10 +22,11 @@ CURE = "Run `.venv/bin/python constraints/compile.py --keep`."
 def requirements() -> Iterator[Requirement]:
     for words in [
         *PROJECT["dependencies"],
+        *CLIENT["dependencies"],
         *(one for extra in PROJECT["optional-dependencies"].values() for one in extra),
     ]:
         requirement = Requirement(words)
-        if requirement.name != PROJECT["name"]:
+        if requirement.name not in {PROJECT["name"], CLIENT["name"]}:
             yield requirement
 
 

@@ -51,7 +51,7 @@ def test_a_whole_worker_is_stopped_past_its_lease_and_wakes_up(site: DrillSite, 
 
 
 @pytest.mark.usefixtures("large")
-def test_a_stopped_keeper_is_replaced_and_nothing_is_taken_meanwhile(site: DrillSite, table: Table) -> None:
+def test_a_stopped_keeper_is_replaced_and_nothing_taken(site: DrillSite, table: Table) -> None:
     """The leases of two targets run out: they are run again, once, when there is a keeper; none of the others waits."""
     (ours,) = site.only(1)
     job = site.empty(4, seconds=1.1 * site.settings.lease_s)

@@ -115,7 +115,7 @@ def test_answers_are_told_apart(
 
 
 @pytest.mark.parametrize("url", ["service.test", "ftp://service.test", "http://ann:secret@service.test"])
-def test_an_address_that_is_none_is_refused_without_its_secret(url: str) -> None:
+def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(RefusedError) as refused:
         Client(url)
     assert "secret" not in str(refused.value)
