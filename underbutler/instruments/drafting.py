@@ -11,6 +11,7 @@ from typing import Any, Final
 from underbutler.errors import UsageError
 
 from .draft_words import BANDS, CANDIDATES, KINDS, POSITIONS
+from .extensions import detector_of
 from .header_values import angle_deg, is_driver_setting, number_of, text_of, value_of
 from .instrument_map import InstrumentMap, clean_name
 from .readout import FramePart
@@ -45,7 +46,8 @@ def draft_map(frames: Sequence[Sequence[FramePart]], base: InstrumentMap | None 
     frames
         The images of each file; the more kinds of frames, the less has to be asked.
     base
-        Map for any camera of the software that wrote them, whose keywords are taken where a frame has them.
+        Map for any camera of the software that wrote them, whose keywords are taken where a frame has them; or the map
+        of a camera that a translator knows, which then says what is observed.
 
     Raises
     ------
@@ -68,20 +70,22 @@ class _Drafting:
         if not self.frames:
             raise UsageError("None of the files holds a two-dimensional image: name frames of the camera.")
         camera, keyword = self._camera()
-        name = clean_name(camera) or "CAMERA"
+        translator = None if self.base is None else self.base.translator
+        known = None if self.base is None or translator is None else self.base.name
+        name = known or clean_name(camera) or "CAMERA"
         lines = [
             f"# Drafted from {len(self.frames)} frame(s). Check what is guessed, answer what begins with '# ?', then:",
             f"#   underbutler instrument check {name}.toml FRAME...",
             f"name = {_quoted(name)}",
             f"description = {_quoted(camera)}",
             *self._offset(),
+            *([] if translator is None else self._translated(translator)),
             "",
             "[match]",
             f"{_key(keyword)} = {_quoted(camera)}",
             "",
-            *self._detectors(),
-            *self._exposure(),
-            *self._observation(),
+            *(self._known_detectors() if translator is not None else self._detectors()),
+            *([] if translator is not None else [*self._exposure(), *self._observation()]),
             *self._frame(),
             *self._setup(),
             *self._defaults(),
@@ -111,6 +115,18 @@ class _Drafting:
                 return
         self._ask("site_offset_hours", "the UTC hour of noon at the site: 12 - longitude east of Greenwich / 15")
         yield "site_offset_hours = 12.0    # ? UTC hour of noon at the site: 12 at Greenwich, 18 or 19 in America"
+
+    def _translated(self, translator: str) -> Iterator[str]:
+        yield f"translator = {_quoted(translator)}    # says exposure, detector, begin, time, kind, filter and position"
+
+    def _known_detectors(self) -> Iterator[str]:
+        """Yield those detectors of the frames that the translator tells."""
+        assert self.base is not None
+        found = sorted({detector_of(part.header, self.base, part.name) for parts in self.frames for part in parts})
+        for one in found:
+            yield from ["[[detectors]]", f"id = {one}", f'name = "{one}"', ""]
+        if max(len(parts) for parts in self.frames) > 1:
+            yield from ["[extensions]    # the translator says of which detector each image is", 'images = ["*"]', ""]
 
     def _detectors(self) -> Iterator[str]:
         keyword = next((word for word in CANDIDATES["detector"] if len(self._values(word)) > 1), None)
@@ -219,7 +235,8 @@ class _Drafting:
         if keyword != "GAIN":
             return keyword
         values = [number_of(value) for value in self._values("GAIN")]
-        if self.base is not None or any(is_driver_setting(value) for value in values):
+        from_driver = self.base is not None and self.base.translator is None
+        if from_driver or any(is_driver_setting(value) for value in values):
             self._ask("frame.gain", f"GAIN = {values[0]:g} looks like the driver's setting, not e-/ADU")
             return None
         return "GAIN"
@@ -234,7 +251,8 @@ class _Drafting:
         yield from [] if offset is None else [f"offset = {_quoted(offset)}"]
         temperature = self._named("temperature")
         if temperature is not None:
-            yield from [f"temperature = {_quoted(temperature)}", "temperature_tolerance = 1.0"]
+            guess = "    # guessed: of the detector, not of the air" if temperature == "TEMPERAT" else ""
+            yield from [f"temperature = {_quoted(temperature)}{guess}", "temperature_tolerance = 1.0"]
         yield ""
 
     def _defaults(self) -> Iterator[str]:
@@ -256,7 +274,7 @@ class _Drafting:
 
     def _own_words(self, what: str) -> list[str]:
         """Return the candidates for a keyword, that of the base first."""
-        if self.base is None:
+        if self.base is None or self.base.translator is not None:
             return list(CANDIDATES[what])
         rules = {"kind": self.base.observation.type, "filter": self.base.observation.filter}
         rules |= {"date": self.base.exposure.date, "seconds": self.base.exposure.seconds}

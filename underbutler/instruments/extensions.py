@@ -37,7 +37,7 @@ def detector_of(header: Mapping[str, Any], instrument: InstrumentMap, extension:
         return instrument.extensions.detectors[extension]
     keyword = instrument.detector.keyword
     if keyword is None and instrument.translator is not None:
-        return translate(header, instrument.translator).detector
+        return translate(header, instrument.translator, extension).detector
     if keyword is None:
         return instrument.detectors[0].id
     value = value_of(header, keyword)

@@ -31,6 +31,8 @@ __all__ = [
     "parse_instrument_map",
     "shipped_dialects",
     "shipped_maps",
+    "translated_map",
+    "translator_map",
 ]
 
 
@@ -346,7 +348,8 @@ def choose_map(header: Mapping[str, Any], maps: Iterable[InstrumentMap]) -> Inst
 def translated_map(header: Mapping[str, Any]) -> InstrumentMap | None:
     """Return a map for a camera that only a translator knows, None if none does.
 
-    It says what is observed. Gain, read noise and sections are read from the usual keywords.
+    It says what is observed, and of which detector each image of a file is. Gain, read noise and sections are read from
+    the usual keywords.
     """
     translator = translator_of(header)
     if translator is None:
@@ -359,7 +362,13 @@ def translated_map(header: Mapping[str, Any]) -> InstrumentMap | None:
         match=match,
         translator=translator,
         detectors=(Detector(id=seen.detector, name=str(seen.detector)),),
+        extensions=Extensions(),
     )
+
+
+def translator_map(translator: str) -> InstrumentMap:
+    """Return a map for the frames of a camera that a translator knows, whichever its detectors are."""
+    return InstrumentMap(name=translator, match={"INSTRUME": "*"}, translator=translator, extensions=Extensions())
 
 
 def _pattern(one: InstrumentMap) -> str:

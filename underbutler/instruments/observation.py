@@ -156,9 +156,9 @@ class TranslatorReader:
     instrument: InstrumentMap
     translator: str
 
-    def observation(self, header: Mapping[str, Any], stem: str, extension: str = "") -> Observation:  # noqa: ARG002
+    def observation(self, header: Mapping[str, Any], stem: str, extension: str = "") -> Observation:
         """Read a header as the translator does."""
-        instrument, seen = self.instrument, translate(header, self.translator)
+        instrument, seen = self.instrument, translate(header, self.translator, extension)
         whole_filter = seen.physical_filter or "unknown"
         physical_filter = filter_name(whole_filter)
         band = _band(instrument, whole_filter, physical_filter)

@@ -18,7 +18,7 @@ from underbutler.errors import UsageError
 if TYPE_CHECKING:
     from astropy.time import Time
 
-__all__ = ["Translated", "translate", "translator_of"]
+__all__ = ["Translated", "translate", "translator_cameras", "translator_of"]
 
 _WANTED: Final = {
     "instrument",
@@ -70,6 +70,11 @@ class Translated:
     dec: float | None
 
 
+def translator_cameras() -> list[str]:
+    """Return the translators that are for one camera each, by name: those of the package, and of plugins."""
+    return sorted(name for name, one in _translators().items() if getattr(one, "supported_instrument", None))
+
+
 def translator_of(header: Mapping[str, Any]) -> str | None:
     """Return the name of the translator that is for a header, None if there is none."""
     cards = _plain(header)
@@ -83,7 +88,7 @@ def _knows(translator: Any, cards: Mapping[str, Any]) -> bool:
         return False
 
 
-def translate(header: Mapping[str, Any], translator: str) -> Translated:
+def translate(header: Mapping[str, Any], translator: str, extension: str = "") -> Translated:
     """Translate a header.
 
     Parameters
@@ -92,6 +97,8 @@ def translate(header: Mapping[str, Any], translator: str) -> Translated:
         Cards of one image, over those of the primary header.
     translator
         Name of the translator.
+    extension
+        EXTNAME of the image, by which some translators tell the detector; the header of a file that was read lacks it.
 
     Raises
     ------
@@ -111,7 +118,11 @@ def translate(header: Mapping[str, Any], translator: str) -> Translated:
         with warnings.catch_warnings(), conf.set_temp("allow_internet", False):
             warnings.simplefilter("ignore")
             info = ObservationInfo(
-                _plain(header), translator_class=known[translator], required=_REQUIRED, subset=_WANTED, quiet=True
+                _plain(header) | ({"EXTNAME": extension} if extension else {}),
+                translator_class=known[translator],
+                required=_REQUIRED,
+                subset=_WANTED,
+                quiet=True,
             )
     except Exception as error:
         raise UsageError(

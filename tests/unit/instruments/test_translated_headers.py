@@ -7,8 +7,17 @@ from typing import Any
 import pytest
 
 from underbutler.errors import UsageError
+from underbutler.instruments.drafting import draft_map
 from underbutler.instruments.extensions import parts_by_detector
-from underbutler.instruments.instrument_map import InstrumentMap, choose_map, shipped_dialects, shipped_maps
+from underbutler.instruments.frame_check import check_frame
+from underbutler.instruments.instrument_map import (
+    InstrumentMap,
+    choose_map,
+    parse_instrument_map,
+    shipped_dialects,
+    shipped_maps,
+    translator_map,
+)
 from underbutler.instruments.layout import readout_of
 from underbutler.instruments.observation import read_observation
 from underbutler.instruments.readout import FramePart
@@ -73,6 +82,36 @@ def test_a_camera_that_only_a_translator_knows_needs_no_map() -> None:
 def test_a_given_map_wins_over_the_translator() -> None:
     own = InstrumentMap.model_validate({"name": "MINE", "match": {"INSTRUME": "DECam"}, "exposure": {"id": "EXPNUM"}})
     assert choose_map(ccd(25, "S1").header, [own, *KNOWN]) is own
+
+
+def megaprime(number: int) -> FramePart:
+    cards: dict[str, Any] = {"INSTRUME": "MegaPrime", "DATE-OBS": "2026-11-20", "UTC-OBS": "06:04:20.5"}
+    cards |= {"EXPTIME": 30.0, "EXPNUM": 3000004, "FILTER": "r.MP9602", "OBSTYPE": "OBJECT", "OBJECT": "D3"}
+    cards |= {"LONGITUD": -155.47, "GAIN": 1.6, "RDNOISE": 5.0, "BIASSEC": "[5:6,1:4]", "TRIMSEC": "[1:4,1:4]"}
+    name = f"ccd{number:02d}"
+    return FramePart(number=number + 1, name=name, shape=(4, 6), header=cards | {"EXTNAME": name})
+
+
+def test_images_of_a_translators_camera_are_its_detectors() -> None:
+    parts = [megaprime(0), megaprime(35)]
+    instrument = choose_map(parts[0].header, KNOWN)
+    assert list(parts_by_detector(parts, instrument)) == [0, 35]
+    bare = {keyword: value for keyword, value in parts[1].header.items() if keyword != "EXTNAME"}
+    assert read_observation(bare, "a", instrument, "ccd35").detector == 35, "a file that is read has no such card left"
+    checks = check_frame(parts, "1234o", translator_map("MegaPrime"))
+    assert [(one.observation.detector, one.missing) for one in checks if one.observation] == [(0, ()), (35, ())]
+
+
+def test_a_draft_leaves_to_the_translator_what_it_reads() -> None:
+    parts = [megaprime(0), megaprime(1)]
+    draft = draft_map([parts], choose_map(parts[0].header, KNOWN))
+    instrument = parse_instrument_map(draft.text, "draft")
+    assert (instrument.name, instrument.translator, instrument.site_offset_hours) == ("MegaPrime", "MegaPrime", 22.0)
+    assert [one.id for one in instrument.detectors] == [0, 1]
+    assert "[exposure]" not in draft.text
+    seen = read_observation(parts[1].header, "a", instrument, "ccd01")
+    assert (seen.exposure, seen.detector, seen.begin.utc.isot) == (3000004, 1, "2026-11-20T06:04:20.500")
+    assert readout_of(parts[1:], instrument, 1).amplifiers[0].gain == 1.6
 
 
 def test_a_header_that_the_translator_refuses_is_a_sentence() -> None:

@@ -34,18 +34,29 @@ instrument.add_command(measure)
 @instrument.command("list")
 @json_option()
 def list_instruments(form: str) -> None:
-    """List the maps that ship: of instruments, and of software that writes any camera's frames.
+    """List the cameras that are known: by a map that ships, by the software that writes, or by a translator.
 
     \b
     Examples:
       underbutler instrument list
     """
     from underbutler.instruments.instrument_map import shipped_dialects, shipped_maps
+    from underbutler.instruments.translation import translator_cameras
 
     rows: list[dict[str, Any]] = [
         {"name": one.name, "kind": kind, "description": one.description}
         for kind, maps in (("instrument", shipped_maps()), ("software", shipped_dialects()))
         for one in maps
+    ]
+    mapped = {one.translator for one in shipped_maps()}
+    words = (
+        "what is observed, as astro_metadata_translator reads it; sections and gain by the usual keywords or a map: "
+        "instrument new"
+    )
+    rows += [
+        {"name": name, "kind": "translator", "description": words}
+        for name in translator_cameras()
+        if name not in mapped
     ]
     if form == "json":
         answer_json(rows)
@@ -82,6 +93,8 @@ def show(name: str) -> None:
 def new(frames: tuple[Path, ...], output: Path | None) -> None:
     """Draft a map of one camera from headers of its FRAMES: name a bias, a flat and a frame of the sky.
 
+    A camera that a translator knows needs a map only for gain, read noise and sections.
+
     What was guessed has a comment, and what could not be guessed is a question: a line that begins with '# ?'.
 
     \b
@@ -90,13 +103,13 @@ def new(frames: tuple[Path, ...], output: Path | None) -> None:
       underbutler instrument check mine.toml *.fits
     """
     from underbutler.instruments.drafting import draft_map
-    from underbutler.instruments.instrument_map import shipped_dialects, shipped_maps
+    from underbutler.instruments.instrument_map import shipped_dialects, shipped_maps, translated_map
 
     from .frames import frame_parts
 
     parts = [frame_parts(file) for file in frames]
     first: Mapping[str, Any] = next((members[0].header for members in parts if members), {})
-    base = next((one for one in shipped_dialects() if one.matches(first)), None)
+    base = next((one for one in shipped_dialects() if one.matches(first)), None) or translated_map(first)
     draft = draft_map(parts, base)
     if output is None:
         click.echo(draft.text, nl=False)

@@ -13,8 +13,10 @@ from underbutler.instruments.instrument_map import (
     load_instrument_map,
     shipped_dialects,
     shipped_maps,
+    translator_map,
 )
 from underbutler.instruments.readout import FramePart
+from underbutler.instruments.translation import translator_cameras
 
 __all__ = ["frame_parts", "map_of", "named_map"]
 
@@ -37,7 +39,7 @@ def frame_parts(file: Path) -> tuple[FramePart, ...]:
 
 
 def named_map(word: str) -> InstrumentMap:
-    """Return the map that a file holds, or that ships under a name.
+    """Return the map that a file holds, that ships under a name, or that of a translator's camera.
 
     Raises
     ------
@@ -49,6 +51,8 @@ def named_map(word: str) -> InstrumentMap:
         return known[word]
     if word.endswith(".toml") or "/" in word or Path(word).exists():
         return load_instrument_map(word)
+    if word in translator_cameras():
+        return translator_map(word)
     raise UnknownNameError.of("shipped map", word, known, "A map of your own is named by its file.")
 
 
