@@ -32,7 +32,8 @@ def beat_state(settings: Settings, told: RecordsAnswer) -> PartState:
     """Return whether a beat lives, and whether somebody sweeps."""
     now = told.overview.now
     alive = [beat for beat in told.beats if now - beat.seen_at <= SILENT_S]
-    state = State.ANSWERS if alive else State.AWAY if told.beats else State.NEVER
+    last = told.beats[0].seen_at if told.beats else told.overview.swept_at
+    state = State.ANSWERS if alive else State.NEVER if last is None else State.AWAY
     leader = next((beat for beat in alive if beat.leads), None)
     line = ""
     if alive:
@@ -43,7 +44,7 @@ def beat_state(settings: Settings, told: RecordsAnswer) -> PartState:
         name=BEAT,
         state=state,
         told=line,
-        since=alive[0].since if alive else told.beats[0].seen_at if told.beats else None,
+        since=alive[0].since if alive else last,
         findings=tuple(_beat_findings(settings, told, alive)),
         facts={"alive": len(alive), "silent": len(told.beats) - len(alive), "swept_at": told.overview.swept_at},
     )

@@ -65,6 +65,8 @@ class RecordsAnswer:
         The latest jobs, with the number of their targets in each state.
     overview, measures
         The service in words and in numbers.
+    last_worker_at
+        When a worker was seen or signed off last; None if none is remembered.
     beats
         Beats that have not ended in order.
     entries, last_firings
@@ -81,6 +83,7 @@ class RecordsAnswer:
     jobs: tuple[tuple[JobRow, dict[TargetState, int]], ...]
     overview: Overview
     measures: Measures
+    last_worker_at: float | None
     beats: tuple[BeatRow, ...]
     entries: tuple[ScheduleRow, ...]
     last_firings: tuple[FiringRow, ...]
@@ -124,6 +127,7 @@ def ask_records(settings: Settings, last: int) -> RecordsAnswer:
             jobs=tuple((row, counts[row.id]) for row in jobs),
             overview=overview,
             measures=store.measures.take(settings.lease_s),
+            last_worker_at=max((row.ended_at or row.seen_at for row in store.workers.known()), default=None),
             beats=tuple(store.beats.known()),
             entries=tuple(store.schedules.entries()),
             last_firings=tuple(store.firings.last_of_each().values()),

@@ -32,19 +32,18 @@ def workers_state(settings: Settings, told: RecordsAnswer) -> PartState:
         for queue in worker.queue.split(","):
             by_queue[queue].append(worker)
     findings = [
-        *_none(overview, alive, gone),
+        *_none(told, alive),
         *_unserved(told, by_queue, alive),
         *_silent(overview, gone),
         *_unfit(overview, alive),
     ]
-    state = State.ANSWERS if alive else State.AWAY if gone else State.NEVER
+    state = State.ANSWERS if alive else State.NEVER if told.last_worker_at is None else State.AWAY
     since = min((worker.started_at for worker in alive), default=None)
-    last_seen = max((worker.seen_at for worker in gone), default=None)
     return PartState(
         name=NAME,
         state=state,
         told=_line(alive, by_queue, since),
-        since=since if alive else last_seen,
+        since=since if alive else told.last_worker_at,
         findings=tuple(findings),
         facts={"alive": len(alive), "silent": len(gone), "queues": {q: len(w) for q, w in sorted(by_queue.items())}},
     )
@@ -73,14 +72,16 @@ def _line(alive: list[WorkerRow], by_queue: dict[str, list[WorkerRow]], since: f
     return f"{counted(len(alive), 'worker')} with {processes}; {queues}; since {when_text(since)}"
 
 
-def _none(overview: Overview, alive: list[WorkerRow], gone: list[WorkerRow]) -> Iterator[Finding]:
+def _none(told: RecordsAnswer, alive: list[WorkerRow]) -> Iterator[Finding]:
     if alive:
         return
-    n_open = overview.open_targets
+    overview, n_open = told.overview, told.overview.open_targets
     work = f", and {counted(n_open, 'target is', 'targets are')} to be run" if n_open else ""
+    last = told.last_worker_at
+    seen = "none was seen yet" if last is None else f"the last was seen {span_text(overview.now - last)} ago"
     yield Finding(
         about=NAME,
-        what=f"No worker is alive{work}." if gone or n_open else "No worker is alive, and none was seen yet.",
+        what=f"No worker is alive{work}; {seen}.",
         cure=f"Start one: {_START.format(queue='')}.",
         count=n_open or None,
     )

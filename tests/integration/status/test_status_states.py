@@ -19,6 +19,7 @@ from sqlalchemy import Engine, event, update
 from tests.support.records.rows import new_job
 from tests.support.status_site import StatusSite, stub_s3
 from underbutler.annex import NoticeConsumer, NoticePublisher
+from underbutler.migrations import upgrade
 from underbutler.model.notice import LargeFileObjectAvailable
 from underbutler.records.tables.service import SweepState
 from underbutler.records.tables.service import Worker as WorkerTable
@@ -33,7 +34,7 @@ REFUSED = """<?xml version="1.0" encoding="UTF-8"?>
 
 def first(text: str) -> str:
     """Return the first finding, in one line."""
-    return text.partition("\n  - ")[2].partition("\n  - ")[0].partition("\n\n")[0].replace("\n    ", " ")
+    return " ".join(text.partition("\n  - ")[2].partition("\n  - ")[0].partition("\n\n")[0].split())
 
 
 def line_of(text: str, part: str) -> str:
@@ -106,7 +107,7 @@ def test_records_without_worker_and_beat_ask_for_both(site: StatusSite) -> None:
         connection.execute(SweepState.__table__.delete())
     said = site.status()
     assert said.code == 1
-    assert "No worker is alive, and none was seen yet." in said.out
+    assert "No worker is alive; none was seen yet." in said.out
     assert "Start one: `celery -A workers worker`, or `underbutler up`." in said.out
     assert "No housekeeping runs: lost messages and dead workers are not noticed." in said.out
     assert "never seen" in line_of(said.out, "workers")
@@ -171,6 +172,18 @@ def test_records_that_are_away_leave_the_other_parts_told(site: StatusSite) -> N
     )
     assert "answers" in line_of(said.out, "broker")
     assert PASSWORD not in said.out
+
+
+def test_records_on_postgresql_answer_or_name_their_cure(site: StatusSite, postgres_url: str) -> None:
+    upgrade(postgres_url)
+    site.set(UNDERBUTLER_DATABASE_URL=postgres_url)
+    said = site.status()
+    assert f"answers  {postgres_url}" in re.sub(" +", "  ", line_of(said.out, "records"))
+    assert "No worker is alive; none was seen yet." in first(said.out)
+    site.set(UNDERBUTLER_DATABASE_URL=postgres_url + "_gone")
+    gone = site.status()
+    assert gone.code == 3
+    assert "does not exist. Correct UNDERBUTLER_DATABASE_URL, or make that database." in first(gone.out)
 
 
 def test_records_that_are_full_are_told_though_they_answer(site: StatusSite) -> None:
@@ -267,7 +280,7 @@ def test_a_worker_that_was_killed_is_away(site: StatusSite) -> None:
         connection.execute(update(WorkerTable).values(seen_at=WorkerTable.seen_at - 7200))
     said = site.status()
     assert said.code == 1
-    assert first(said.out).startswith("No worker is alive.")
+    assert first(said.out).startswith("No worker is alive; the last was seen 2 h ago.")
     assert re.search(r"^workers +away since 2", said.out, re.MULTILINE)
     assert "Worker w@ccd-1/1 was not seen for 2 h." in said.out
 

@@ -76,6 +76,7 @@ def told(overview: Overview = WELL, **fields: Any) -> RecordsAnswer:
         "jobs": (),
         "overview": overview,
         "measures": QUIET,
+        "last_worker_at": max((one.ended_at or one.seen_at for one in overview.workers), default=None),
         "beats": (BEAT,),
         "entries": (),
         "last_firings": (),
@@ -118,7 +119,7 @@ def test_a_service_that_is_well_has_no_findings(settings: Settings) -> None:
 def test_a_fresh_site_lacks_a_worker_and_housekeeping(settings: Settings) -> None:
     fresh = told(replace(WELL, open_targets=0, workers=(), swept_at=None), beats=())
     worker, sweep = said(settings, fresh)
-    assert worker.what == "No worker is alive, and none was seen yet."
+    assert worker.what == "No worker is alive; none was seen yet."
     assert worker.cure == "Start one: `celery -A workers worker`, or `underbutler up`."
     assert sweep.what == "No housekeeping runs: lost messages and dead workers are not noticed."
     assert [part.state for part in states(settings, fresh)] == ["never seen", "never seen", "answers"]
@@ -165,6 +166,7 @@ def test_a_dead_worker_and_no_living_one_are_two_findings(settings: Settings) ->
     gone = told(replace(WELL, workers=(worker(seen_at=NOW - 7200),)))
     none, dead = said(settings, gone)
     assert (none.gravity, dead.gravity) == (Gravity.WRONG, Gravity.NOTED)
+    assert none.what == "No worker is alive, and 3 targets are to be run; the last was seen 2 h ago."
     part = workers_state(settings, gone)
     assert (part.state, part.since) == ("away", NOW - 7200)
 
