@@ -1,16 +1,8 @@
-"""Repositories by their labels, asked without the Butler: its file is read, and the registry's database opened."""
+"""Repositories by their labels: their index, and how each of them is."""
 
 from __future__ import annotations
 
-import sqlite3
-import urllib.error
-import urllib.request
-from collections.abc import Mapping
-from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
-from urllib.parse import quote, unquote, urlsplit
+from typing import Final
 
 from underbutler.butlers.index import RepositoryIndex
 from underbutler.errors import UsageError
@@ -19,49 +11,11 @@ from underbutler.settings import Settings
 
 from .asking import Answer, NoAnswerError
 from .findings import Finding, Gravity, PartState, State
+from .registries import Registry
 
-__all__ = ["Registry", "ask_repository", "known_labels", "repository_state"]
+__all__ = ["indexed_labels", "known_labels", "repository_state"]
 
-ANSWER_S: Final = 1.5
-"""How long a server may take to answer, in seconds."""
-_DEFAULT_REGISTRY: Final = "sqlite:///<butlerRoot>/gen3.sqlite3"
-_INSTRUMENTS: Final = "SELECT name FROM {schema}instrument ORDER BY name"
-_OBSERVED: Final = (
-    "SELECT name FROM {schema}instrument WHERE EXISTS "
-    "(SELECT 1 FROM {schema}exposure WHERE exposure.instrument = instrument.name) ORDER BY name"
-)
-_REMOTE: Final = "remote_butler"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registry:
-    """A repository that was asked.
-
-    Parameters
-    ----------
-    instruments
-        Names of its instruments; empty where it does not tell them in this way.
-    observed
-        Names of those of which it has exposures.
-    folder
-        Local folder of its registry; None where it has none.
-    fault
-        What is wrong; empty if nothing is.
-    why
-        The reason.
-    cure
-        What to do about it.
-    passing
-        Whether that is only to be known.
-    """
-
-    instruments: tuple[str, ...] = ()
-    observed: tuple[str, ...] = ()
-    folder: Path | None = None
-    fault: str = ""
-    why: str = ""
-    cure: str = ""
-    passing: bool = False
+NAME: Final = "repositories"
 
 
 def known_labels(settings: Settings) -> tuple[dict[str, str], Finding | None]:
@@ -70,7 +24,19 @@ def known_labels(settings: Settings) -> tuple[dict[str, str], Finding | None]:
         return RepositoryIndex(settings.index_uri).read(), None
     except UsageError as error:
         cure = "Correct it, or UNDERBUTLER_REPOSITORY_INDEX."
-        return {}, Finding(about="repositories", what=str(error), cure=cure, code=2)
+        return {}, Finding(about=NAME, what=str(error), cure=cure, code=2)
+
+
+def indexed_labels(
+    settings: Settings, answer: Answer[tuple[dict[str, str], Finding | None]]
+) -> tuple[dict[str, str], Finding | None]:
+    """Return what `known_labels` answers, or that it does not."""
+    try:
+        return answer.get()
+    except NoAnswerError as error:
+        cure = "Look at that server or disk, or correct UNDERBUTLER_REPOSITORY_INDEX."
+        where = redacted_text(settings.index_uri)
+        return {}, Finding(about=NAME, what=f"The index of repositories {where} gives {error}.", cure=cure, code=3)
 
 
 def repository_state(label: str, uri: str, index: str, answer: Answer[Registry]) -> tuple[PartState, Registry | None]:
@@ -85,134 +51,14 @@ def repository_state(label: str, uri: str, index: str, answer: Answer[Registry])
             about=name,
             what=f"Repository {label!r} at {where} {told.fault}.",
             why=redacted_text(told.why),
-            cure=told.cure.format(index=index, label=label),
+            cure=told.cure.replace("{index}", index).replace("{label}", label),
             gravity=Gravity.NOTED if told.passing else Gravity.WRONG,
             code=3,
         )
         state = State.ANSWERS if told.passing else State.AWAY
         return PartState(name=name, state=state, told=where, address=where, findings=(finding,)), told
+    if told.unasked:
+        return PartState(name=name, state=State.UNKNOWN, told=f"{where}; {told.unasked}", address=where), told
     instruments = f"; {', '.join(told.instruments)}" if told.instruments else ""
     facts = {"instruments": list(told.instruments)}
     return PartState(name=name, state=State.ANSWERS, told=where + instruments, address=where, facts=facts), told
-
-
-def ask_repository(uri: str) -> Registry:
-    """Ask a repository whether it is there.
-
-    Parameters
-    ----------
-    uri
-        Folder, ``butler.yaml``, or the address of a server.
-    """
-    scheme = urlsplit(uri).scheme
-    if scheme in {"http", "https"}:
-        return _remote(uri)
-    if scheme == "file":
-        return _folder(Path(unquote(urlsplit(uri).path)))
-    if len(scheme) > 1:
-        return Registry()  # in an object store: that is asked by itself
-    return _folder(Path(uri))
-
-
-_GONE: Final = "Mount or bring back the folder, or remove the line `{label}:` from {index}."
-
-
-def _folder(place: Path) -> Registry:
-    file = place if place.suffix == ".yaml" else place / "butler.yaml"
-    if not file.parent.exists():
-        return Registry(fault="is gone: there is no such folder", cure=_GONE)
-    import yaml
-
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return Registry(fault="is gone: its folder holds no butler.yaml", cure=_GONE)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        return Registry(fault="cannot be read", why=f"{file}: {error}", cure="Correct that file or its rights.")
-    settings: Mapping[str, Any] = content if isinstance(content, dict) else {}
-    if _REMOTE in settings:
-        return _remote(str((settings[_REMOTE] or {}).get("url", "")))
-    registry = settings.get("registry") or {}
-    url = str(registry.get("db") or _DEFAULT_REGISTRY).replace("<butlerRoot>", str(settings.get("root") or file.parent))
-    if url.startswith("sqlite"):
-        return _sqlite(Path(url.partition("///")[2]))
-    return _server(url, registry.get("namespace"))
-
-
-def _sqlite(path: Path) -> Registry:
-    if not path.exists():
-        cure = f"Bring {path} back from a backup, or remove the line `{{label}}:` from {{index}}."
-        return Registry(fault="has lost its registry: there is no such file", why=str(path), cure=cure)
-    try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=0.5)) as registry:
-            names = registry.execute(_INSTRUMENTS.format(schema="")).fetchall()
-            observed = registry.execute(_OBSERVED.format(schema="")).fetchall()
-    except sqlite3.Error as error:
-        if path.with_name(f"{path.name}-journal").exists():
-            words = "has a commit that was cut short, or that goes on now"
-            cure = "Nothing is to be done: whoever opens the repository next has it rolled back."
-            return Registry(folder=path.parent, fault=words, why=str(error), cure=cure, passing=True)
-        return Registry(
-            folder=path.parent,
-            fault="does not answer",
-            why=f"{path}: {error}",
-            cure=f"Look at the rights of {path} and its folder; if it is damaged, bring it back from a backup.",
-        )
-    return Registry(
-        instruments=tuple(str(name) for (name,) in names),
-        observed=tuple(str(name) for (name,) in observed),
-        folder=path.parent,
-    )
-
-
-def _server(url: str, namespace: str | None) -> Registry:
-    """Ask a registry on PostgreSQL, as the Butler would log in there."""
-    from sqlalchemy import create_engine, exc, text
-
-    from underbutler.database_reasons import cure_of, reason_of
-    from underbutler.sql import parse_url
-
-    parsed = parse_url(url)
-    engine = create_engine(_with_password(parsed), connect_args={"connect_timeout": 2})
-    schema = f'"{namespace}".' if namespace else ""
-    try:
-        with engine.connect() as connection:
-            names = connection.execute(text(_INSTRUMENTS.format(schema=schema))).scalars().all()
-            observed = connection.execute(text(_OBSERVED.format(schema=schema))).scalars().all()
-    except exc.DBAPIError as error:
-        reason = reason_of(error) or str(error.orig).strip().partition("\n")[0]
-        cure = cure_of(parsed, reason).replace("UNDERBUTLER_DATABASE_URL", "registry.db in its butler.yaml")
-        return Registry(fault="does not answer", why=reason, cure=cure)
-    finally:
-        engine.dispose()
-    return Registry(instruments=tuple(map(str, names)), observed=tuple(map(str, observed)))
-
-
-def _with_password(url: Any) -> Any:
-    """Return the URL with the credentials that the Butler finds in its file of them."""
-    if url.password is not None:
-        return url
-    try:
-        from lsst.utils.db_auth import DbAuth, DbAuthError
-    except ImportError:
-        return url
-    try:
-        found = DbAuth("~/.lsst/db-auth.yaml", envVar="LSST_DB_AUTH")
-        user, password = found.getAuth(url.get_backend_name(), url.username, url.host, url.port, url.database)
-    except DbAuthError:
-        return url
-    return url.set(username=user, password=password)
-
-
-def _remote(url: str) -> Registry:
-    request = urllib.request.Request(url, headers={"User-Agent": "underbutler-status"})  # noqa: S310 - http or https
-    try:
-        with urllib.request.urlopen(request, timeout=ANSWER_S):  # noqa: S310
-            return Registry()
-    except urllib.error.HTTPError as error:
-        if error.code < 500:  # it answers, and wants a token or another path
-            return Registry()
-        return Registry(fault=f"answers {error.code} {error.reason}", cure="Ask whoever runs that server.")
-    except (OSError, ValueError) as error:
-        reason = str(getattr(error, "reason", error))
-        return Registry(fault="does not answer", why=reason, cure="Ask whoever runs that server, or correct {index}.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from underbutler.redaction import redacted_error
 from underbutler.settings import Settings, load_settings
 
-from .asking import Answer, Asking
+from .asking import Answer, Asking, NoAnswerError
 from .failures import FailureGroup, grouped
 from .findings import Finding, Gravity, PartState, State
 from .memory import Memory
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .broker import BrokerAnswer
     from .records import RecordsAnswer
-    from .repositories import Registry
+    from .registries import Registry
 
 __all__ = ["ServiceState", "take"]
 
@@ -127,18 +127,20 @@ class _Questions:
     """
 
     def __init__(self, settings: Settings, last: int) -> None:
-        from . import disks, repositories
+        from . import disks, registries, repositories
         from .beat import ask_file
         from .records import ask_records
 
         self._settings = settings
         self._asking = Asking()
-        self._labels, self._index = repositories.known_labels(settings)
         ask = self._asking.begin
+        index = ask("index", repositories.known_labels, settings)
         self._records: Answer[RecordsAnswer] = ask("records", ask_records, settings, last)
         self._file = ask("schedule", ask_file, settings)
+        self._labels, self._index = repositories.indexed_labels(settings, index)
         self._registries: dict[str, Answer[Registry]] = {
-            label: ask(f"repository-{label}", repositories.ask_repository, uri) for label, uri in self._labels.items()
+            label: ask(f"repository-{label}", registries.ask_repository, uri, settings)
+            for label, uri in self._labels.items()
         }
         self._disks = ask("disk", lambda: disks.ask_disks(settings, self._folders()))
 
@@ -236,6 +238,9 @@ def _guarded(name: str, state: Callable[[], tuple[PartState, T]]) -> tuple[PartS
     """Return a part; a fault of ours in asking it is told of it, and the others are told all the same."""
     try:
         return state()
+    except NoAnswerError as error:
+        finding = Finding(about=name, what=f"The part {name!r} gives {error}.", code=3)
+        return PartState(name=name, state=State.AWAY, findings=(finding,)), None
     except Exception as error:  # noqa: BLE001 - told, with exit code 4
         clean = redacted_error(error)
         finding = Finding(

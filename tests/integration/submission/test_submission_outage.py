@@ -18,8 +18,8 @@ from tests.support.tcp_proxy import TcpProxy, tcp_proxy
 from underbutler.butlers.index import RepositoryIndex
 from underbutler.errors import ConflictError, RecordsUnavailableError, UsageError
 from underbutler.migrations import upgrade
-from underbutler.settings import Settings
-from underbutler.status.repositories import ask_repository
+from underbutler.settings import Settings, load_settings
+from underbutler.status.registries import ask_repository
 from underbutler.status.why import explain, lacking
 from underbutler.submission.sending import send
 from underbutler.submission.submit import undo_submission
@@ -213,7 +213,7 @@ def test_a_lost_repository_does_not_keep_its_submission(place: Place) -> None:
 
 def test_status_reads_a_repository_without_the_butler(repository: Path) -> None:
     uri = RepositoryIndex(str(repository)).read()["demo"]
-    told = ask_repository(uri)
+    told = ask_repository(uri, load_settings())
     assert (told.fault, told.observed) == ("", ("SIMCAM",))
     assert "STE3" in told.instruments
     assert told.folder == Path(uri)
