@@ -9,7 +9,7 @@ import pytest
 from tests.support.services import S3Endpoint, postgres_execute
 from tests.support.status_site import stub_s3
 from underbutler.s3 import make_client
-from underbutler.settings import Settings
+from underbutler.settings import Settings, load_settings
 from underbutler.status.registries import Registry, ask_repository
 
 CONFIG = "registry:\n  db: {url}\n  namespace: night\n"
@@ -41,12 +41,11 @@ def test_a_registry_on_postgresql_tells_its_instruments(registry_url: str, setti
 
 
 def test_a_repository_in_s3_is_read_from_there(
-    registry_url: str, moto_endpoint: S3Endpoint, settings: Settings
+    registry_url: str, moto_endpoint: S3Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = settings.model_copy(
-        update={"s3_endpoint_url": moto_endpoint.url, "s3_access_key_id": moto_endpoint.access_key}
-        | {"s3_secret_access_key": type(settings).model_validate(moto_endpoint.environment()).s3_secret_access_key}
-    )
+    for name, value in moto_endpoint.environment().items():
+        monkeypatch.setenv(name, value)
+    there = load_settings()
     client = make_client(there)
     client.create_bucket(Bucket="butlers")
     client.put_object(Bucket="butlers", Key="night/butler.yaml", Body=CONFIG.format(url=registry_url).encode())
