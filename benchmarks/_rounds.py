@@ -32,7 +32,7 @@ NOISY = 0.1
 def parse(doc: str | None, *more: Callable[[argparse.ArgumentParser], object]) -> argparse.Namespace:
     """Read the command line: what all benchmarks share, and what `more` adds to the parser."""
     parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="few rounds and small sizes: shows that it works")
+    parser.add_argument("--quick", action="store_true", help="one round of small sizes: shows that it works")
     for add in more:
         add(parser)
     args = parser.parse_args()
@@ -70,6 +70,8 @@ class Series:
     @property
     def middle_half(self) -> tuple[float, float]:
         """The quartiles."""
+        if len(self.values) == 1:
+            return self.values * 2
         low, _, high = quantiles(self.values, n=4, method="inclusive")
         return low, high
 

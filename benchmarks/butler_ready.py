@@ -28,7 +28,7 @@ def main() -> None:
     from underbutler.butlers import Repositories
 
     quick = parse(__doc__).quick
-    rounds, budget_s, warm_up = (2, 10.0, 0) if quick else (60, 40.0, 2)
+    rounds, budget_s, warm_up = (1, 10.0, 0) if quick else (60, 40.0, 2)
     print_machine("before")
     with own_folder() as folder, ExitStack() as running:
         settings = settings_in(folder)

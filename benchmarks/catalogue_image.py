@@ -53,7 +53,7 @@ def main() -> None:
             assert (image.values == image_of(count // 2)).all()
             bytes_of[way] = list(fetched)
             variants[f"{way}: one of {count}, by to_dask"] = timed(one)
-        measured = interleaved(variants, rounds=2 if quick else 15, budget_s=60)
+        measured = interleaved(variants, rounds=1 if quick else 15, budget_s=60, warm_up=0 if quick else 1)
     print_table("One image", {name: Row(Series(tuple(values))) for name, values in measured.items()})
     print(f"\n{'':{NAME_WIDTH}}{'requests':>12}{'bytes':>12}{'of the image':>16}")
     for way, sizes in bytes_of.items():

@@ -39,8 +39,8 @@ def main() -> None:
     """Measure and print."""
     options = parse(__doc__, add_options)
     quick = options.quick
-    events, short = (300, 100) if quick else (10_000, 1000)
-    rounds, budget_s = (2, 10.0) if quick else (5, 120.0)
+    events, short = (60, 20) if quick else (10_000, 1000)
+    rounds, budget_s, warm_up = (1, 10.0, 0) if quick else (5, 120.0, 1)
     print_machine("before")
     with own_folder() as folder, ExitStack() as running:
         databroker = started_peer(running, "databroker", DATABROKER, "_databroker_side.py", options)
@@ -58,7 +58,7 @@ def main() -> None:
             variants |= of_tiled(tiled)
         for name, place in places(folder, running, size).items():
             variants |= of_place(name, place)
-        answers = interleaved(variants, rounds=rounds, budget_s=budget_s)
+        answers = interleaved(variants, rounds=rounds, budget_s=budget_s, warm_up=warm_up)
         check_alike(answers)
         print_answers(answers, {"read, short": short}, events, quick=quick)
         if databroker is not None:

@@ -74,7 +74,7 @@ def search_files(folder: Path, running: ExitStack, options: argparse.Namespace) 
     url = f"sqlite:///{folder}/runs.sqlite"
     fill(url, count)
     variants["Underbutler, SQLite"] = partial(search, partial(Broker, url), BY_TASK)
-    answers = interleaved(variants, rounds=2 if quick else 9, budget_s=10 if quick else 90)
+    answers = interleaved(variants, rounds=1 if quick else 9, budget_s=90, warm_up=0 if quick else 1)
     assert len({one[0]["shown"] for name, one in answers.items() if not name.endswith("status")}) == 1, answers
     whole = {name: Series(tuple(one["open"] + one["work"] for one in many)) for name, many in answers.items()}
     rows = {name: Row(one, None if name == base_of(name) else whole.get(base_of(name))) for name, one in whole.items()}
@@ -104,7 +104,7 @@ def search_databases(folder: Path, running: ExitStack, server: str | None, optio
     from underbutler.catalog import Broker
 
     quick = options.quick
-    largest = min(options.runs, 2_000) if quick else options.runs
+    largest = min(options.runs, 500) if quick else options.runs
     sizes = [size for size in (10_000, 100_000, 1_000_000) if size < largest] + [largest]
     folder.mkdir()
     variants: dict[str, Callable[[], float]] = {}
@@ -115,7 +115,7 @@ def search_databases(folder: Path, running: ExitStack, server: str | None, optio
             print(f"{database}: {size} runs written in {time.perf_counter() - begin:.0f} s", flush=True)
             catalogue = Broker(url)
             variants |= {f"{database}, {size}: {name}": timed(action) for name, action in questions(catalogue, size)}
-    measured = interleaved(variants, rounds=2 if quick else 15, budget_s=10 if quick else 120, warm_up=2)
+    measured = interleaved(variants, rounds=1 if quick else 15, budget_s=120, warm_up=0 if quick else 2)
     series = {name: Series(tuple(values)) for name, values in measured.items()}
     for question in dict.fromkeys(name.partition(": ")[2] for name in series):
         asked = {name: one for name, one in series.items() if name.partition(": ")[2] == question}

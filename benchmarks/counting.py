@@ -49,7 +49,7 @@ def of_metrics(folder: Path, *, quick: bool) -> dict[str, Row]:
     from underbutler.context import ServiceContext
     from underbutler.metrics import instruments
 
-    n_targets = 6 if quick else 400
+    n_targets = 3 if quick else 400
     (folder / "counts").mkdir()
     _empty_tasks.install(folder / "packages")
     sys.path.append(str(folder / "packages"))

@@ -30,7 +30,7 @@ def main() -> None:
     from lsst.daf.butler import DimensionUniverse
 
     quick = parse(__doc__).quick
-    count = 400 if quick else 10_000
+    count = 100 if quick else 10_000
     print_machine("before")
     universe = DimensionUniverse()
     kinds = {
@@ -50,11 +50,11 @@ def print_times(decoders: dict[str, tuple[Decoder, Decoder]], count: int, *, qui
     """Print the time of each decoder."""
     variants: dict[str, Callable[[], float]] = {}
     for kind, (plain, shared) in decoders.items():
-        times = 200 if kind == SINGLE else 1
+        times = (20 if quick else 200) if kind == SINGLE else 1
         variants[f"{kind}: without"] = timed(plain, times)
         variants[f"{kind}: without, once more"] = timed(plain, times)  # what the machine alone makes of a ratio
         variants[f"{kind}: with"] = timed(shared, times)
-    measured = interleaved(variants, rounds=2 if quick else 11, budget_s=5 if quick else 35)
+    measured = interleaved(variants, rounds=1 if quick else 11, budget_s=35, warm_up=0 if quick else 1)
     series = {name: Series(tuple(values)) for name, values in measured.items()}
     rows = {
         name: Row(one, None if name.endswith("without") else series[f"{name.partition(':')[0]}: without"])

@@ -37,7 +37,7 @@ def main() -> None:
     from underbutler.context import ServiceContext
 
     quick = parse(__doc__).quick
-    n_targets = 6 if quick else 200
+    n_targets = 3 if quick else 200
     print_machine("before")
     with own_folder() as folder, ExitStack() as running:
         settings = settings_in(folder)

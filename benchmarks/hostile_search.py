@@ -30,7 +30,7 @@ def main() -> None:
     quick = parse(__doc__).quick
     print_machine("before")
     with own_folder() as folder:
-        url = catalogue(folder, 200 if quick else 1000, 3)
+        url = catalogue(folder, 50, 1, side=10) if quick else catalogue(folder, 1000, 3, side=40)
         port = free_port()
         words = ["runs", "serve", "--port", str(port), "--catalog", url]
         server = subprocess.Popen([sys.executable, "-m", "underbutler", "--home", str(folder), *words])
@@ -51,8 +51,8 @@ def main() -> None:
     print_machine("after")
 
 
-def catalogue(folder: Path, runs: int, large: int) -> str:
-    """Make a catalogue of so many runs; return its URL."""
+def catalogue(folder: Path, runs: int, large: int, side: int) -> str:
+    """Make a catalogue of so many runs, the first of them with side x side x 1000 numbers; return its URL."""
     from underbutler.catalog.database.store import CatalogStore
     from underbutler.migrations import upgrade
 
@@ -60,7 +60,7 @@ def catalogue(folder: Path, runs: int, large: int) -> str:
     upgrade(url)
     store = CatalogStore.open(url)
     for number in range(runs):
-        more: dict[str, Any] = {"a": [[list(range(1000))] * 40] * 40} if number < large else {}
+        more: dict[str, Any] = {"a": [[list(range(1000))] * side] * side} if number < large else {}
         start = {"uid": f"run-{number:06}", "time": 1000.0 + number, "task": f"task{number % 7}", **more}
         store.insert("start", start)
     return url

@@ -23,7 +23,7 @@ def main() -> None:
     from underbutler.butlers import Repositories
 
     quick = parse(__doc__).quick
-    count = 50 if quick else 10_000
+    count = 5 if quick else 10_000
     print_machine("before")
     with own_folder() as folder, Repositories(settings_in(folder)) as repositories:
         make_repository(folder, repositories, count)
@@ -40,7 +40,7 @@ def main() -> None:
                 "targets listed": timed(lambda: runner.getTargetList(command)),
                 "the look": timed(lambda: ProcessCcdTask.lookBefore(targets, command)),
             }
-            measured = interleaved(variants, rounds=2 if quick else 9, budget_s=5 if quick else 60)
+            measured = interleaved(variants, rounds=1 if quick else 9, budget_s=60, warm_up=0 if quick else 1)
     series = {name: Series(tuple(values)) for name, values in measured.items()}
     rows = {name: Row(one, None) for name, one in series.items()}
     print_table(f"Before a job of {len(targets)} targets", rows, unit="s", scale=1.0)

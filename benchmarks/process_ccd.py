@@ -44,7 +44,7 @@ def main() -> None:
             WHOLE_SCRIPT: lambda: stopwatch.measure(lambda: frame.by_script(stopwatch)),
             PICTURES: lambda: stopwatch.measure(frame.pictures),
         }
-        samples = interleaved(variants, rounds=3 if quick else 15, budget_s=5 if quick else 120, warm_up=1)
+        samples = interleaved(variants, rounds=1 if quick else 15, budget_s=120, warm_up=0 if quick else 1)
     whole = {name: Series(tuple(_sum(one).cpu for one in taken)) for name, taken in samples.items()}
     rows: dict[str, Row] = {}
     for name in STAGES:

@@ -159,7 +159,7 @@ def main() -> None:
             variants = {name: variants[name] for name in (STOCK, ATOMIC)}
         else:
             variants |= on_rabbitmq(running, folder, n_targets)
-        samples = interleaved(variants, rounds=2 if quick else 7, budget_s=100, warm_up=0 if quick else 1)
+        samples = interleaved(variants, rounds=1 if quick else 7, budget_s=100, warm_up=0 if quick else 1)
     clock = {name: Series(tuple(one.clock for one in values)) for name, values in samples.items()}
     cpu = {name: Series(tuple(one.cpu for one in values)) for name, values in samples.items()}
     rows = {name: Row(one, clock[STOCK] if name != STOCK else None, cpu[name]) for name, one in clock.items()}

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from tests.support.databases import engine, migrated_file, migrated_server  # noqa: F401 - fixtures
+from tests.support.examples import DEEP
 from tests.support.services import (
     RabbitServer,
     S3Endpoint,
@@ -35,17 +36,23 @@ SERVICE_OF = {
 }
 """Fixture → marker, so that `-m "not rabbitmq"` works with nothing to write in a test."""
 
-PINNED = {"rabbitmq_url": "rabbitmq", "rabbitmq_node": "rabbitmq", "swift_endpoint": "swift"}
-"""Fixture → group: what takes long to start. With `--dist loadgroup` its tests share one process, and so one server."""
+PINNED = {
+    "rabbitmq_url": "rabbitmq",
+    "rabbitmq_node": "rabbitmq",
+    "swift_endpoint": "swift",
+    "reduced": "reduced",
+}
+"""Fixture → group: what takes long to make. With `--dist loadgroup` its tests share one process, and so one server."""
 
-TIERS_OF_MODULES = ("acceptance", "integration")
-"""Where the tests of a module share one process, and so what they start once. Those of a longer group say its name."""
+TIERS_OF_MODULES = ("acceptance", "integration", "unit")
+"""Where the tests of a module share one process, and so what they make once. Those of a longer group say its name."""
 
 DATABASES = 4096
 """Redis databases: each test has one of its own."""
 
-# No time is asserted, of an example neither. `--hypothesis-profile=quick` is what `make quick` takes.
-hypothesis_settings.register_profile("full", deadline=None)
+# No time is asserted, of an example neither. `make quick` takes ``quick``; ``deep`` is for who changes the searched.
+hypothesis_settings.register_profile("deep", deadline=None, max_examples=DEEP)
+hypothesis_settings.register_profile("full", deadline=None, max_examples=40)
 hypothesis_settings.register_profile("quick", deadline=None, max_examples=10, stateful_step_count=20)
 hypothesis_settings.load_profile("full")
 
@@ -62,7 +69,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for service in {SERVICE_OF[name] for name in asked if name in SERVICE_OF}:
             item.add_marker(service)
         groups = [PINNED[name] for name in asked if name in PINNED]
-        if item.path.relative_to(TESTS).parts[0] in TIERS_OF_MODULES:
+        if item.path.relative_to(TESTS).parts[0] in TIERS_OF_MODULES and item.get_closest_marker("machine") is None:
             groups.append(item.path.stem)
         if groups and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(groups[0]))

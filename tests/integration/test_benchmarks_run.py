@@ -14,7 +14,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 ROWS = {
     "catalogue_image": ["a file each: one of 8, by to_dask", "one cube: one of 8, by to_dask"],
     "catalogue_read": ["Underbutler, SQLite", "Underbutler, jsonl", "Underbutler, msgpack", "Underbutler, PostgreSQL"],
-    "catalogue_search": ["SQLite, 2000", "PostgreSQL, 2000", "Underbutler, jsonl, for the first time"],
+    "catalogue_search": ["SQLite, 500", "PostgreSQL, 500", "Underbutler, jsonl, for the first time"],
     "recording": ["events of one run alone", "targets of one job", "targets of four jobs"],
     "butler_ready": ["SQLite: fresh Butler", "SQLite: fresh Butler, once more", "SQLite: factory"],
     "decode_refs": [

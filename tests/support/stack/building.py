@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,5 +56,4 @@ def run_site(
             make_buckets(stack.settings)
             frames = simulate_night(folders.mktemp("night"), **({"seed": 3} | night))
             ingest_files(context.repositories, "demo", frames.files, transfer=transfer)
-            with closing(Site(stack, context)) as site:
-                yield site
+            yield Site(stack, context)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from tests.support.probes.package import install_probes
 from tests.support.services import eventually
 from tests.support.stack.building import run_site
 from tests.support.stack.site import Site
+from tests.support.warm_processes import MODULE, WarmProcess
 from underbutler.broker import make_app
 from underbutler.embedded.stack import environment_of
 from underbutler.model.job import Phase, TargetState
@@ -53,19 +53,17 @@ class Worker:
         self.log = log
         self.site = site
         known = {row.id for row in site.context.jobs.workers.known()}
-        with log.open("w") as file:
-            self.main = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "workers", "worker", "-l", "INFO", *(options or ("-c", "2"))],
-                cwd=log.parent,
-                env={
-                    **os.environ,
-                    **environment_of(site.settings),
-                    "UNDERBUTLER_HOME": str(site.settings.home),
-                    **{name: str(value) for name, value in environment.items()},
-                },
-                stdout=file,
-                stderr=subprocess.STDOUT,
-            )
+        self.main = WarmProcess(
+            [MODULE, "celery", "-A", "workers", "worker", "-l", "INFO", *(options or ("-c", "2"))],
+            {
+                **os.environ,
+                **environment_of(site.settings),
+                "UNDERBUTLER_HOME": str(site.settings.home),
+                **{name: str(value) for name, value in environment.items()},
+            },
+            log.parent,
+            log,
+        )
         eventually(lambda: " ready." in self.said or self.main.poll() is not None, 90, "a worker that is ready")
         assert self.main.poll() is None, self.said
         (self.id,) = eventually(
@@ -75,7 +73,7 @@ class Worker:
     @property
     def said(self) -> str:
         """What it has logged."""
-        return self.log.read_text()
+        return self.log.read_text() if self.log.exists() else ""
 
     @property
     def keeper(self) -> int:

@@ -9,10 +9,11 @@ import sys
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.support.services import eventually
-from tests.support.stack.warm_commands import WarmCommands
+from tests.support.warm_processes import WarmProcess
 from underbutler.context import ServiceContext
 from underbutler.embedded.stack import Stack
 from underbutler.model.job import Phase
@@ -43,7 +44,6 @@ class Site:
     def __init__(self, stack: Stack, context: ServiceContext) -> None:
         self.stack = stack
         self.context = context
-        self._warm: WarmCommands | None = None
 
     @property
     def settings(self) -> Settings:
@@ -52,11 +52,15 @@ class Site:
 
     def run(self, *args: object, timeout: float = 120, env: dict[str, str] | None = None) -> Finished:
         """Run ``underbutler`` with arguments, in a process of its own that has imported everything already."""
-        if self._warm is None or self._warm.path != os.environ.get("PYTHONPATH"):
-            self.close()
-            self._warm = WarmCommands()
-        words = ["--home", str(self.stack.home), *map(str, args)]
-        return Finished(*self._warm.run(words, {**os.environ, **(env or {})}, timeout))
+        words = [str(UNDERBUTLER), "--home", str(self.stack.home), *map(str, args)]
+        with TemporaryDirectory() as folder:
+            out, err = Path(folder, "out"), Path(folder, "err")
+            process = WarmProcess(words, {**os.environ, **(env or {})}, Path.cwd(), out, err)
+            try:
+                code = process.wait(timeout)
+            finally:
+                process.kill()
+            return Finished(code, out.read_text(), err.read_text())
 
     def run_cold(self, *args: object, timeout: float = 120) -> Finished:
         """Run ``underbutler`` as a person's shell does."""
@@ -68,12 +72,6 @@ class Site:
             check=False,
         )
         return Finished(done.returncode, done.stdout, done.stderr)
-
-    def close(self) -> None:
-        """End what was started for its commands."""
-        if self._warm is not None:
-            self._warm.close()
-            self._warm = None
 
     def submit(self, *args: object) -> JobRow:
         """Submit and return the job at once."""

@@ -6,12 +6,13 @@ from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import Engine
 
 from tests.support.databases import ON_BOTH
+from tests.support.examples import examples
 from tests.support.records.machine import RecordsMachine
 from tests.support.records.mortal_machine import MortalMachine
 from underbutler.sql import is_postgresql, metadata
 
 
-def run(machine: type[RecordsMachine], engine: Engine, examples: int) -> None:
+def run(machine: type[RecordsMachine], engine: Engine, count: int) -> None:
     class Machine(machine):  # type: ignore[misc, valid-type]
         pass
 
@@ -19,7 +20,7 @@ def run(machine: type[RecordsMachine], engine: Engine, examples: int) -> None:
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=examples // 3 if is_postgresql(engine) else examples,
+            max_examples=examples(count // 2 if is_postgresql(engine) else count),
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
