@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +14,8 @@ from kombu import Connection, Exchange, Queue
 
 from tests.support.programs.transport_app import QUEUES
 from tests.support.services import eventually
+from tests.support.warm_processes import MODULE, WarmService
 from underbutler.broker import CONSUMER_URL, connection, make_app, transport_options
-from underbutler.embedded.process import Guard, Process
 from underbutler.embedded.stack import environment_of
 from underbutler.settings import Settings
 from workers.transport.transport import worker_transport
@@ -103,7 +102,7 @@ def worker(
     queues: Sequence[str] = (),
     wait: bool = True,
     name: str = "worker",
-) -> Iterator[Process]:
+) -> Iterator[WarmService]:
     """Run a Celery worker until the block ends."""
     environment = {
         **os.environ,
@@ -115,15 +114,14 @@ def worker(
     if queues:
         environment[QUEUES] = ",".join(queues)
     log = folder / f"{name}.log"
-    command = [sys.executable, "-m", "celery", "-A", app, "worker", "-l", "INFO", "-n", f"{name}@%h", *options]
-    with Guard() as guard:
-        process = Process(name, command, environment=environment, directory=folder, log_file=log, guard=guard)
-        try:
-            if wait:
-                process.wait_until(lambda: log.exists() and " ready." in log.read_text(), 60)
-            yield process
-        finally:
-            process.stop(patience_s=20)
+    command = [MODULE, "celery", "-A", app, "worker", "-l", "INFO", "-n", f"{name}@%h", *options]
+    process = WarmService(command, environment, folder, log)
+    try:
+        if wait:
+            process.wait_until(lambda: log.exists() and " ready." in log.read_text(), 60)
+        yield process
+    finally:
+        process.stop(patience_s=20)
 
 
 def all_said(folder: Path, n_words: int, timeout: float = 60) -> list[str]:

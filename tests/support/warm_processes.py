@@ -16,7 +16,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -24,7 +25,7 @@ from pathlib import Path
 from tests.support.command_line import Said
 from underbutler.embedded.guard import kill_session
 
-__all__ = ["MODULE", "WarmProcess", "run_script", "warm_processes"]
+__all__ = ["MODULE", "WarmProcess", "WarmService", "run_script", "warm_processes"]
 
 IMPORTED = (
     "boto3",
@@ -124,9 +125,44 @@ class WarmProcess:
 
     def kill_session(self) -> None:
         """Kill it with all that it has started."""
-        self.kill()
+        self.send_signal(signal.SIGKILL)
         kill_session(self.pid)
         self._process.join()
+
+
+class WarmService(WarmProcess):
+    """The same, with the words of `underbutler.embedded.process.Process`."""
+
+    @property
+    def exit_code(self) -> int | None:
+        """Exit code, negative for a signal; None while it runs."""
+        return self.poll()
+
+    def wait_until(self, ready: Callable[[], bool], timeout_s: float) -> None:
+        """Wait until `ready` says so.
+
+        Raises
+        ------
+        RuntimeError
+            If it ended before, or was not ready in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not ready():
+            if self.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{self.args} did not get ready (exit code {self.poll()})")
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """Kill it with all that it has started."""
+        self.kill_session()
+
+    def stop(self, patience_s: float = 10.0) -> int:
+        """Ask it to end, wait, then kill what is left of it; return its exit code."""
+        self.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(patience_s)
+        self.kill_session()
+        return self.wait()
 
 
 def run_script(script: Path, *args: str, folder: Path, timeout: float) -> Said:
