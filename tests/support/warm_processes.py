@@ -24,6 +24,7 @@ from pathlib import Path
 
 from tests.support.command_line import Said
 from underbutler.embedded.guard import kill_session
+from underbutler.embedded.process import Guard
 
 __all__ = ["MODULE", "WarmProcess", "WarmService", "run_script", "warm_processes"]
 
@@ -131,7 +132,23 @@ class WarmProcess:
 
 
 class WarmService(WarmProcess):
-    """The same, with the words of `underbutler.embedded.process.Process`."""
+    """The same, with the words of `underbutler.embedded.process.Process`.
+
+    Parameters
+    ----------
+    words, environment, folder, out
+        As there; what it says goes into one file.
+    guard
+        Told of it, so that nothing of it outlives a test run that is killed.
+    """
+
+    def __init__(
+        self, words: Sequence[str], environment: Mapping[str, str], folder: Path, out: Path, guard: Guard | None = None
+    ) -> None:
+        super().__init__(words, environment, folder, out)
+        self._guard = guard
+        if guard is not None:
+            guard.add(self.pid)
 
     @property
     def exit_code(self) -> int | None:
@@ -162,6 +179,8 @@ class WarmService(WarmProcess):
         with suppress(subprocess.TimeoutExpired):
             self.wait(patience_s)
         self.kill_session()
+        if self._guard is not None:
+            self._guard.forget(self.pid)
         return self.wait()
 
 

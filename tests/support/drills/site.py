@@ -20,10 +20,11 @@ from tests.support.annex_faults import FaultyS3
 from tests.support.drills.facts import Facts, Heard, facts_of
 from tests.support.drills.worker import DrillWorker
 from tests.support.services import S3Endpoint, eventually
+from tests.support.warm_processes import MODULE, WarmService
 from underbutler.annex import NoticeConsumer, bucket_for, make_client
 from underbutler.broker import make_app
 from underbutler.context import ServiceContext
-from underbutler.embedded.process import Guard, Process
+from underbutler.embedded.process import Guard
 from underbutler.embedded.stack import make_buckets
 from underbutler.errors import BrokerUnavailableError, RecordsUnavailableError
 from underbutler.model.job import Phase, TargetState
@@ -105,7 +106,7 @@ class DrillSite:
         self._packages = packages
         self._exposures = exposures
         self._more = settings
-        self.sweepers: list[Process] = []
+        self.sweepers: list[WarmService] = []
         self._numbers = iter(range(1, 10**6))
         self._closing = threading.Event()
 
@@ -207,21 +208,14 @@ class DrillSite:
             self.worker()
         return [worker.ready() for worker in self.workers]
 
-    def sweeper(self, *words: str) -> Process:
+    def sweeper(self, *words: str) -> WarmService:
         """Start beat, or with words ``underbutler sweep`` and these words."""
         folder = self.home / "sweepers"
         folder.mkdir(exist_ok=True)
         number = next(self._numbers)
         beat = ["celery", "-A", "beat.celery", "beat", "-l", "INFO"]
-        command = [str(PROGRAM), "--home", str(self.home), "sweep", *words] if words else [sys.executable, "-m", *beat]
-        process = Process(
-            f"sweeper{number}",
-            command,
-            environment=self.environment(),
-            directory=folder,
-            log_file=folder / f"sweeper{number}.log",
-            guard=self.guard,
-        )
+        command = [str(PROGRAM), "--home", str(self.home), "sweep", *words] if words else [MODULE, *beat]
+        process = WarmService(command, self.environment(), folder, folder / f"sweeper{number}.log", self.guard)
         self.sweepers.append(process)
         return process
 

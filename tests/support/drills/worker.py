@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,7 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from underbutler.embedded.process import Guard, Process
+from tests.support.warm_processes import MODULE, WarmService
+from underbutler.embedded.process import Guard
 
 __all__ = ["DrillWorker"]
 
@@ -48,26 +48,20 @@ class DrillWorker:
         self.name = name
         self.log = folder / f"{name}.log"
         self.plain = True
-        self._ready = False
-        self._process = Process(
-            name,
+        self._process = WarmService(
             [
-                *(sys.executable, "-m", "celery", "-A", app, "worker", "-P", "prefork", "-c", str(concurrency)),
+                *(MODULE, "celery", "-A", app, "worker", "-P", "prefork", "-c", str(concurrency)),
                 *("--without-gossip", "--without-mingle", "-l", "INFO", "-n", f"{name}@%h"),
             ],
-            environment={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
-            directory=folder,
-            log_file=self.log,
-            guard=guard,
-            on_line=self._look,
+            {**os.environ, **environment},
+            folder,
+            self.log,
+            guard,
         )
-
-    def _look(self, line: str) -> None:
-        self._ready = self._ready or " ready." in line
 
     def ready(self, timeout_s: float = 120) -> DrillWorker:
         """Wait until it consumes."""
-        self._process.wait_until(lambda: self._ready, timeout_s)
+        self._process.wait_until(lambda: " ready." in self.text(), timeout_s)
         return self
 
     @property
