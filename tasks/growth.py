@@ -11,7 +11,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from underbutler.butlers import CcdImage
 
-__all__ = ["Growth", "growth_of_stars"]
+__all__ = ["Growth", "Stars", "growth_of_stars"]
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 
@@ -54,22 +54,9 @@ class Growth:
     n_stars: int
 
 
-def growth_of_stars(
-    exposure: CcdImage,
-    segments: npt.NDArray[np.int32],
-    *,
-    x: FloatArray,
-    y: FloatArray,
-    flux: FloatArray,
-    stars: npt.NDArray[np.intp],
-    fwhm: float,
-    radius: float,
-    reach: float,
-    rms: float,
-    hidden: npt.NDArray[np.bool_] | None,
-    least: int,
-) -> Growth | None:
-    """Fit a Moffat profile to the curve of growth of stars that stand alone.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stars:
+    """Stars of a frame among all its sources.
 
     Parameters
     ----------
@@ -79,18 +66,37 @@ def growth_of_stars(
         Number of each pixel's source counted from 1, else 0: pixels of neighbours are left out.
     x, y, flux
         Centres in 0-based px, and fluxes in the aperture, of all sources, shape ``(n,)``.
-    stars
+    chosen
         Which of them show the point-spread function, the brightest first.
     fwhm
         Their full width at half maximum in px.
+    hidden
+        Pixels without data; None if there are none.
+    """
+
+    exposure: CcdImage
+    segments: npt.NDArray[np.int32]
+    x: FloatArray
+    y: FloatArray
+    flux: FloatArray
+    chosen: npt.NDArray[np.intp]
+    fwhm: float
+    hidden: npt.NDArray[np.bool_] | None
+
+
+def growth_of_stars(stars: Stars, *, radius: float, reach: float, rms: float, least: int) -> Growth | None:
+    """Fit a Moffat profile to the curve of growth of stars that stand alone.
+
+    Parameters
+    ----------
+    stars
+        Those that may be taken.
     radius
         Radius of the aperture in px.
     reach
         Radius in FWHM to which the curve is measured; less where too few stars are alone so far out.
     rms
         Standard deviation of the sky in the image's unit.
-    hidden
-        Pixels without data; None if there are none.
     least
         Least number of stars.
 
@@ -106,56 +112,48 @@ def growth_of_stars(
     aperture takes a pixel for evenly lit, and up to a second time, because the detector has averaged. How often is
     fitted too, and a constant that the background may be off by, so that wings which it took away are given back.
     """
+    fwhm = stars.fwhm
     reaches = [max(share * reach, 1.4 * radius / fwhm) for share in EASED]
     rings = [np.unique([radius, *(edge * fwhm for edge in EDGES if edge <= farthest)]) for farthest in reaches]
-    found = [_alone(exposure.image.shape, x, y, flux, stars, edges[-1]) for edges in rings]
+    found = [_alone(stars, edges[-1]) for edges in rings]
     enough = next((place for place, alone in enumerate(found) if len(alone) >= least), None)
     chosen = enough if enough is not None else max(range(len(found)), key=lambda place: len(found[place]))
     alone, edges = found[chosen], rings[chosen]
     if not len(alone):
         return None
-    light, error = _rings(exposure, segments, x[alone], y[alone], alone, edges, hidden)
-    growth = _fitted(light, error, edges, fwhm, radius, rms / float(np.median(flux[alone])))
+    light, error = _rings(stars, alone, edges)
+    growth = _fitted(light, error, edges, fwhm, radius, rms / float(np.median(stars.flux[alone])))
     return growth if growth is None or enough is not None or growth.error <= MOST_ERROR else None
 
 
-def _alone(
-    shape: tuple[int, ...], x: FloatArray, y: FloatArray, flux: FloatArray, stars: npt.NDArray[np.intp], reach: float
-) -> npt.NDArray[np.intp]:
+def _alone(stars: Stars, reach: float) -> npt.NDArray[np.intp]:
     """Return those stars around which the frame goes on, and little other light is, within a reach in px."""
     from scipy.spatial import KDTree
 
-    ny, nx = shape
-    inside = (x[stars] > reach) & (x[stars] < nx - 1 - reach) & (y[stars] > reach) & (y[stars] < ny - 1 - reach)
-    chosen = stars[inside]
-    tree = KDTree(np.column_stack([x, y]))
-    around = tree.query_ball_point(np.column_stack([x[chosen], y[chosen]]), 1.2 * reach)
+    (ny, nx), flux = stars.exposure.image.shape, stars.flux
+    x, y = stars.x[stars.chosen], stars.y[stars.chosen]
+    chosen = stars.chosen[(x > reach) & (x < nx - 1 - reach) & (y > reach) & (y < ny - 1 - reach)]
+    places = np.column_stack([stars.x, stars.y])
+    around = KDTree(places).query_ball_point(places[chosen], 1.2 * reach)
     others = np.array([np.sum(np.maximum(flux[near], 0.0)) for near in around]) - flux[chosen]
-    return chosen[others < NEIGHBOURS_SHARE * flux[chosen]]
+    alone: npt.NDArray[np.intp] = chosen[others < NEIGHBOURS_SHARE * flux[chosen]]
+    return alone
 
 
-def _rings(
-    exposure: CcdImage,
-    segments: npt.NDArray[np.int32],
-    x: FloatArray,
-    y: FloatArray,
-    ids: npt.NDArray[np.intp],
-    edges: FloatArray,
-    hidden: npt.NDArray[np.bool_] | None,
-) -> tuple[FloatArray, FloatArray]:
-    """Return light and its standard deviation in rings around stars, both of shape ``(n_stars, n_rings)``."""
+def _rings(stars: Stars, ids: npt.NDArray[np.intp], edges: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return light and its standard deviation in rings around some, both of shape ``(n_stars, n_rings)``."""
     import sep
 
-    n_stars, n_rings = len(x), len(edges) - 1
+    n_stars, n_rings = len(ids), len(edges) - 1
     light, error, _ = sep.sum_circann(
-        exposure.image,
-        np.repeat(x, n_rings),
-        np.repeat(y, n_rings),
+        stars.exposure.image,
+        np.repeat(stars.x[ids], n_rings),
+        np.repeat(stars.y[ids], n_rings),
         np.tile(edges[:-1], n_stars),
         np.tile(edges[1:], n_stars),
-        var=exposure.variance,
-        mask=hidden,
-        segmap=segments,
+        var=stars.exposure.variance,
+        mask=stars.hidden,
+        segmap=stars.segments,
         seg_id=np.repeat(ids + 1, n_rings).astype(np.int32),
         subpix=0,
     )

@@ -9,7 +9,7 @@ from lsst.pex.config import Config, RangeField
 from lsst.pipe.base import Struct, Task
 
 from tasks.flags import blends_of, source_flags, with_aperture
-from tasks.growth import Growth, growth_of_stars
+from tasks.growth import Growth, Stars, growth_of_stars
 from tasks.planes import has
 from tasks.psf import MAX_STARS, fwhm_in_a_crowd, fwhm_of_stars
 from tasks.shapes import GAUSSIAN_FWHM, concentration, windowed_shapes
@@ -112,7 +112,17 @@ class MeasureTask(Task):
         flux, flux_error, state = sep.sum_circle(exposure.image, x, y, radius, err=error, mask=hidden)
         growth = None
         if fwhm is not None:
-            growth = self._growth(exposure, segments, x, y, flux, stars[:MAX_STARS], fwhm, background, hidden)
+            shown = Stars(
+                exposure=exposure,
+                segments=segments,
+                x=x,
+                y=y,
+                flux=flux,
+                chosen=stars[:MAX_STARS],
+                fwhm=fwhm,
+                hidden=hidden,
+            )
+            growth = self._growth(shown, background)
         correction = growth.correction if growth is not None else 1.0
         columns = {
             "x": x,
@@ -165,31 +175,14 @@ class MeasureTask(Task):
             why = f"{n_stars} stars show the FWHM, and too few of them stand alone to show all of a star's light"
         return [f"{why}. Fluxes are those of the aperture, not corrected to all light."]
 
-    def _growth(
-        self,
-        exposure: CcdImage,
-        segments: npt.NDArray[np.int32],
-        x: FloatArray,
-        y: FloatArray,
-        flux: FloatArray,
-        stars: npt.NDArray[np.intp],
-        fwhm: float,
-        background: Background | None,
-        hidden: FlagArray | None,
-    ) -> Growth | None:
+    def _growth(self, stars: Stars, background: Background | None) -> Growth | None:
         """Return the curve of growth of the brightest stars, which neighbours and sky touch the least."""
+        variance = stars.exposure.variance
         return growth_of_stars(
-            exposure,
-            segments,
-            x=x,
-            y=y,
-            flux=flux,
-            stars=stars,
-            fwhm=fwhm,
-            radius=self.config.aperture * fwhm,
+            stars,
+            radius=self.config.aperture * stars.fwhm,
             reach=self.config.wideAperture,
-            rms=float(np.sqrt(np.median(exposure.variance[::8, ::8]))) if background is None else background.rms,
-            hidden=hidden,
+            rms=float(np.sqrt(np.median(variance[::8, ::8]))) if background is None else background.rms,
             least=self.config.minStars,
         )
 

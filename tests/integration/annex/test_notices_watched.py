@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +31,9 @@ from underbutler.embedded.servers import find_redis, start_redis
 from underbutler.settings import Settings
 
 
-def test_consumer_and_watcher_bind_again_when_redis_is_empty(settings: Settings, tmp_path: Path) -> None:
-    server = start_redis(tmp_path / "redis")
-    port = server.url.rsplit(":", 1)[1].split("/")[0]
-    broker = settings.model_copy(update={"broker_url": server.url})
+@contextmanager
+def at_the_broker(broker: Settings) -> Iterator[tuple[list[str], list[str]]]:
+    """Run a consumer and a watcher inside the block; return what each has got. Both end when they are told to."""
     consumer, got = collecting(broker)
     seen: list[str] = []
     stop = threading.Event()
@@ -43,9 +44,22 @@ def test_consumer_and_watcher_bind_again_when_redis_is_empty(settings: Settings,
     ]
     for thread in threads:
         thread.start()
+    try:
+        yield got, seen
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(30)
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_consumer_and_watcher_bind_again_when_redis_is_empty(settings: Settings, tmp_path: Path) -> None:
+    server = start_redis(tmp_path / "redis")
+    port = server.url.rsplit(":", 1)[1].split("/")[0]
+    broker = settings.model_copy(update={"broker_url": server.url})
     again = None
     try:
-        with NoticePublisher(broker) as publisher:
+        with at_the_broker(broker) as (got, seen), NoticePublisher(broker) as publisher:
             publisher.publish([notice("before")])
             eventually(lambda: got == seen == ["before"], what="the first notice")
             server.process.stop()
@@ -53,15 +67,11 @@ def test_consumer_and_watcher_bind_again_when_redis_is_empty(settings: Settings,
             again.wait_until(lambda: answers(broker), 20)
             eventually(lambda: len(bindings(broker)) == 2, what="two bindings", timeout=30)
             publisher.publish([notice("after")])
-        eventually(lambda: got == seen == ["before", "after"], what="the second notice")
+            eventually(lambda: got == seen == ["before", "after"], what="the second notice")
     finally:
-        stop.set()
-        for thread in threads:
-            thread.join(30)
         server.process.stop()
         if again is not None:
             again.stop()
-    assert not any(thread.is_alive() for thread in threads)
 
 
 def test_a_publisher_finds_a_broker_that_dropped_its_connection(
@@ -81,28 +91,13 @@ def test_a_consumer_and_a_watcher_find_a_broker_again(
     rabbitmq_url: str, rabbitmq_node: RabbitServer, settings: Settings
 ) -> None:
     broker = settings.model_copy(update={"broker_url": rabbitmq_url})
-    consumer, got = collecting(broker)
-    seen: list[str] = []
-    stop = threading.Event()
-    watching = watch(broker, stop=stop)
-    threads = [
-        threading.Thread(target=consumer.run, kwargs={"stop": stop}),
-        threading.Thread(target=lambda: seen.extend(found.id for found in watching)),
-    ]
-    for thread in threads:
-        thread.start()
-    try:
+    with at_the_broker(broker) as (got, seen):
         publish(broker, notice("before"))
         eventually(lambda: got == ["before"], what="the first notice")
         close_connections(rabbitmq_node, rabbitmq_url)
         publish(broker, notice("after"))
         eventually(lambda: got == ["before", "after"], what="the second notice")
         eventually(lambda: "before" in seen, what="the watcher's notice")
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join(30)
-    assert not any(thread.is_alive() for thread in threads)
 
 
 def close_connections(node: RabbitServer, url: str) -> None:
