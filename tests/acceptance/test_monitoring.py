@@ -21,10 +21,10 @@ from tests.support.promql import asked, expressions
 from tests.support.services import eventually
 from tests.support.stack.building import run_site
 from tests.support.stack.site import NIGHT_ID, Site
+from tests.support.stack.warm_services import start_beat
 from underbutler.annex import NoticeConsumer
 from underbutler.broker import make_app
-from underbutler.embedded.process import free_port
-from underbutler.embedded.servers import start_beat
+from underbutler.embedded.process import Guard, free_port
 from underbutler.embedded.stack import environment_of
 from underbutler.model.job import TargetState
 from underbutler.records import JobRow, TargetRow
@@ -75,7 +75,7 @@ def samples_of(text: str) -> Samples:
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+def watched(tmp_path_factory: pytest.TempPathFactory, _guard: Guard) -> Iterator[Watched]:
     """Run a worker whose children are renewed after every third target, a beat, and Flower."""
     logs = tmp_path_factory.mktemp("logs")
     ports = {"worker": free_port(), "beat": free_port()}
@@ -92,7 +92,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     ) as site:
         NoticeConsumer(site.settings, "archive", ["#"], print).register()
         environment = environment_of(site.settings) | {"UNDERBUTLER_HOME": str(site.stack.home)}
-        beat = start_beat(logs / "beat", environment | counted["beat"])
+        beat = start_beat(logs / "beat", environment | counted["beat"], _guard)
         try:
             with (
                 flower(site, tmp_path_factory.mktemp("flower")) as fetch,

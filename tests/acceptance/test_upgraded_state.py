@@ -23,12 +23,11 @@ import redis
 from sqlalchemy import text
 
 from tests.support.services import S3Endpoint, eventually
+from tests.support.stack.warm_services import worker_and_beat
 from underbutler.annex import NoticeConsumer, bucket_for, make_client
 from underbutler.butlers import Repositories
 from underbutler.catalog.v2 import Broker
-from underbutler.embedded.process import Guard
-from underbutler.embedded.servers import start_beat, start_worker
-from underbutler.embedded.stack import environment_of, make_buckets
+from underbutler.embedded.stack import make_buckets
 from underbutler.migrations import is_current, upgrade
 from underbutler.settings import Settings
 from underbutler.sql import open_engine, read
@@ -121,19 +120,10 @@ class Site:
     @contextmanager
     def at_work(self) -> Iterator[None]:
         """Run a worker and beat."""
-        environment = environment_of(self.settings) | {
-            "UNDERBUTLER_HOME": str(self.settings.home),
-            "UNDERBUTLER_RETRY_BASE_S": "0.5",
-            "PYTHONPATH": os.pathsep.join([str(TASKS), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
-        }
-        folder = self.settings.home / "logs"
-        with Guard() as guard:
-            started = [start_worker(folder, environment, guard=guard), start_beat(folder, environment, guard=guard)]
-            try:
-                yield
-            finally:
-                for process in started:
-                    process.stop()
+        path = os.pathsep.join([str(TASKS), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+        given = {"UNDERBUTLER_RETRY_BASE_S": "0.5", "PYTHONPATH": path}
+        with worker_and_beat(self.settings, self.settings.home / "logs", **given):
+            yield
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

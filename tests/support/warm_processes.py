@@ -146,6 +146,7 @@ class WarmService(WarmProcess):
         self, words: Sequence[str], environment: Mapping[str, str], folder: Path, out: Path, guard: Guard | None = None
     ) -> None:
         super().__init__(words, environment, folder, out)
+        self.log = out
         self._guard = guard
         if guard is not None:
             guard.add(self.pid)

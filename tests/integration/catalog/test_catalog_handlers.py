@@ -1,17 +1,12 @@
-"""What a run's handlers fetch from real S3 servers, counted; and what they say when something is wrong there."""
+"""What a run's handlers fetch from real S3 servers, counted."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import pickle
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import count
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import event_model
 import numpy as np
@@ -20,102 +15,15 @@ from astropy.io import fits
 from astropy.table import Table
 from PIL import Image
 
-from tests.support.annex_faults import FaultyS3
 from tests.support.catalog.runs import SCALAR, Recording, image_key
-from tests.support.services import S3Endpoint
-from underbutler.annex import deliver, ensure_bucket
+from tests.support.catalog.store_of_handlers import *  # noqa: F403 - its fixtures
+from tests.support.catalog.store_of_handlers import KEY, SIDE, Store
 from underbutler.butlers import CcdImage
 from underbutler.catalog.handlers.fits_section import FitsSection
 from underbutler.catalog.handlers.parquet_table import ParquetTable
 from underbutler.catalog.handlers.png_picture import PngPicture
-from underbutler.catalog.handlers.resource_file import GoneFileError, UnreadableFileError, WrongFileError
-from underbutler.catalog.handlers.s3_file import BLOCK_BYTES, ReplacedObjectError, S3File
-from underbutler.errors import AnnexUnavailableError, LostDatasetError, UsageError
-from underbutler.s3 import make_client, shared_client
+from underbutler.catalog.handlers.s3_file import BLOCK_BYTES, S3File
 from underbutler.settings import Settings
-
-SIDE = 1024
-KEY = "2013/07/13/STE3-processCcd.calexp-20130713-2013-07-14T00:57:33.000-detector=0 é-a.1.fits"
-NUMBERS = count(1)
-
-
-@dataclass
-class Store:
-    """A bucket of a store, and what was fetched of it."""
-
-    endpoint: S3Endpoint
-    bucket: str
-    settings: Settings
-    client: Any
-
-    def put(self, data: bytes, key: str = KEY) -> str:
-        deliver(
-            self.client,
-            io.BytesIO(data),
-            bucket=self.bucket,
-            key=key,
-            size=len(data),
-            mime_type="application/fits",
-            metadata={"job": "j"},
-        )
-        return f"s3://{self.bucket}/{key}"
-
-    @contextmanager
-    def counted(self) -> Iterator[list[int]]:
-        """Give the bytes of each answer to a GET inside the block, as the store has told them."""
-        sizes: list[int] = []
-
-        def note(http_response: Any, **_: Any) -> None:
-            assert http_response.status_code == 206, "never the whole object"
-            sizes.append(int(http_response.headers["content-length"]))
-
-        events = shared_client(self.settings).meta.events
-        events.register("after-call.s3.GetObject", note)
-        try:
-            yield sizes
-        finally:
-            events.unregister("after-call.s3.GetObject", note)
-
-
-def settings_for(endpoint: S3Endpoint, url: str | None = None) -> Settings:
-    return Settings(
-        _env_file=None,
-        s3_endpoint_url=url or endpoint.url,
-        s3_access_key_id=endpoint.access_key,
-        s3_secret_access_key=endpoint.secret_key,  # type: ignore[arg-type]
-    )
-
-
-@pytest.fixture(params=["moto_endpoint", "swift_endpoint"], ids=["moto", "swift"])
-def store(request: pytest.FixtureRequest) -> Store:
-    endpoint: S3Endpoint = request.getfixturevalue(request.param)
-    return store_at(endpoint)
-
-
-@pytest.fixture
-def swift(swift_endpoint: S3Endpoint) -> Store:
-    return store_at(swift_endpoint)
-
-
-def store_at(endpoint: S3Endpoint) -> Store:
-    settings = settings_for(endpoint)
-    client = make_client(settings)
-    bucket = f"rubinobs-lfa-test-h{next(NUMBERS)}-{uuid4().hex[:8]}"
-    ensure_bucket(client, bucket)
-    return Store(endpoint, bucket, settings, client)
-
-
-def ccd_image(value: int = 0) -> CcdImage:
-    """Return an image of 1k×1k with the header of a real frame."""
-    image = np.arange(SIDE * SIDE, dtype=np.float32).reshape(SIDE, SIDE) + value
-    header = fits.Header({f"KEY{n}": n for n in range(120)})
-    mask = (image % 7).astype(np.uint16)
-    return CcdImage(image, mask, image + 1, header=header, unit="electron", mask_planes={"BAD": 0})
-
-
-@pytest.fixture(scope="module")
-def calexp() -> CcdImage:
-    return ccd_image()
 
 
 @pytest.mark.parametrize("plane", ["image", "mask", "variance"])
@@ -281,78 +189,6 @@ def test_what_is_delayed_pickles_and_reads_elsewhere(store: Store, calexp: CcdIm
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(delayed))[7].compute(), calexp.mask[7])
 
 
-def test_an_object_that_is_gone_is_named_with_its_dataset(store: Store, calexp: CcdImage) -> None:
-    gone = f"s3://{store.bucket}/2013/gone.fits"
-    for handler in (FitsSection, ParquetTable, PngPicture):
-        with pytest.raises(GoneFileError, match=r"There is no object s3://.*gone\.fits at http.*dataset 8f1a3e6c"):
-            handler(gone, dataset="8f1a3e6c", settings=store.settings)()
-    with pytest.raises(GoneFileError, match="There is no bucket 'rubinobs-lfa-none'"):
-        FitsSection("s3://rubinobs-lfa-none/a.fits", settings=store.settings)()
-
-
-def test_an_object_that_goes_while_it_is_open_is_named(store: Store, calexp: CcdImage) -> None:
-    handler = FitsSection(store.put(calexp.to_bytes()), settings=store.settings)
-    handler.layout()
-    store.client.delete_object(Bucket=store.bucket, Key=KEY)
-    with pytest.raises(GoneFileError, match="There is no object"):
-        handler()
-
-
-def test_an_object_of_another_size_or_content_is_refused(store: Store, calexp: CcdImage) -> None:
-    content = calexp.to_bytes()
-    url, digest = store.put(content), hashlib.sha256(content).hexdigest()
-    with pytest.raises(WrongFileError, match=f"has {len(content)} bytes, and its resource says 7"):
-        FitsSection(url, size=7, settings=store.settings)()
-    assert FitsSection(url, sha256=digest, verify=True, settings=store.settings)(section=[[0, 1], [0, 2]]).size == 2
-    with pytest.raises(WrongFileError, match="SHA-256"):
-        FitsSection(url, sha256="0" * 64, verify=True, settings=store.settings)()
-
-
-def test_an_object_replaced_while_it_is_read_is_not_mixed(store: Store, calexp: CcdImage) -> None:
-    handler = FitsSection(store.put(calexp.to_bytes()), settings=store.settings)
-    handler.layout()
-    other = ccd_image(1)
-    store.put(other.to_bytes())
-    with pytest.raises(ReplacedObjectError, match="was replaced while it was read"):
-        handler()
-    np.testing.assert_array_equal(handler(), other.image, "it is opened anew")
-
-
-@pytest.mark.parametrize("handler", [FitsSection, ParquetTable, PngPicture])
-def test_an_object_cut_to_nothing_is_a_wrong_file(store: Store, handler: type[Any]) -> None:
-    """A store answers a range of an empty object with all of it: that is no fault of a proxy."""
-    url = f"s3://{store.bucket}/{KEY}"
-    store.client.put_object(Bucket=store.bucket, Key=KEY, Body=b"")
-    for etag in (None, "0" * 32):
-        with pytest.raises(WrongFileError, match="has 0 bytes, and its resource says 2880"):
-            handler(url, size=2880, sha256="0" * 64, etag=etag, settings=store.settings)()
-
-
-def test_an_object_replaced_after_its_notice_is_noticed(store: Store, calexp: CcdImage) -> None:
-    content, other = calexp.to_bytes(), ccd_image(1).to_bytes()
-    assert len(content) == len(other)
-    told = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest(), "settings": store.settings}
-    url = store.put(content)
-    etag = store.client.head_object(Bucket=store.bucket, Key=KEY)["ETag"].strip('"')
-    assert FitsSection(url, etag=etag, **told)(section=[[0, 1], [0, 2]]).size == 2
-
-    assert FitsSection(url, etag="0" * 32, **told)(section=[[0, 1], [0, 2]]).size == 2, "the same bytes, delivered anew"
-
-    store.put(other)
-    with pytest.raises(WrongFileError, match=r"SHA-256 .* its bytes have changed"):
-        FitsSection(url, etag=etag, **told)(section=[[0, 1], [0, 2]])
-    with pytest.raises(WrongFileError, match=rf"replaced after it was announced with the ETag {etag}"):
-        FitsSection(url, etag=etag, settings=store.settings)(section=[[0, 1], [0, 2]])
-
-
-@pytest.mark.parametrize("length", [0, 1, 2880, BLOCK_BYTES, BLOCK_BYTES + 1])
-def test_an_object_that_is_no_fits_file_is_refused(store: Store, length: int) -> None:
-    url = store.put(b"x" * length)
-    for handler in (FitsSection, ParquetTable, PngPicture):
-        with pytest.raises(UnreadableFileError, match=r"s3://.* is not a readable"):
-            handler(url, settings=store.settings)()
-
-
 def test_a_file_of_s3_reads_like_one_on_disk(store: Store) -> None:
     random = np.random.default_rng(20261121)
     data = random.bytes(3 * 2**20 + 17)
@@ -376,50 +212,3 @@ def test_a_file_of_s3_reads_like_one_on_disk(store: Store) -> None:
         assert file.read() == data
     with pytest.raises(ValueError, match="is closed"):
         file.read()
-
-
-def test_a_body_that_breaks_off_is_continued_where_it_broke(swift: Store, calexp: CcdImage) -> None:
-    swift.put(calexp.to_bytes())
-    with FaultyS3(swift.endpoint.url) as proxy:
-        handler = FitsSection(
-            f"s3://{swift.bucket}/{KEY}", settings=settings_for(swift.endpoint, proxy.url), hdu="VARIANCE"
-        )
-        handler.layout()
-        before = len(proxy.seen)
-        proxy.spoil("cut answer", "GET", times=1)
-        np.testing.assert_array_equal(handler(), calexp.variance)
-        assert proxy.done == {"cut answer": 1}
-        assert len(proxy.seen) - before == 2
-
-
-def test_a_store_that_always_breaks_off_is_told_as_away(swift: Store, calexp: CcdImage) -> None:
-    swift.put(calexp.to_bytes())
-    with FaultyS3(swift.endpoint.url) as proxy:
-        handler = FitsSection(f"s3://{swift.bucket}/{KEY}", settings=settings_for(swift.endpoint, proxy.url))
-        proxy.spoil("cut answer", "GET")
-        with pytest.raises(AnnexUnavailableError, match="breaks off s3://"):
-            handler()
-        proxy.heal()
-        np.testing.assert_array_equal(handler(), calexp.image, "and is read when it is back")
-
-
-def test_a_busy_store_is_asked_again(swift: Store, calexp: CcdImage) -> None:
-    swift.put(calexp.to_bytes())
-    with FaultyS3(swift.endpoint.url) as proxy:
-        proxy.spoil("busy", "GET", times=1)
-        handler = FitsSection(f"s3://{swift.bucket}/{KEY}", settings=settings_for(swift.endpoint, proxy.url))
-        np.testing.assert_array_equal(handler(), calexp.image)
-
-
-def test_a_store_that_is_away_is_no_lost_file(store: Store) -> None:
-    nowhere = settings_for(store.endpoint, "http://127.0.0.1:9")
-    with pytest.raises(AnnexUnavailableError, match="does not answer") as caught:
-        FitsSection(f"s3://{store.bucket}/{KEY}", settings=nowhere)()
-    assert not isinstance(caught.value, LostDatasetError | UsageError)
-
-
-def test_wrong_credentials_are_told(swift: Store, calexp: CcdImage) -> None:
-    url = swift.put(calexp.to_bytes())
-    wrong = swift.settings.model_copy(update={"s3_access_key_id": "test:stranger"})
-    with pytest.raises(AnnexUnavailableError, match=r"UNDERBUTLER_S3_ACCESS_KEY_ID"):
-        FitsSection(url, settings=wrong)()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.stack.site import Site
+from tests.support.stack.warm_services import ready, worker_and_beat
 from underbutler.context import ServiceContext
 from underbutler.embedded.stack import Stack, make_buckets
 
@@ -51,9 +52,15 @@ def run_site(
         patch.syspath_prepend(str(packages))
         for name, value in (environment or {}).items():
             patch.setenv(name, str(value))
-        with Stack(home, with_worker=with_worker) as stack, ServiceContext(stack.settings) as context:
+        with (
+            Stack(home, with_worker=False) as stack,
+            ServiceContext(stack.settings) as context,
+            worker_and_beat(stack.settings, home / "stack") if with_worker else nullcontext([]) as services,
+        ):
             create_repository(home / "repo", "demo", stack.settings)
             make_buckets(stack.settings)
             frames = simulate_night(folders.mktemp("night"), **({"seed": 3} | night))
             ingest_files(context.repositories, "demo", frames.files, transfer=transfer)
+            for service in services:
+                ready(service)
             yield Site(stack, context)
