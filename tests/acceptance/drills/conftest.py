@@ -30,13 +30,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the drills: they are run when asked for; those of one site are run one after the other."""
+    """Mark the drills: they are run when asked for; those of one site are run one after the other.
+
+    Those with a place of their own are for the process that is the first to be done with its site.
+    """
     here = Path(__file__).parent
     for number, item in enumerate(items):
         if here in item.path.parents:
             item.add_marker("drill")
-            large = "large" in getattr(item, "fixturenames", ())
-            item.add_marker(pytest.mark.xdist_group("drills-large" if large else "drills"))
+            fixtures = getattr(item, "fixturenames", ())
+            group = "drills-large" if "large" in fixtures else "drills" if "site" in fixtures else item.path.stem
+            item.add_marker(pytest.mark.xdist_group(group))
             item.add_marker(pytest.mark.timeout(900))
             item.stash[ORDER] = number
 
