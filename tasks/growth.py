@@ -22,7 +22,7 @@ EASED = (1.0, 0.7, 0.5)
 """Shares of the reach to which a star must be alone, tried in turn: the first one that enough stars pass is taken."""
 
 MOST_ERROR = 0.03
-"""Of fewer stars than enough a correction is taken if its standard deviation is no larger."""
+"""Standard deviation up to which a correction is taken that fewer stars than enough show."""
 
 NEIGHBOURS_SHARE = 0.03  # of a star's light: with more of it around, a star is not alone
 MODEL_ERROR = 2e-4  # of the light in a ring: what a Moffat profile is good for
