@@ -194,7 +194,9 @@ class _Facts:
         else:
             place = self._jobs.places.of(target)
             since = span_text(now - target.sent_at)
-            before = counted(place.ahead, "message is before it", "messages are before it")
+            before = (
+                counted(place.ahead, "message is before it", "messages are before it") if place.ahead else "it is next"
+            )
             running = counted(place.running, "target of that queue runs", "targets of that queue run")
             yield Reason(
                 kind="queue",

@@ -86,9 +86,9 @@ def _failures(failures: Sequence[FailureGroup], looked_at: float | None, now: fl
         word = "held" if failure.held else "failed"
         number = f", {counted(failure.count, 'target')}" if failure.count > 1 else ""
         head = f"{mark} {when_text(failure.ended_at)}  {failure.task} {word}{number}  job {short_id(failure.job)}"
-        yield Padding(Text(_clean(head), style="red" if failure.new else ""), (0, 0, 0, 2))
-        yield Padding(Text(_clean(failure.data)), (0, 0, 0, 6))
-        yield Padding(Text(_clean(told_once(failure.reason))), (0, 0, 0, 6))
+        yield Padding(Text(_clean(head), style="red" if failure.new else ""), (0, 0, 0, 2), expand=False)
+        yield Padding(Text(_clean(failure.data)), (0, 0, 0, 6), expand=False)
+        yield Padding(Text(_clean(told_once(failure.reason))), (0, 0, 0, 6), expand=False)
 
 
 def _clean(text: str) -> str:
