@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from underbutler.instruments.header_values import is_bare_date
 from underbutler.version import __version__
 
 if TYPE_CHECKING:
@@ -218,6 +219,7 @@ def _known_to_the_butler(header: Header, dataRef: DataRef) -> dict[str, Any]:
         "TIMESYS": None if begin is None else "UTC",
     }
     absent = {name for name in known if str(header.get(name, "")).strip() == ""}
+    absent |= {"DATE-OBS", "TIMESYS"} if is_bare_date(header.get("DATE-OBS")) else set()
     if "DATE-OBS" not in absent:
         absent.discard("TIMESYS")
     return {name: value for name, value in known.items() if name in absent and value is not None}

@@ -111,6 +111,9 @@ def test_what_the_raw_header_lacks_comes_from_the_butler() -> None:
     assert header["FILTER"] == "R"
     assert header["DATE-OBS"] == "2026-11-20T20:00:00.000", "UTC, 37 s behind TAI"
     assert header["TIMESYS"] == "UTC"
+    dated = fits.Header([("DATE-OBS", "20/11/26"), ("UT", "20:00:00")])
+    add_origin(dated, Known(), task="processCcd", config_digest="0" * 64, masters=[])
+    assert dated["DATE-OBS"] == "2026-11-20T20:00:00.000"
 
 
 def test_a_header_says_the_same_as_before_when_it_is_read_back(reduced_stars: Any) -> None:
