@@ -19,6 +19,7 @@ from underbutler.errors import (
     UsageError,
 )
 from underbutler.model.naming import parse_s3_url
+from underbutler.redaction import redacted_text
 from underbutler.s3 import S3Client, make_client, translate_s3_errors
 from underbutler.s3.connections import endpoint_of
 from underbutler.settings import Settings, variable_of
@@ -115,10 +116,10 @@ def ask_annex(
     announced
         Returns the objects that should be there; None if nobody knows.
     """
-    told = AnnexAnswer(endpoint=settings.s3_endpoint_url or "")
+    told = AnnexAnswer(endpoint=redacted_text(settings.s3_endpoint_url or ""))
     try:
         client = make_client(settings, timeout_s=REQUEST_S, attempts=1)
-        told.endpoint = endpoint_of(client)
+        told.endpoint = redacted_text(endpoint_of(client))
         client.meta.events.register("response-received.s3", _note_clock(told))
         _look(client, told, asking, set(buckets()), announced())
     except (AnnexUnavailableError, UsageError) as error:
@@ -131,7 +132,7 @@ def annex_state(settings: Settings, answer: Answer[AnnexAnswer]) -> PartState:
     try:
         told = answer.get()
     except NoAnswerError as error:
-        where = settings.s3_endpoint_url or "AWS"
+        where = redacted_text(settings.s3_endpoint_url or "AWS")
         cure = f"Look at that server and the network between, or correct {variable_of('s3_endpoint_url')}."
         finding = Finding(about=NAME, what=f"The annex at {where} gives {error}.", cure=cure, code=3)
         return away(NAME, where, finding, *forgotten_objects(settings))

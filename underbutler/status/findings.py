@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from underbutler.errors import AccessRefusedError, UnderbutlerError, exit_code
+from underbutler.redaction import redacted_text
 
 __all__ = ["FAULT", "Finding", "Gravity", "PartState", "State", "away", "finding_of", "sentences"]
 
@@ -108,7 +109,7 @@ def away(name: str, where: str, *findings: Finding) -> PartState:
 
 def finding_of(about: str, error: UnderbutlerError) -> Finding:
     """Return the finding that a service is away, or refuses: what its error says, the cure by itself."""
-    what, cure = sentences(str(error))
+    what, cure = sentences(redacted_text(str(error)))
     code = 2 if isinstance(error, AccessRefusedError) else exit_code(error)
     return Finding(about=about, what=what, cure=cure, code=code)
 

@@ -212,6 +212,14 @@ def test_an_s3_that_refuses_is_told_by_what_it_says(site: StatusSite) -> None:
     assert "does not know the access key of UNDERBUTLER_S3_ACCESS_KEY_ID" in first(said.out)
 
 
+def test_a_password_in_the_address_of_s3_is_kept_nowhere(site: StatusSite) -> None:
+    site.set(UNDERBUTLER_S3_ENDPOINT_URL=f"http://ann:{PASSWORD}@127.0.0.1:{refused_port()}")
+    said = site.status()
+    assert "The annex at http://ann:***@127.0.0.1:" in said.out
+    assert PASSWORD not in said.out + said.err + (site.home / "status.json").read_text()
+    assert PASSWORD not in site.status("--format", "json").out
+
+
 def test_a_clock_that_is_off_is_told_by_how_much(site: StatusSite) -> None:
     with stub_s3(200, "<ListBucketResult/>", clock=time.time() + 7230) as url:
         site.set(UNDERBUTLER_S3_ENDPOINT_URL=url)
