@@ -224,6 +224,10 @@ class Settings(BaseSettings):
     log_levels: str = Field("", validation_alias=_alias("LOG_LEVELS"))
     """Levels of some loggers of workers and beat: ``lsst.daf.butler=WARNING,botocore=ERROR``."""
 
+    api_url: HttpUrl | None = Field(None, validation_alias=_alias("API_URL"))
+    """Where a submission API is that commands and clients ask; default that of a running ``underbutler up``."""
+    api_token: SecretStr | None = Field(None, validation_alias=_alias("API_TOKEN"))
+    """The token that they show."""
     public_url: HttpUrl | None = Field(None, validation_alias=_alias("PUBLIC_URL"))
     """How clients reach the submission API, ``https://site/underbutler``: what its answers link to; default where it
     listens."""

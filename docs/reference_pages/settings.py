@@ -83,6 +83,8 @@ GROUPS = {
     ),
     "Beat": ("sweep_interval_s", "outbox_grace_s", "schedules", "schedule_tick_s"),
     "HTTP": (
+        "api_url",
+        "api_token",
         "public_url",
         "api_proxies",
         "api_proxy_scopes",

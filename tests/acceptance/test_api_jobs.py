@@ -10,17 +10,11 @@ import httpx
 import pytest
 from underbutler_client import Client, RefusedError
 
-from tests.support.api.server import SKY, ApiServer, run_api
+from tests.support.api.server import SKY, ApiServer
 from tests.support.services import eventually
 from tests.support.stack.site import Site
 
 pytestmark = pytest.mark.xdist_group("site")
-
-
-@pytest.fixture(scope="module")
-def api(site: Site) -> Iterator[ApiServer]:
-    with run_api(site.stack.home, site.context) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from underbutler.settings import load_settings
 
 pytestmark = [pytest.mark.xdist_group("compose"), pytest.mark.timeout(400)]
 
-LASTING = {"redis", "postgres", "s3", "worker-quick", "worker-bulk", "beat", "flower", "api"}
+LASTING = {"redis", "postgres", "s3", "worker-quick", "worker-bulk", "beat", "flower", "api", "runs"}
 NIGHT_ID = ("--id", "instrument=SIMCAM", "detector=0", "-d", "exposure.observation_type = 'science'")
 RAW_ONLY = ("-c", "doBias=false", "doDark=false", "doFlat=false")
 

@@ -30,8 +30,8 @@ PORT: Final = 8760
 def api(host: str, port: int) -> None:
     """Serve the submission API: UWS 1.1 under /async, JSON under /v1, until Ctrl-C.
 
-    Who asks shows a token that `underbutler token create` has made. While there is none, a token is made for this start
-    alone and shown once, and only this machine is served.
+    Who asks shows a token that `underbutler token create` has made. While there is none, a server of this machine alone
+    makes one that is good until it ends, and shows it once.
 
     Answers link to UNDERBUTLER_PUBLIC_URL, default the address where it listens. To be reached from other machines put
     a proxy with TLS in front.
@@ -54,12 +54,10 @@ def api(host: str, port: int) -> None:
     settings = load_settings()
     prepare_records(settings, may_make=True)
     with ServiceContext(settings) as context, _listening(host, port) as listener:
-        own_token = not context.jobs.credentials.is_any_live() and not settings.api_proxies
-        if own_token and not _is_local(host):
-            raise UsageError(
-                f"Nobody could say who they are at {host}: there is no token yet. Make one with `underbutler token "
-                "create`, or listen at 127.0.0.1."
-            )
+        nobody_known = not context.jobs.credentials.is_any_live() and not settings.api_proxies
+        own_token = nobody_known and _is_local(host)
+        if nobody_known and not own_token:
+            click.echo("There is no token yet: nobody is answered before `underbutler token create`.", err=True)
         bound = listener.getsockname()[1]
         base_url = settings.public_url or f"http://{_shown(host)}:{bound}"
         app = service_app(context, base_url=base_url, hosts=_hosts(host, bound), own_token=own_token)

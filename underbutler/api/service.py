@@ -22,13 +22,32 @@ from .auth.rate import Rate
 from .jobs.bell import Bell
 from .jobs.site import Site
 from .problems import answer_with_problem
+from .uws.jobs import routes as uws_routes
+from .uws.sync import routes as sync_routes
+from .uws.vosi import routes as vosi_routes
+from .v1.events import routes as event_routes
+from .v1.health import routes as health_routes
 from .v1.jobs import routes as job_routes
+from .v1.operations import routes as operation_routes
+from .v1.targets import routes as target_routes
+from .v1.tasks import routes as task_routes
 
 if TYPE_CHECKING:
     from underbutler.context import ServiceContext
 
 __all__ = ["service_app"]
 
+_ROUTES: Final = (
+    job_routes,
+    target_routes,
+    task_routes,
+    operation_routes,
+    event_routes,
+    health_routes,
+    uws_routes,
+    sync_routes,
+    vosi_routes,
+)
 _SCHEME: Final = {"bearer": {"type": "http", "scheme": "bearer"}}
 
 
@@ -79,7 +98,8 @@ def service_app(
     for kind in (UnderbutlerError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, answer_with_problem)
     app.add_exception_handler(Exception, answer_with_problem)
-    app.include_router(job_routes)
+    for routes in _ROUTES:
+        app.include_router(routes)
     _describe(app)
     return app
 

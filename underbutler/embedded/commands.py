@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shlex
@@ -22,7 +23,7 @@ from .stack import PARTS, Stack
 
 __all__ = ["up"]
 
-COLOURS = dict(zip(PARTS, ("magenta", "yellow", "cyan", "green", "blue"), strict=True))
+COLOURS = dict(zip(PARTS, ("magenta", "yellow", "cyan", "green", "white", "blue"), strict=True))
 WIDTH = max(map(len, PARTS)) + 1
 
 
@@ -80,7 +81,7 @@ class Stopping:
             signal.signal(number, handler)
 
 
-@click.command(short_help="Run broker, S3, a worker and beat on this machine until Ctrl-C.")
+@click.command(short_help="Run broker, S3, a worker, beat and the API on this machine until Ctrl-C.")
 @click.option(
     "--home",
     type=click.Path(path_type=Path, file_okay=False),
@@ -97,9 +98,10 @@ class Stopping:
 def up(home: Path | None, workers: int) -> None:
     """Run a whole Underbutler on this machine, in the foreground.
 
-    Starts a real Redis or Valkey as broker, an S3 server for the annex, a worker, and beat, which sweeps up what was
-    lost or left behind, on free ports of 127.0.0.1; the records are a SQLite file. Other terminals find the stack by
-    themselves. Ctrl-C stops all of it; targets that run get 20 seconds to end, a second Ctrl-C gives them none.
+    Starts a real Redis or Valkey as broker, an S3 server for the annex, a worker, beat, which sweeps up what was lost
+    or left behind, and the submission API (extra `api`), on free ports of 127.0.0.1; the records are a SQLite file.
+    Other terminals find the stack by themselves. Ctrl-C stops all of it; targets that run get 20 seconds to end, a
+    second Ctrl-C gives them none.
 
     A broker or an S3 server that the environment names (UNDERBUTLER_BROKER_URL, UNDERBUTLER_S3_ENDPOINT_URL) is used,
     and none started in its place. The S3 server that is started keeps its objects in memory: this is for trying. The
@@ -113,7 +115,7 @@ def up(home: Path | None, workers: int) -> None:
     """
     home = (home or default_home()).expanduser().absolute()
     click.echo(f"Starting in {home} …", err=True)
-    stack = Stack(home, concurrency=workers, on_line=PrefixedLines(), use_configured=True)
+    stack = Stack(home, concurrency=workers, on_line=PrefixedLines(), use_configured=True, with_api=_has_api())
     stopping = Stopping(stack)
     code = 0
     try:
@@ -133,6 +135,11 @@ def up(home: Path | None, workers: int) -> None:
     sys.exit(code)
 
 
+def _has_api() -> bool:
+    """Tell whether what the submission API needs is installed."""
+    return all(importlib.util.find_spec(name) is not None for name in ("fastapi", "uvicorn", "vo_models"))
+
+
 def _exit_code(error: ProcessFailedError) -> int:
     """Return the exit code of the part that ended by itself, as a shell would say it; never 0."""
     code = error.fields.get("exit_code")
@@ -150,6 +157,11 @@ def _banner(stack: Stack) -> str:
         f"  annex    {settings.s3_endpoint_url}  {_about_s3(stack)}",
         f"  records  {_without_password(settings.records_url)}",
         f"  beat     sweeps every {settings.sweep_interval_s:g} s what was lost or left behind",
+        *(
+            []
+            if stack.api_url is None
+            else [f"  API      {stack.api_url}  (token: UNDERBUTLER_API_TOKEN in stack.env)"]
+        ),
         f"  index    {settings.index_uri}",
         f"  logs     {stack.home / 'stack'}",
         "",

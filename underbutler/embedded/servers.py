@@ -19,7 +19,7 @@ from underbutler.errors import UsageError
 
 from .process import Guard, Process, ProcessFailedError, free_port
 
-__all__ = ["Server", "find_redis", "start_beat", "start_redis", "start_s3", "start_worker"]
+__all__ = ["Server", "find_redis", "start_api", "start_beat", "start_redis", "start_s3", "start_worker"]
 
 PORT_TRIES = 3
 """A free port may be taken by another program before the server has it: so often another is tried."""
@@ -221,6 +221,43 @@ def start_beat(
         on_line=on_line,
         timeout_s=timeout_s,
     )
+
+
+def start_api(
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    guard: Guard | None = None,
+    on_line: Listener | None = None,
+    timeout_s: float = 60.0,
+) -> Server:
+    """Start the submission API and return it when it answers. There has to be a token in the records.
+
+    Parameters
+    ----------
+    folder
+        Holds its log; also its working folder.
+    environment
+        Settings of Underbutler as environment variables, added to this process's environment.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def start() -> Server:
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        process = Process(
+            "api",
+            [sys.executable, "-m", "underbutler", "api", "--port", str(port)],
+            environment={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+            directory=folder,
+            log_file=folder / "api.log",
+            guard=guard,
+            on_line=on_line,
+        )
+        process.wait_until(lambda: _answers(f"{url}/health"), timeout_s)
+        return Server(process=process, url=url)
+
+    return _with_another_port(start)
 
 
 def _start_celery(

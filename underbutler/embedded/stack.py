@@ -23,7 +23,7 @@ from underbutler.settings import Settings, load_settings
 from underbutler.telemetry.logs import get_logger
 
 from .process import Guard, Process
-from .servers import start_beat, start_redis, start_s3, start_worker
+from .servers import start_api, start_beat, start_redis, start_s3, start_worker
 
 if TYPE_CHECKING:
     from underbutler.butlers import Repositories
@@ -32,7 +32,7 @@ __all__ = ["PARTS", "Stack"]
 
 log = get_logger(__name__)
 
-PARTS = ("redis", "s3", "worker", "beat", "annex")
+PARTS = ("redis", "s3", "worker", "beat", "api", "annex")
 """Names of the processes, in the order of their start; ``annex`` runs only while objects are brought back."""
 
 LOCK_FILE = "stack.lock"
@@ -94,6 +94,8 @@ class Stack:
         Start a worker, and beat, too.
     with_beat
         Start beat beside the worker: without it nothing is swept.
+    with_api
+        Start the submission API, too; its token stands in ``stack.env`` as long as the stack runs.
     use_configured
         Use a broker and an S3 server that the environment names, and start none in their place.
 
@@ -113,6 +115,7 @@ class Stack:
         patience_s: float = 20.0,
         with_worker: bool = True,
         with_beat: bool = True,
+        with_api: bool = False,
         use_configured: bool = False,
     ) -> None:
         self.home = home.absolute()
@@ -121,7 +124,10 @@ class Stack:
         self.processes: list[Process] = []
         self._with_worker = with_worker
         self._with_beat = with_beat and with_worker
+        self._with_api = with_api
         self._use_configured = use_configured
+        self.api_url: str | None = None
+        """Where the submission API is, if it was started."""
         self.started: frozenset[str] = frozenset()
         """Which of ``redis`` and ``s3`` are this stack's own; the others were configured."""
         self.announced = 0
@@ -217,6 +223,8 @@ class Stack:
             if settings.metrics_port:
                 environment |= {"UNDERBUTLER_METRICS_PORT": str(settings.metrics_port + 1)}  # the worker has the other
             self._adopt(start_beat(folder / "beat", environment, guard=guard, on_line=self._listener("beat")))
+        if self._with_api:
+            shared |= self._start_api(folder / "api", settings, environment, guard)
         self._settings = settings
         self._open.callback(settings.stack_file.unlink, missing_ok=True)
         write_stack_file(settings.stack_file, shared)
@@ -244,6 +252,18 @@ class Stack:
             }
         self.started = frozenset(process.name for process in self.processes)
         return load_settings(home=self.home, **own) if own else configured
+
+    def _start_api(
+        self, folder: Path, settings: Settings, environment: Mapping[str, str], guard: Guard
+    ) -> dict[str, str]:
+        """Start the submission API; return how its clients find it. Its token ends with the stack."""
+        from .own_token import own_token
+
+        secret = self._open.enter_context(own_token(settings))
+        server = start_api(folder, environment, guard=guard, on_line=self._listener("api"))
+        self._adopt(server.process)
+        self.api_url = server.url
+        return {"UNDERBUTLER_API_URL": server.url, "UNDERBUTLER_API_TOKEN": secret}
 
     def _bring_back(self, settings: Settings, environment: Mapping[str, str], guard: Guard) -> None:
         """Have objects that the S3 server has forgotten delivered again, beside everything else."""

@@ -14,7 +14,16 @@ from underbutler.embedded.process import free_port
 
 ROOT = Path(__file__).parents[3]
 STANDIN_FILE = ROOT / "tests" / "docker" / "compose.standins.yml"
-PORTS = ("REDIS_PORT", "POSTGRES_PORT", "S3_PORT", "FLOWER_PORT", "API_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT")
+PORTS = (
+    "REDIS_PORT",
+    "POSTGRES_PORT",
+    "S3_PORT",
+    "FLOWER_PORT",
+    "API_PORT",
+    "SUBMIT_PORT",
+    "PROMETHEUS_PORT",
+    "GRAFANA_PORT",
+)
 
 
 class ComposeStack:

@@ -78,7 +78,6 @@ def job_document(row: JobRow, counts: Mapping[TargetState, int], base_url: str) 
             "self": f"{base_url}/v1/jobs/{row.id}",
             "targets": f"{base_url}/v1/jobs/{row.id}/targets",
             "uws": f"{base_url}/async/{row.id}",
-            "run": f"{base_url}/v1/runs/{row.id}",
         },
     }
 

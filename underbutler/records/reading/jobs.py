@@ -108,10 +108,16 @@ class Reading(StorePart):
         return found
 
     def targets(
-        self, job: uuid.UUID, states: Collection[TargetState] | None = None, limit: int | None = None
+        self,
+        job: uuid.UUID,
+        states: Collection[TargetState] | None = None,
+        limit: int | None = None,
+        after: int | None = None,
     ) -> list[TargetRow]:
-        """Return a job's targets in their order, all or those in some states."""
+        """Return a job's targets in their order, all or those in some states; only those after an ordinal."""
         wanted = _all(Target).where(Target.job_id == job).order_by(Target.ordinal).limit(limit)
+        if after is not None:
+            wanted = wanted.where(Target.ordinal > after)
         if states is not None:
             wanted = wanted.where(Target.state.in_(list(states)))
         with read(self._engine) as connection:

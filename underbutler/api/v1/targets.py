@@ -1,0 +1,51 @@
+"""``/v1/jobs/{job}/targets``: targets in pages, with their attempts and what they made."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from underbutler.api.asking import Asking, Here
+from underbutler.api.jobs.sight import seen_job
+from underbutler.errors import UnknownNameError
+from underbutler.model.identity import short_id
+
+from .documents import attempt_document, product_document, target_document
+from .queries import TargetsQuery
+
+__all__ = ["routes"]
+
+routes = APIRouter(prefix="/v1/jobs/{job}/targets", tags=["jobs"])
+
+
+@routes.get("", summary="A job's targets, in their order.")
+def list_targets(site: Here, who: Asking, job: str, query: Annotated[TargetsQuery, Query()]) -> dict[str, Any]:
+    """List targets in pages: `next` is the cursor of the next one."""
+    row = seen_job(site, who, job)
+    after = -1 if query.cursor is None else int(query.cursor)
+    rows = site.jobs.read.targets(row.id, states=query.state or None, limit=query.limit, after=after)
+    last = str(rows[-1].ordinal) if len(rows) == query.limit else None
+    return {"targets": [target_document(one) for one in rows], "next": last}
+
+
+@routes.get("/{target}", summary="A target with its attempts and what it made.")
+def show_target(
+    site: Here,
+    who: Asking,
+    job: str,
+    target: uuid.UUID,
+    log: Annotated[bool, Query(description="With what each attempt said.")] = False,
+) -> dict[str, Any]:
+    """Return all that is known of a target."""
+    row = seen_job(site, who, job)
+    found = site.jobs.read.target(target)
+    if found.job_id != row.id:
+        raise UnknownNameError(f"Job {short_id(row.id)} has no target {target}. List them: …/targets.")
+    products = site.jobs.read.products_of(target)
+    place = f"{site.base_url}/async/{row.id}/results"
+    return target_document(found) | {
+        "attempts": [attempt_document(claim, with_log=log) for claim in site.jobs.read.claims(target)],
+        "products": [product_document(one, f"{place}/{one.dataset_type}.{one.dataset_id}") for one in products],
+    }
