@@ -42,7 +42,8 @@ class RequestKeys(StorePart):
         with write(self._engine) as connection:
             values = {"user": user, "key": key, "digest": digest, "job_id": job, "created_at": now}
             new = insertion(connection)(RequestKey).values(values | {"lease_until": now + lease_s})
-            mine = connection.execute(new.on_conflict_do_nothing()).rowcount == 1
+            inserted = new.on_conflict_do_nothing().returning(RequestKey.job_id)
+            mine = connection.execute(inserted).one_or_none() is not None
             if not mine:
                 free = (*same, RequestKey.digest == digest, RequestKey.lease_until < now, ~made)
                 taken = update(RequestKey).where(*free).values(lease_until=now + lease_s)
