@@ -64,8 +64,8 @@ def fetched(site: Site, row: JobRow, name: str, method: str) -> Response:
     LostDatasetError
         If the Butler has it no more.
     """
-    products = site.jobs.read.products(row.id) if row.phase.ended else []
-    if name == RESULT and products:
+    products = site.jobs.read.products(row.id)
+    if name == RESULT and products and row.phase.ended:
         return Response(_table(site, row, products), media_type=VOTABLE)
     product = next((one for one in products if _name(one) == name), None)
     if product is None:

@@ -23,6 +23,7 @@ __all__ = [
     "Body",
     "JobsQuery",
     "RerunAgain",
+    "ResultsQuery",
     "TargetsQuery",
     "read_json",
     "seconds_of",
@@ -80,6 +81,15 @@ class TargetsQuery(_Strict):
 
     state: list[TargetState] = Field(default_factory=list)
     """In these states; none given: all."""
+    cursor: str | None = Field(None, pattern=r"^\d{1,18}$")
+    """What the page before said as `next`."""
+    limit: int = Field(200, ge=1, le=MOST)
+    """So many."""
+
+
+class ResultsQuery(_Strict):
+    """Which page of a job's results is listed."""
+
     cursor: str | None = Field(None, pattern=r"^\d{1,18}$")
     """What the page before said as `next`."""
     limit: int = Field(200, ge=1, le=MOST)

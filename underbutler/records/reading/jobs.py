@@ -171,13 +171,15 @@ class Reading(StorePart):
         with read(self._engine) as connection:
             return [ClaimRow(**row._mapping) for row in connection.execute(wanted)]
 
-    def products(self, job: uuid.UUID) -> list[ProductRow]:
-        """Return what a job's targets made."""
+    def products(self, job: uuid.UUID, limit: int | None = None, skip: int = 0) -> list[ProductRow]:
+        """Return what a job's targets made, in their order; so many, after so many."""
         wanted = (
             _all(Product)
             .join(Target, Target.id == Product.target_id)
             .where(Target.job_id == job)
             .order_by(Target.ordinal, Product.dataset_type, Product.dataset_id)
+            .limit(limit)
+            .offset(skip)
         )
         with read(self._engine) as connection:
             return [ProductRow(**row._mapping) for row in connection.execute(wanted)]
