@@ -78,7 +78,7 @@ def test_pyvo_runs_a_job_and_fetches_what_it_made(
     part = session.get(picture["access_url"], headers={"Range": "bytes=1-3"})
     assert part.content == b"PNG"
     (small, _) = [row for row in table if row["dataset_type"] == "probeTable"]
-    assert session.get(small["access_url"]).json()["words"] == "one two"
+    assert "words: one two" in session.get(small["access_url"]).text
     document = ann.get(f"/async/{job.job_id}").content
     assert document == ann.get(f"/async/{job.job_id}").content, "a document does not change when it is read"
     assert b"Signature" not in document

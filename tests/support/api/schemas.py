@@ -25,14 +25,23 @@ def schema(name: str) -> Any:
 
     class Local(etree.Resolver):
         def resolve(self, url: str, public_id: str, context: Any) -> Any:
-            wanted = url.rsplit("/", 1)[-1]
-            wanted = _OTHERS.get(wanted, wanted)
+            *_, folder, wanted = url.split("/")
+            wanted = _OTHERS.get(wanted, wanted if wanted.endswith(".xsd") else f"{folder}-{wanted}.xsd")
             return self.resolve_string(held[wanted], context, base_url=wanted) if wanted in held else None
 
     parser = etree.XMLParser(no_network=True)
     parser.resolvers.add(Local())
-    (file,) = [one for one in held if one.startswith(name)]
-    return etree.XMLSchema(etree.fromstring(held[file], parser, base_url=file))
+    imports = "".join(
+        f'<xs:import namespace="{_namespace(held[file])}" schemaLocation="{file}"/>'
+        for file in sorted(held)
+        if file.startswith((name, "VODataService-v1.2"))
+    )
+    whole = f'<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">{imports}</xs:schema>'
+    return etree.XMLSchema(etree.fromstring(whole, parser, base_url="whole/all.xsd"))
+
+
+def _namespace(document: bytes) -> str:
+    return str(etree.fromstring(document).get("targetNamespace"))
 
 
 def faults(document: bytes, name: str = "UWS-v1.1") -> list[str]:
