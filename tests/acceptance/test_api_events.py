@@ -39,7 +39,7 @@ def told(stream: httpx.Response) -> Iterator[tuple[str, str, Any]]:
             fields = {}
 
 
-def test_what_happens_is_told_and_told_again_from_where_it_was_cut(ann: httpx.Client) -> None:
+def test_what_happens_is_told_again_from_where_it_was_cut(ann: httpx.Client) -> None:
     with ann.stream("GET", "/v1/events") as live:
         lines = live.iter_lines()
         begin = next(line.removeprefix("id: ") for line in lines if line.startswith("id: "))
@@ -64,7 +64,7 @@ def test_what_happens_is_told_and_told_again_from_where_it_was_cut(ann: httpx.Cl
     assert again == seen[3:]
 
 
-def test_events_of_others_are_not_told_and_a_wrong_place_is_refused(api: ApiServer, ann: httpx.Client) -> None:
+def test_events_of_others_and_wrong_places_are_refused(api: ApiServer, ann: httpx.Client) -> None:
     job = ann.post("/v1/jobs", json=SKY).json()["id"]
     with api.client("bob") as bob, bob.stream("GET", "/v1/events", headers={"Last-Event-ID": "0-0"}) as stream:
         own = bob.post("/v1/jobs", json=SKY).json()["id"]
@@ -128,7 +128,7 @@ def test_the_description_holds_every_schema_that_it_names(api: ApiServer) -> Non
     assert named <= document["components"]["schemas"].keys()
 
 
-def test_every_block_on_submitting_over_http_does_as_said(
+def test_every_block_on_submitting_over_http_runs(
     api: ApiServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("UNDERBUTLER_API_URL", api.url)

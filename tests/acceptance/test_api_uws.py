@@ -86,7 +86,7 @@ def test_pyvo_runs_a_job_and_fetches_what_it_made(
     job.delete()
 
 
-def test_a_pending_job_is_changed_limited_and_aborted_by_pyvo(ann: httpx.Client, session: requests.Session) -> None:
+def test_pyvo_changes_limits_and_aborts_a_pending_job(ann: httpx.Client, session: requests.Session) -> None:
     job = AsyncTAPJob(made(ann), session=session, delete=False)
     job.execution_duration = 90
     job.destruction = "2036-12-02T00:00:00.000000Z"
@@ -103,7 +103,7 @@ def test_a_pending_job_is_changed_limited_and_aborted_by_pyvo(ann: httpx.Client,
     assert ann.post(f"/async/{job.job_id}/parameters", data={"TASK": "x"}).status_code == 409
 
 
-def test_a_job_that_cannot_be_understood_ends_with_all_its_faults(ann: httpx.Client, session: requests.Session) -> None:
+def test_a_job_that_is_not_understood_ends_with_its_faults(ann: httpx.Client, session: requests.Session) -> None:
     job = AsyncTAPJob(made(ann, task="probeWrit", Label="nowhere", PHASE="RUN"), session=session, delete=False)
     job.wait()
     assert job.phase == "ERROR"

@@ -48,7 +48,7 @@ def test_a_stored_request_that_was_cancelled_is_not_begun(store: JobStore) -> No
     assert store.read.targets(new.id) == []
 
 
-def test_no_sweep_closes_a_stored_request_and_its_faults_are_kept(store: JobStore) -> None:
+def test_no_sweep_closes_a_stored_request(store: JobStore) -> None:
     new = pending(store)
     assert store.lifetimes.close_jobs() == []
     assert store.pending.fail(new.id, "wrong", [{"field": "repo", "message": "wrong"}])
