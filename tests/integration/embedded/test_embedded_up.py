@@ -10,11 +10,12 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.services import eventually
 from underbutler.embedded.guard import session_members
-from underbutler.settings import STACK_FILE
+from underbutler.settings import STACK_FILE, load_settings
 
 PROGRAM = "from underbutler.cli import main; main()"
 
@@ -60,6 +61,7 @@ def _children(pid: int) -> list[int]:
 def _part(pid: int) -> str:
     command = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
     words = {"guard.py": "guard", "moto": "s3", "beat.celery": "beat", "workers.celery": "worker", "-server": "redis"}
+    words |= {"underbutler api": "api"}
     for word, part in words.items():
         if word in command:
             return part
@@ -90,9 +92,10 @@ def up(tmp_path: Path) -> Iterator[Callable[[], Up]]:
 def test_a_signal_stops_everything_and_leaves_no_process(up: Callable[[], Up], number: signal.Signals) -> None:
     running = up()
     parts = running.wait_until_up()
-    assert set(parts) == {"guard", "redis", "s3", "worker", "beat"}
+    assert set(parts) == {"guard", "redis", "s3", "worker", "beat", "api"}
     assert len(session_members(parts["worker"])) >= 2, "the worker has a child"
     each_line_of_a_part_has_its_name_in_front(running)
+    the_api_answers_who_reads_the_stack_file(running)
     running.process.send_signal(number)
     assert running.process.wait(timeout=60) == 0
     assert [part for part, pid in parts.items() if session_members(pid)] == []
@@ -102,9 +105,18 @@ def test_a_signal_stops_everything_and_leaves_no_process(up: Callable[[], Up], n
 
 def each_line_of_a_part_has_its_name_in_front(running: Up) -> None:
     prefixed = set(re.findall(r"^(\w+) *\| ", running.said, flags=re.MULTILINE))
-    assert prefixed == {"redis", "s3", "worker", "beat"}
+    assert prefixed == {"redis", "s3", "worker", "beat", "api"}
     assert f"export UNDERBUTLER_HOME={running.home}" in running.said
     assert "beat     sweeps every 5 s" in running.said
+
+
+def the_api_answers_who_reads_the_stack_file(running: Up) -> None:
+    settings = load_settings(home=running.home)
+    assert settings.api_token is not None
+    secret = settings.api_token.get_secret_value()
+    answer = httpx.get(f"{settings.api_url}/v1/jobs", headers={"Authorization": f"Bearer {secret}"})
+    assert answer.json() == {"jobs": [], "next": None}
+    assert secret not in running.said
 
 
 def test_ctrl_c_before_all_parts_answer_leaves_no_process(up: Callable[[], Up]) -> None:
