@@ -78,13 +78,34 @@ def show(name: str) -> None:
     """
     from .frames import named_map
 
-    named_map(name)
+    found = named_map(name)
     for folder in ("maps", "dialects"):
         file = resources.files("underbutler.instruments") / folder / f"{name}.toml"
         if file.is_file():
             click.echo(file.read_text(encoding="utf-8"), nl=False)
             return
+    if found.translator == name and not Path(name).is_file():
+        click.echo(_of_translator(name), nl=False)
+        return
     click.echo(Path(name).read_text(encoding="utf-8"), nl=False)
+
+
+def _of_translator(name: str) -> str:
+    """Return the map of a camera that only a translator knows, as `new` completes it from frames."""
+    lines = [
+        "# What is observed is read by the translator. Better: underbutler instrument new FRAME...",
+        f'name = "{name}"',
+        f'translator = "{name}"',
+        "",
+        "[match]",
+        'INSTRUME = "*"    # ? the camera\'s own INSTRUME, so that no other frame is taken for its',
+        "",
+        "[extensions]    # the translator says of which detector each image is",
+        'images = ["*"]',
+        "",
+        "[frame]    # keywords of gain, read noise and sections, where they are not the usual ones",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 @instrument.command()
