@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .documents import Product as Product
     from .documents import Target as Target
     from .errors import ClientError as ClientError
+    from .errors import LostEventsError as LostEventsError
     from .errors import NotFoundError as NotFoundError
     from .errors import RefusedError as RefusedError
     from .errors import ServerError as ServerError
@@ -31,6 +32,7 @@ _HOME_OF: Final = {
     "ClientError": "errors",
     "Event": "documents",
     "Job": "documents",
+    "LostEventsError": "errors",
     "NotFoundError": "errors",
     "Notice": "documents",
     "Product": "documents",

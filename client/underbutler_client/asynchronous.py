@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from uuid import UUID, uuid4
 
 from .documents import Event, Job, Notice, Product, Target
-from .errors import RefusedError, UnavailableError
+from .errors import LostEventsError, RefusedError, UnavailableError
 from .exchange import Exchange
 
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ _LOOK_S: Final = 50.0
 """So long one question waits for a change, in seconds: less than a minute, as proxies cut longer ones."""
 _SILENCE_S: Final = 45.0
 """A stream of events that says nothing for so long, not even that it lives, is opened again."""
+
+LOST: Final = "lost"
+"""Kind of the event that says that older ones are gone."""
+_BROKEN: Final = "error"
 
 Told = Callable[[Job], object]
 
@@ -244,8 +248,10 @@ class AsyncClient:
 
     async def products(self, job: Job | UUID | str) -> AsyncIterator[Product]:
         """Yield what a job made, of its targets that are done."""
-        async for document in self._pages(f"{_path(job)}/results", "results", {}):
-            yield Product.model_validate(document)
+        async for target in self.targets(job, state=["done"]):
+            whole = await self._exchange.call("GET", f"{_path(job)}/targets/{target.id}")
+            for document in whole["products"]:
+                yield Product.model_validate(document)
 
     async def results(
         self,
@@ -294,12 +300,21 @@ class AsyncClient:
         ----------
         after
             From behind the one of this place on; default: from now on.
+
+        Raises
+        ------
+        LostEventsError
+            If what came behind that place is not kept any more.
         """
         async for event in self.events("/v1/notices", after=after):
+            if event.kind == LOST:
+                raise LostEventsError(str(event.data.get("detail")), cure="Begin without a place.")
             yield Notice.model_validate(event.data)
 
     async def events(self, path: str = "/v1/events", *, after: str | None = None) -> AsyncIterator[Event]:
         """Yield what changes, for ever. A connection that breaks is opened again behind the last event.
+
+        An event of the kind ``lost`` says that older ones are not kept any more: read the jobs again.
 
         Parameters
         ----------
@@ -322,6 +337,8 @@ class AsyncClient:
                     async for one in EventSource(answer).aiter_sse():
                         if one.id:
                             after = one.id
+                        if one.event == _BROKEN:  # the server says why, and ends
+                            break
                         if one.data:
                             yield Event(id=one.id, kind=one.event, data=one.json())
             except (httpx.TransportError, UnavailableError):

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["ClientError", "NotFoundError", "RefusedError", "ServerError", "UnavailableError", "WrongFileError"]
+__all__ = [
+    "ClientError",
+    "LostEventsError",
+    "NotFoundError",
+    "RefusedError",
+    "ServerError",
+    "UnavailableError",
+    "WrongFileError",
+]
 
 
 class ClientError(Exception):
@@ -59,6 +67,10 @@ class UnavailableError(ClientError):
 
 class ServerError(ClientError):
     """The server failed on a request that it should have taken."""
+
+
+class LostEventsError(ClientError):
+    """What came after some place is not kept any more."""
 
 
 class WrongFileError(ClientError):

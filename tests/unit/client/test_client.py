@@ -13,6 +13,7 @@ import pytest
 from underbutler_client import (
     Client,
     Job,
+    LostEventsError,
     NotFoundError,
     Product,
     RefusedError,
@@ -162,8 +163,12 @@ def product(**more: Any) -> dict[str, Any]:
     return {"href": href, "dataset_type": "calexp", "data_id": {"detector": 0, "exposure": 7}} | said | more
 
 
-def listed(*products: dict[str, Any]) -> httpx.Response:
-    return httpx.Response(200, json={"results": list(products), "next": None})
+def listed(*products: dict[str, Any]) -> list[Answer | Exception | httpx.Response]:
+    target = {"id": ID, "state": "done"}
+    return [
+        httpx.Response(200, json={"targets": [target], "next": None}),
+        httpx.Response(200, json=target | {"products": list(products)}),
+    ]
 
 
 class Broken(httpx.AsyncByteStream):
@@ -183,18 +188,18 @@ def test_a_file_that_was_broken_off_goes_on(client: Client, service: Service, tm
         return httpx.Response(206, content=BODY[1000:])
 
     told: list[int] = []
-    service.answers = [listed(product()), httpx.Response(200, stream=Broken(BODY[:1000])), rest]
+    service.answers = [*listed(product()), httpx.Response(200, stream=Broken(BODY[:1000])), rest]
     (path,) = client.results(ID, tmp_path / "night", told=lambda _, came, of: told.append(came))
     assert path == tmp_path / "night" / "calexp-detector=0-exposure=7.fits"
     assert path.read_bytes() == BODY
     assert told == [1000, len(BODY)]
-    service.answers = [listed(product())]
+    service.answers = listed(product())
     assert client.results(ID, tmp_path / "night") == [path], "what is there is not fetched again"
 
 
 def test_a_server_without_ranges_begins_anew(client: Client, service: Service, tmp_path: Path) -> None:
     whole = httpx.Response(200, content=BODY)
-    service.answers = [listed(product()), httpx.Response(200, stream=Broken(BODY[:1000])), whole]
+    service.answers = [*listed(product()), httpx.Response(200, stream=Broken(BODY[:1000])), whole]
     (path,) = client.results(ID, tmp_path)
     assert path.read_bytes() == BODY
 
@@ -203,7 +208,7 @@ def test_a_server_without_ranges_begins_anew(client: Client, service: Service, t
     ("body", "words"), [(BODY[:-1], "10239 bytes instead of 10240"), (BODY[::-1], "its SHA-256 is")]
 )
 def test_a_wrong_file_leaves_nothing(client: Client, service: Service, tmp_path: Path, body: bytes, words: str) -> None:
-    service.answers = [listed(product()), httpx.Response(200, content=body)]
+    service.answers = [*listed(product()), httpx.Response(200, content=body)]
     with pytest.raises(WrongFileError, match=words):
         client.results(ID, tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -211,11 +216,11 @@ def test_a_wrong_file_leaves_nothing(client: Client, service: Service, tmp_path:
 
 def test_the_token_does_not_follow_to_the_store(client: Client, service: Service, tmp_path: Path) -> None:
     moved = httpx.Response(303, headers={"Location": "https://store.test/bucket/key?signature=1"})
-    service.answers = [listed(product()), moved, httpx.Response(200, content=BODY)]
+    service.answers = [*listed(product()), moved, httpx.Response(200, content=BODY)]
     client.results(ID, tmp_path)
-    assert service.asked[1].headers["Authorization"] == "Bearer the-token"
-    assert service.asked[2].url.host == "store.test"
-    assert "Authorization" not in service.asked[2].headers
+    assert service.asked[2].headers["Authorization"] == "Bearer the-token"
+    assert service.asked[3].url.host == "store.test"
+    assert "Authorization" not in service.asked[3].headers
 
 
 @pytest.mark.parametrize("evil", ["../../x", "/etc/x", "a/../../b", ".."])
@@ -258,6 +263,20 @@ def test_notices_are_values(client: Client, service: Service) -> None:
     notice = next(client.notices(after="8"))
     assert (notice.url, notice.byte_size, notice.sha256) == ("s3://b/k", 5, "00")
     assert service.asked[0].headers["Last-Event-ID"] == "8"
+
+
+def test_events_that_are_gone_are_told(client: Client, service: Service) -> None:
+    lost = 'event: lost\ndata: {"detail": "Older events are gone."}\n\n'
+    service.answers = [stream(lost), stream(lost)]
+    assert next(client.events(after="1")).kind == "lost"
+    with pytest.raises(LostEventsError, match="Older events are gone"):
+        next(client.notices(after="1"))
+
+
+def test_a_place_that_moves_without_an_event_is_kept(client: Client, service: Service) -> None:
+    service.answers = [stream("id: 7\n: here\n\nevent: error\ndata: {}\n\n"), stream(EVENT.format(8))]
+    assert next(client.events(after="1")).data == {"number": 8}
+    assert service.asked[1].headers["Last-Event-ID"] == "7"
 
 
 def test_what_a_later_release_adds_is_kept() -> None:
