@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
@@ -36,7 +37,7 @@ def test_a_posted_request_becomes_a_job_that_completes(site: Site, api: ApiServe
     assert row.run.startswith("u/ann/probeWrite/")
 
 
-def test_the_client_submits_waits_and_names_targets(api: ApiServer) -> None:
+def test_the_client_submits_waits_and_fetches(api: ApiServer, tmp_path: Path) -> None:
     """What `underbutler.Client` calls is what the server serves."""
     told: list[str] = []
     with Client(api.url, api.token("ann").secret) as service:
@@ -45,6 +46,12 @@ def test_the_client_submits_waits_and_names_targets(api: ApiServer) -> None:
         ended = service.wait(made, told=lambda job: told.append(job.phase), timeout_s=120)
         assert (ended.succeeded, ended.counts, told[-1]) == (True, {"done": 2}, "COMPLETED")
         assert made.id in {job.id for job in service.jobs(task="probeWrite")}
+        products = list(service.products(made))
+        files = service.results(made, tmp_path, types=[products[0].dataset_type])
+        assert len(files) == len({file.name for file in files}) == 2
+        phases = (one.data.get("phase") for one in service.events(after="0-0") if one.data["job"] == str(made.id))
+        assert "COMPLETED" in phases
+        assert "probeWrite" in {task["name"] for task in service.tasks()}
         with pytest.raises(RefusedError, match="Did you mean 'probeWrite'"):
             service.submit(task="probeWrit", repo="demo", id="detector=0")
 
