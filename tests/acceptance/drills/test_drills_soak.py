@@ -26,7 +26,8 @@ def test_a_site_that_works_for_long_does_not_swell(site: DrillSite, table: Table
     assert (facts.lost, facts.doubled, facts.held) == (0, 0, frozenset()), facts.said[:20]
     assert facts.states == {"done": sum(job.n_targets for job in [*jobs, *later])}
     assert after.processes == before.processes
-    assert after.descriptors - before.descriptors <= 2 * after.processes, after
+    # SQLite has a temporary file for each connection, and a child that replaced another has its main process' sockets.
+    assert after.descriptors - before.descriptors <= 5 * after.processes, after
     assert after.memory - before.memory < 16 * after.processes, after
 
 
