@@ -14,8 +14,11 @@ from underbutler.wording import visible
 from .run_summary import RunSummary
 from .session import open_records
 from .target_names import named_targets
+from .token_options import read_access_token, token_options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from underbutler.context import ServiceContext
     from underbutler.records import JobRow, TargetRow
     from underbutler.submission.preparing import Prepared
@@ -34,15 +37,23 @@ _SHOWN = 5
 )
 @click.option("--pdb", "debugs", is_flag=True, help="Stop in the debugger where the task raises.")
 @click.option("--keep", is_flag=True, help="Keep the RUN collection that it wrote.")
+@token_options
 @click.pass_context
 def debug(
-    ctx: click.Context, job: str, target: tuple[str, ...], words: tuple[str, ...], debugs: bool, keep: bool
+    ctx: click.Context,
+    job: str,
+    target: tuple[str, ...],
+    words: tuple[str, ...],
+    debugs: bool,
+    keep: bool,
+    access_token_file: Path | None,
+    token_lifetime: float | None,
 ) -> None:
     """Run a TARGET of a JOB in this process, with its recorded configuration and inputs, without queue and records.
 
     TARGET is its place in `underbutler status JOB`, its id or at least 4 characters of it, or words of its data ID;
     default is the first that failed. It writes into a RUN collection of its own, which is removed after, and job and
-    target stay as they are. Exits with 1 if it fails.
+    target stay as they are. Exits with 1 if it fails. A remote repository is opened with your token, not the job's.
 
     \b
     Examples:
@@ -54,6 +65,7 @@ def debug(
     from underbutler.submission.preparing import prepare_request
     from underbutler.sweeper.resubmission import request_again
 
+    token = read_access_token(access_token_file, token_lifetime)
     with open_records() as context:
         row = context.jobs.read.job(job)
         chosen = _one(context, row, target)
@@ -61,7 +73,8 @@ def debug(
         _tell_other_versions(row)
         request = request_again(row, [chosen], config_words=words)
         local = LocalOptions(doraise=debugs)
-        with prepare_request(request, repositories=context.repositories, local=local) as prepared:
+        secret = None if token is None else token.secret
+        with prepare_request(request, repositories=context.repositories, local=local, access_token=secret) as prepared:
             failed = _run(prepared, debugs=debugs, keep=keep)
     if failed:
         ctx.exit(1)

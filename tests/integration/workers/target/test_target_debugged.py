@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.command_line import CommandLine, environment_of
 from tests.support.target_site import TargetSite, target_of
+from underbutler.butlers import repositories
 from workers.target.run import TargetFailedError
 
 pytestmark = [pytest.mark.usefixtures("steps"), pytest.mark.xdist_group("target_way")]
@@ -63,6 +65,19 @@ def test_debug_stops_in_the_debugger(
     said = underbutler("debug", job.id, f"exposure={site.target(target_of(one)).data_id['exposure']}", "--pdb")
     assert said.code == 1
     assert "'hellohello'" in said.out
+
+
+def test_debug_takes_a_token_for_a_remote_repository(
+    site: TargetSite, steps: dict[str, Any], underbutler: CommandLine, tmp_path: Path
+) -> None:
+    """Whatever the task opens, it opens with the token of who debugs."""
+    job, _ = site.submitted("onePicture")
+    shown: list[str | None] = []
+    steps["first"] = lambda: shown.append(repositories._access_token.get())
+    (tmp_path / "token").write_text("gt-of-mine\n")
+    said = underbutler("debug", job.id, "1", "--access-token-file", tmp_path / "token")
+    assert (said.code, shown) == (0, ["gt-of-mine"]), said.err
+    assert "gt-of-mine" not in said.out + said.err
 
 
 def test_two_jobs_are_compared_to_the_pixel(site: TargetSite, underbutler: CommandLine) -> None:
