@@ -61,4 +61,5 @@ def test_the_builder_gets_only_what_the_dockerfile_copies() -> None:
     sources = {source for line in copied for source in line.split()}
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert (ROOT / ".dockerignore").read_text().splitlines()[1] == "*"
-    assert {source.removesuffix("/requirements.py") for source in sources} == kept
+    parts = {source for source in sources if any(source.startswith(f"{other}/") for other in sources)}
+    assert {source.removesuffix("/requirements.py") for source in sources - parts} == kept
