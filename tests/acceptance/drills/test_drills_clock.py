@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.support.drills.clock import WRONG_BY_S, worker_with_a_wrong_clock
+from tests.support.drills.clock import WRONG_BY_S, clock_of, worker_with_a_wrong_clock
 from tests.support.drills.site import DrillSite
 from tests.support.drills.table import Scale, Table
 from tests.support.services import eventually
@@ -29,6 +29,7 @@ def test_the_clock_of_one_worker_is_two_hours_off(site: DrillSite, table: Table,
     assert facts.states == {"done": count}
     claims, known = site.context.jobs.read.claims(job.id), site.context.jobs.workers.known(60)
     for worker in wrong:
+        assert abs(clock_of(worker)) > WRONG_BY_S / 2, "its children have the wrong clock"
         mine = {row.id for row in known if row.name.startswith(f"{worker.name}@")}
         assert {claim.worker in mine for claim in claims} == {True, False}, "it has worked, and others have"
     assert all(began - 60 < claim.started_at < time.time() + 60 for claim in claims), "by the clock of the database"

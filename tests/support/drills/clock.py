@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.support.drills.site import DrillSite
 from tests.support.drills.worker import DrillWorker
 from tests.support.services import missing
 
-__all__ = ["WRONG_BY_S", "worker_with_a_wrong_clock"]
+__all__ = ["WRONG_BY_S", "clock_of", "worker_with_a_wrong_clock"]
 
 WRONG_BY_S = 2 * 3600
 
@@ -43,8 +45,19 @@ def worker_with_a_wrong_clock(site: DrillSite, wrong_by_s: int) -> DrillWorker:
         "NO_FAKE_STAT": "1",
     }
     worker = DrillWorker(
-        f"wrong{len(site.workers)}", "workers.celery", site.home / "workers", site.variables | variables, site.guard
+        f"wrong{len(site.workers)}",
+        "workers.celery",
+        site.home / "workers",
+        site.variables | variables,
+        site.guard,
+        fresh=True,
     )
     worker.plain = False
     site.workers.append(worker)
     return worker.ready()
+
+
+def clock_of(worker: DrillWorker) -> float:
+    """Return how far a worker's children are ahead of the file that their log is written to, in seconds."""
+    *_, last = re.findall(r"^(\S+)Z .*target_ended", worker.text(), re.MULTILINE)
+    return datetime.fromisoformat(last).replace(tzinfo=UTC).timestamp() - worker.log.stat().st_mtime

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from tests.support.warm_processes import MODULE, WarmService
-from underbutler.embedded.process import Guard
+from underbutler.embedded.process import Guard, Process
 
 __all__ = ["DrillWorker"]
 
@@ -32,6 +33,8 @@ class DrillWorker:
         Variables beyond those of this process.
     concurrency
         Pool children.
+    fresh
+        Whether its program is loaded anew, for variables that the loader heeds, and not forked from a warm process.
     """
 
     def __init__(
@@ -43,20 +46,21 @@ class DrillWorker:
         guard: Guard,
         *,
         concurrency: int = 2,
+        fresh: bool = False,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.name = name
         self.log = folder / f"{name}.log"
         self.plain = True
-        self._process = WarmService(
-            [
-                *(MODULE, "celery", "-A", app, "worker", "-P", "prefork", "-c", str(concurrency)),
-                *("--without-gossip", "--without-mingle", "-l", "INFO", "-n", f"{name}@%h"),
-            ],
-            {**os.environ, **environment},
-            folder,
-            self.log,
-            guard,
+        words = [
+            *(MODULE, "celery", "-A", app, "worker", "-P", "prefork", "-c", str(concurrency)),
+            *("--without-gossip", "--without-mingle", "-l", "INFO", "-n", f"{name}@%h"),
+        ]
+        whole = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
+        self._process: Process | WarmService = (
+            Process(name, [sys.executable, *words], environment=whole, directory=folder, log_file=self.log, guard=guard)
+            if fresh
+            else WarmService(words, whole, folder, self.log, guard)
         )
 
     def ready(self, timeout_s: float = 120) -> DrillWorker:
