@@ -160,6 +160,11 @@ class AsyncClient:
         async for document in self._pages(f"{_path(job)}/targets", "targets", {"state": list(state)}):
             yield Target.model_validate(document)
 
+    async def why(self, job: Job | UUID | str, target: Target | UUID | str | None = None) -> list[dict[str, Any]]:
+        """Return why targets of a job are where they are: for each kind, or for one target, its reasons and cures."""
+        query = {} if target is None else {"target": str(target.id if isinstance(target, Target) else target)}
+        return list((await self._exchange.call("GET", f"{_path(job)}/why", query=query))["targets"])
+
     async def wait(self, job: Job | UUID | str, *, timeout_s: float | None = None, told: Told | None = None) -> Job:
         """Wait until a job has ended, and return it. A server that is away is waited for.
 

@@ -121,6 +121,10 @@ class Client:
         """Yield the targets of a job, in the order of its request; only those in some states."""
         return self._each(self._client.targets(job, state=state))
 
+    def why(self, job: Job | UUID | str, target: Target | UUID | str | None = None) -> list[dict[str, Any]]:
+        """Return why targets of a job are where they are: for each kind, or for one target, its reasons and cures."""
+        return self._call(partial(self._client.why, job, target))
+
     def wait(
         self,
         job: Job | UUID | str,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from underbutler_client import Client, RefusedError
+from underbutler_client import Client, NotFoundError, RefusedError
 
 from tests.support.api.server import SKY, ApiServer
 from tests.support.services import eventually
@@ -52,6 +52,11 @@ def test_the_client_submits_waits_and_fetches(api: ApiServer, tmp_path: Path) ->
         phases = (one.data.get("phase") for one in service.events(after="0-0") if one.data["job"] == str(made.id))
         assert "COMPLETED" in phases
         assert "probeWrite" in {task["name"] for task in service.tasks()}
+        (told_why,) = service.why(made)
+        assert (told_why["state"], told_why["alike"]) == ("done", 1)
+        assert told_why["reasons"]
+        with pytest.raises(NotFoundError, match="has no target"):
+            service.why(made, made.id)
         with pytest.raises(RefusedError, match="Did you mean 'probeWrite'"):
             service.submit(task="probeWrit", repo="demo", id="detector=0")
 

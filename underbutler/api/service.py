@@ -31,6 +31,7 @@ from .v1.jobs import routes as job_routes
 from .v1.operations import routes as operation_routes
 from .v1.targets import routes as target_routes
 from .v1.tasks import routes as task_routes
+from .v1.why import routes as why_routes
 
 if TYPE_CHECKING:
     from underbutler.context import ServiceContext
@@ -41,6 +42,7 @@ _ROUTES: Final = (
     job_routes,
     target_routes,
     task_routes,
+    why_routes,
     operation_routes,
     event_routes,
     health_routes,
