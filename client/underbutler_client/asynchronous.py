@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 from .documents import Event, Job, Notice, Product, Target
 from .errors import LostEventsError, RefusedError, UnavailableError
 from .exchange import Exchange
+from .requests import path_of, request_of, word_of
 
 if TYPE_CHECKING:
     import httpx
@@ -126,8 +127,8 @@ class AsyncClient:
         """
         if (request is None) == (task is None or repo is None):
             raise RefusedError("A job is a request, or a task and a repository.", cure="Give one of the two.")
-        body = dict(request) if request is not None else _request(str(task), str(repo), id, where, config, tags)
-        query = {"check": _word(check)} | ({"review": "true"} if review else {})
+        body = dict(request) if request is not None else request_of(str(task), str(repo), id, where, config, tags)
+        query = {"check": word_of(check)} | ({"review": "true"} if review else {})
         headers = {"Idempotency-Key": key or str(uuid4())}
         # A request for review is stored without a key: sent again, it would be two.
         answer = await self._exchange.call(
@@ -142,7 +143,7 @@ class AsyncClient:
 
     async def job(self, job: Job | UUID | str) -> Job:
         """Return a job as it is now."""
-        return Job.model_validate(await self._exchange.call("GET", _path(job)))
+        return Job.model_validate(await self._exchange.call("GET", path_of(job)))
 
     async def jobs(self, **wanted: Any) -> AsyncIterator[Job]:
         """Yield jobs, newest first.
@@ -157,13 +158,13 @@ class AsyncClient:
 
     async def targets(self, job: Job | UUID | str, *, state: Sequence[str] = ()) -> AsyncIterator[Target]:
         """Yield the targets of a job, in the order of its request; only those in some states."""
-        async for document in self._pages(f"{_path(job)}/targets", "targets", {"state": list(state)}):
+        async for document in self._pages(f"{path_of(job)}/targets", "targets", {"state": list(state)}):
             yield Target.model_validate(document)
 
     async def why(self, job: Job | UUID | str, target: Target | UUID | str | None = None) -> list[dict[str, Any]]:
         """Return why targets of a job are where they are: for each kind, or for one target, its reasons and cures."""
         query = {} if target is None else {"target": str(target.id if isinstance(target, Target) else target)}
-        return list((await self._exchange.call("GET", f"{_path(job)}/why", query=query))["targets"])
+        return list((await self._exchange.call("GET", f"{path_of(job)}/why", query=query))["targets"])
 
     async def wait(self, job: Job | UUID | str, *, timeout_s: float | None = None, told: Told | None = None) -> Job:
         """Wait until a job has ended, and return it. A server that is away is waited for.
@@ -188,7 +189,7 @@ class AsyncClient:
             left = _LOOK_S if deadline is None else min(_LOOK_S, max(0.0, deadline - monotonic()))
             try:
                 query = {"wait": round(left, 2)}
-                answer = await self._exchange.call("GET", _path(job), query=query, silence_s=left + 20.0)
+                answer = await self._exchange.call("GET", path_of(job), query=query, silence_s=left + 20.0)
                 away = None
             except UnavailableError as error:
                 away = error
@@ -243,18 +244,18 @@ class AsyncClient:
 
     async def destroy(self, job: Job | UUID | str) -> None:
         """End a job and destroy its rows: no dataset, and no object."""
-        await self._exchange.call("DELETE", _path(job))
+        await self._exchange.call("DELETE", path_of(job))
 
     async def _act(self, job: Job | UUID | str, verb: str, body: Any = None) -> Job:
         again = verb in {"start", "approve", "cancel"}  # the others would make two jobs of one
-        return Job.model_validate(await self._exchange.call("POST", f"{_path(job)}/{verb}", body=body, again=again))
+        return Job.model_validate(await self._exchange.call("POST", f"{path_of(job)}/{verb}", body=body, again=again))
 
     # What it made
 
     async def products(self, job: Job | UUID | str) -> AsyncIterator[Product]:
         """Yield what a job made, of its targets that are done."""
         async for target in self.targets(job, state=["done"]):
-            whole = await self._exchange.call("GET", f"{_path(job)}/targets/{target.id}")
+            whole = await self._exchange.call("GET", f"{path_of(job)}/targets/{target.id}")
             for document in whole["products"]:
                 yield Product.model_validate(document)
 
@@ -373,33 +374,3 @@ class AsyncClient:
             if page.get("next") is None:
                 return
             query |= {"cursor": page["next"]}
-
-
-def _request(
-    task: str,
-    repo: str,
-    ids: Sequence[str] | str,
-    where: str | None,
-    config: Mapping[str, Any] | Sequence[str],
-    tags: Mapping[str, str] | None,
-) -> dict[str, Any]:
-    words = [ids] if isinstance(ids, str) else list(ids)
-    step: dict[str, Any] = {"task": task}
-    if words:
-        step["ids"] = {"id": [word.split() for word in words]}
-    if where:
-        step["where"] = where
-    if isinstance(config, Mapping):
-        step["config"] = [{"path": path, "value": value} for path, value in config.items()]
-    else:
-        texts = (word.partition("=") for word in config)
-        step["config"] = [{"path": path, "value": text, "is_text": True} for path, _, text in texts]
-    return {"repo": repo, "steps": [step]} | ({"tags": dict(tags)} if tags else {})
-
-
-def _path(job: Job | UUID | str) -> str:
-    return f"/v1/jobs/{job.id if isinstance(job, Job) else job}"
-
-
-def _word(value: bool) -> str:
-    return "true" if value else "false"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -131,6 +132,14 @@ def test_a_request_without_a_token_is_told_how_to_get_one(api: ApiServer) -> Non
     assert "underbutler token create" in told.json()["detail"]
     for headers in ({"Authorization": "Bearer ubt_0"}, {"X-Auth-Request-User": "ann"}, {"Authorization": "Basic ="}):
         assert httpx.get(f"{api.url}/v1/jobs", headers=headers).status_code == 401
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET /health HTTP/1.1\r\nHost: "], ids=["nothing", "half a head"])
+def test_a_half_sent_request_is_closed(api: ApiServer, begun: bytes) -> None:
+    host = httpx.URL(api.url)
+    with socket.create_connection((host.host, host.port or 0), timeout=60) as connection:
+        connection.sendall(begun)
+        assert connection.recv(1) == b"", "closed without an answer"
 
 
 def test_another_host_or_origin_may_not_ask(ann: httpx.Client) -> None:

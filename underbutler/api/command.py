@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import ipaddress
-import socket
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
-from underbutler.errors import UsageError
-
-if TYPE_CHECKING:
-    pass
+from underbutler.serving.listening import is_any, is_local, listen, shown
 
 __all__ = ["api"]
 
@@ -47,25 +41,27 @@ def api(host: str, port: int) -> None:
 
     from underbutler.context import ServiceContext
     from underbutler.migrations import prepare_records
+    from underbutler.serving.bounded_requests import BoundedRequests
     from underbutler.settings import load_settings
 
     from .service import service_app
 
     settings = load_settings()
     prepare_records(settings, may_make=True)
-    with ServiceContext(settings) as context, _listening(host, port) as listener:
+    with ServiceContext(settings) as context, listen(host, port) as listener:
         nobody_known = not context.jobs.credentials.is_any_live() and not settings.api_proxies
-        own_token = nobody_known and _is_local(host)
+        own_token = nobody_known and is_local(host)
         if nobody_known and not own_token:
             click.echo("There is no token yet: nobody is answered before `underbutler token create`.", err=True)
         bound = listener.getsockname()[1]
-        base_url = settings.public_url or f"http://{_shown(host)}:{bound}"
+        base_url = settings.public_url or f"http://{shown(host)}:{bound}"
         app = service_app(context, base_url=base_url, hosts=_hosts(host, bound), own_token=own_token)
-        click.echo(f"Serving {base_url} from {_shown(host)}:{bound}  (Ctrl-C ends)", err=True)
+        click.echo(f"Serving {base_url} from {shown(host)}:{bound}  (Ctrl-C ends)", err=True)
         if (own := app.state.site.gate.own) is not None:
             click.echo(f"Token, good until this ends:\n{own.secret}", err=True)
         config = uvicorn.Config(
             app,
+            http=BoundedRequests,
             ws="none",
             limit_concurrency=CONNECTIONS,
             log_config=None,
@@ -79,35 +75,7 @@ def api(host: str, port: int) -> None:
             uvicorn.Server(config).run(sockets=[listener])
 
 
-def _listening(host: str, port: int) -> socket.socket:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(found[4][:2], family=found[0])
-    except OSError as error:
-        taken = error.errno in {errno.EADDRINUSE, errno.EACCES}
-        cure = "Take another: --port 0 finds one." if taken else "Write an address of this machine."
-        raise UsageError(f"Nothing can be served at {host}:{port}: {error.strerror or error}. {cure}") from error
-
-
 def _hosts(host: str, port: int) -> list[str]:
     """Return what ``Host`` may say of a server that listens there."""
-    names = {"127.0.0.1", "localhost", "[::1]"} if _is_local(host) or _is_any(host) else set()
-    return [f"{name}:{port}" for name in sorted(names | {_shown(host)})]
-
-
-def _shown(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _is_any(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_unspecified
-    except ValueError:
-        return False
+    names = {"127.0.0.1", "localhost", "[::1]"} if is_local(host) or is_any(host) else set()
+    return [f"{name}:{port}" for name in sorted(names | {shown(host)})]

@@ -26,8 +26,8 @@ from underbutler.catalog.database import selection
 from underbutler.catalog.database.store import CatalogStore
 from underbutler.catalog.handlers.allowed_places import AllowedPlaces, guarded
 from underbutler.catalog.handlers.registry import default_registry
-from underbutler.cli.runs import requests
 from underbutler.migrations import upgrade
+from underbutler.serving import bounded_requests as requests
 from underbutler.settings import load_settings
 
 SLOW = {"$or": [{"a": {"$elemMatch": {"$elemMatch": {"$elemMatch": {"$gt": 1e9 + n}}}}} for n in range(4)]}

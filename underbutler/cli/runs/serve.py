@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import ipaddress
-import socket
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from underbutler.errors import UsageError
+from underbutler.serving.listening import is_local, listen, shown
 from underbutler.terminal import stderr_console
 
 from .catalog import catalog_option, chosen_catalog, open_catalog
@@ -76,14 +74,14 @@ def serve_runs(
       underbutler runs --catalog http://127.0.0.1:8750/runs
       curl 'http://127.0.0.1:8750/runs?limit=1'
     """
-    uvicorn, application = _server()
+    uvicorn, protocol, application = _server()
     source = open_catalog(chosen_catalog(ctx, catalog))
     _guard(source, roots, buckets, specs)
-    with _listening(host, port) as listener:
+    with listen(host, port) as listener:
         _say_where(source, host, listener.getsockname()[1])
         config = uvicorn.Config(
             application(source),
-            http=_protocol(),
+            http=protocol,
             ws="none",
             limit_concurrency=CONNECTIONS,
             log_config=None,
@@ -108,19 +106,15 @@ def _guard(source: Broker, roots: tuple[str, ...], buckets: tuple[str, ...], spe
             source.deregister_handler(spec)
 
 
-def _protocol() -> Any:
-    from .requests import BoundedRequests
-
-    return BoundedRequests
-
-
-def _server() -> tuple[Any, Any]:
-    """Return uvicorn, and what makes the application of a catalogue."""
+def _server() -> tuple[Any, Any, Any]:
+    """Return uvicorn, the protocol that it is to speak, and what makes the application of a catalogue."""
     try:
         import uvicorn
 
+        from underbutler.serving.bounded_requests import BoundedRequests
+
         (point,) = entry_points(group="underbutler.applications", name="runs")
-        return uvicorn, point.load()
+        return uvicorn, BoundedRequests, point.load()
     except ImportError as error:
         raise UsageError(
             f"`runs serve` needs {error.name}, which the extra 'api' brings: pip install 'underbutler[api]'",
@@ -128,26 +122,8 @@ def _server() -> tuple[Any, Any]:
         ) from error
 
 
-def _listening(host: str, port: int) -> socket.socket:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(found[4][:2], family=found[0])
-    except OSError as error:
-        taken = error.errno in {errno.EADDRINUSE, errno.EACCES}
-        cure = "Take another: --port 0 finds one." if taken else "Write an address of this machine."
-        raise UsageError(f"Nothing can be served at {host}:{port}: {error.strerror or error}. {cure}") from error
-
-
 def _say_where(source: Broker, host: str, port: int) -> None:
-    shown = f"[{host}]" if ":" in host else host
     say = stderr_console().print
-    say(f"Serving {source.place} at http://{shown}:{port}/runs  (Ctrl-C ends)", highlight=False, soft_wrap=True)
-    if not _is_local(host):
+    say(f"Serving {source.place} at http://{shown(host)}:{port}/runs  (Ctrl-C ends)", highlight=False, soft_wrap=True)
+    if not is_local(host):
         say("Anyone who reaches this address can read all of it.", style="yellow")
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

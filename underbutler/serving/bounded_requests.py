@@ -1,4 +1,4 @@
-"""How `runs serve` speaks HTTP: a request that was begun is sent whole within a bound, or its connection is closed."""
+"""How a server of ours speaks HTTP: a request is sent whole within a bound, or its connection is closed."""
 
 from __future__ import annotations
 
