@@ -30,8 +30,10 @@ def empty_tables(engine: Engine) -> None:
     """Remove every row."""
     tables = [table.name for table in reversed(metadata.sorted_tables)]
     statements = [f"DELETE FROM {name}" for name in tables]  # of small tables, a tenth of what TRUNCATE takes
+    # Without triggers: those of the audit refuse, those of events write.
+    statements.insert(0, "SET LOCAL session_replication_role = replica")
     with write(engine) as connection:
-        for one in ["; ".join(statements)] if is_postgresql(engine) else statements:
+        for one in ["; ".join(statements)] if is_postgresql(engine) else statements[1:]:
             connection.execute(text(one))
 
 

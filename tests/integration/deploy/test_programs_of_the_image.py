@@ -57,13 +57,16 @@ def test_a_password_that_is_secret_or_out_of_reach_passes(bind: str, secret: str
 
 def test_the_image_installs_its_extras_and_names_unknown_ones() -> None:
     script, project_file = ROOT / "deploy" / "image" / "requirements.py", ROOT / "pyproject.toml"
+    client_file = ROOT / "client" / "pyproject.toml"
     done = subprocess.run(
-        [sys.executable, script, project_file, "postgres,of-tomorrow"],
+        [sys.executable, script, project_file, "postgres,of-tomorrow", client_file],
         capture_output=True,
         text=True,
         timeout=30,
         check=True,
     )
     project = tomllib.loads(project_file.read_text())["project"]
-    assert done.stdout.splitlines() == [*project["dependencies"], *project["optional-dependencies"]["postgres"]]
+    client = tomllib.loads(client_file.read_text())["project"]
+    own = [one for one in project["dependencies"] if one != client["name"]]
+    assert done.stdout.splitlines() == [*own, *project["optional-dependencies"]["postgres"], *client["dependencies"]]
     assert "of-tomorrow" in done.stderr

@@ -218,6 +218,10 @@ ONCE: list[Situation] = [create_job, take_unsent, claim, breaker_failed, park]
 """What says or counts something else when it is repeated after it was committed."""
 
 
+NUMBERS = ("seq", "tx")
+"""The first columns of events: their order."""
+
+
 def shape(engine: Engine) -> dict[str, list[Any]]:
     """Return what all rows say, without times and identities."""
 
@@ -226,9 +230,9 @@ def shape(engine: Engine) -> dict[str, list[Any]]:
             return re.sub(r"\b\d{9,}\.\d+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "…", str(value))
         return type(value).__name__ if isinstance(value, float | UUID) else value
 
-    return {
-        name: sorted((tuple(map(plain, row)) for row in rows), key=repr) for name, rows in everything(engine).items()
-    }
+    tables = everything(engine)
+    tables["event"] = [tuple(row)[len(NUMBERS) :] for row in tables["event"]]  # numbers go on when a table is emptied
+    return {name: sorted((tuple(map(plain, row)) for row in rows), key=repr) for name, rows in tables.items()}
 
 
 @pytest.mark.parametrize("situation", [*REPEATABLE, *ONCE], ids=lambda one: one.__name__)
