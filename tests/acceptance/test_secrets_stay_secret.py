@@ -17,8 +17,9 @@ import pytest
 import redis
 from sqlalchemy import Engine, inspect, text, update
 
+from tests.support.celery_events import events_of
 from tests.support.probes.package import install
-from tests.support.secret_places import DATATABLE, events_of, files_with, flower, holds, values_of
+from tests.support.secret_places import DATATABLE, files_with, flower, holds, values_of
 from tests.support.services import eventually
 from tests.support.stack.building import run_site
 from tests.support.stack.site import Site

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import os
 import sys
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -15,7 +14,6 @@ from typing import Any
 
 from tests.support.services import missing
 from tests.support.stack.site import Site
-from underbutler.broker import make_app
 from underbutler.embedded.process import Guard, Process, free_port
 
 DATATABLE = (
@@ -59,36 +57,6 @@ def flower(site: Site, folder: Path) -> Iterator[Any]:
             yield fetch
         finally:
             process.stop()
-
-
-@contextmanager
-def events_of(site: Site) -> Iterator[list[dict[str, Any]]]:
-    """Collect Celery's events, those of sending too."""
-    seen: list[dict[str, Any]] = []
-    listening, done = threading.Event(), threading.Event()
-
-    def listen() -> None:
-        app = make_app(site.settings)
-        while not done.is_set():
-            with app.connection() as connection:
-                receiver = app.events.Receiver(connection, handlers={"*": seen.append})
-                try:
-                    with receiver.consumer_context():
-                        listening.set()
-                        for _ in receiver.consume(limit=None, timeout=0.5, safety_interval=0.1):
-                            if done.is_set():
-                                return
-                except TimeoutError:
-                    continue
-
-    thread = threading.Thread(target=listen, daemon=True)
-    thread.start()
-    assert listening.wait(20)
-    try:
-        yield seen
-    finally:
-        done.set()
-        thread.join(10)
 
 
 def spellings(word: str) -> list[bytes]:

@@ -44,6 +44,7 @@ def test_a_restarted_server_is_found_again(store: JobStore, engine: Engine, monk
     monkeypatch.setattr("underbutler.sql.IDLE_BEFORE_PING_S", 0.0)
     store.claims.complete(second, Outcome(state=TargetState.DONE))
     assert store.read.job(job.id).n_open == 1
+    engine.dispose()  # others that rest here are ended, too
 
 
 def test_a_server_that_does_not_answer_is_given_up(engine: Engine) -> None:
