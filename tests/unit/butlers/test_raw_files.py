@@ -60,6 +60,7 @@ def test_a_frame_is_the_same_whatever_holds_it(tmp_path: Path, form: str) -> Non
         (zipped(b"SIMPLE", "other.fits"), r"archive of 2 files \(night/frame.fits, other.fits\)"),
         (b"PK\x03\x04" + bytes(100), "zip archive that cannot be read"),
     ],
+    ids=["compress", "two files", "broken zip"],  # bytes of an archive hold the time: each process would name it anew
 )
 def test_a_packing_that_is_not_read_says_what_to_do(tmp_path: Path, content: bytes, problem: str) -> None:
     path = tmp_path / "held.fits"
